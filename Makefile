@@ -1,0 +1,42 @@
+# Every target sets up .venv by itself when it is missing or out of date, and is quick when it is not.
+# Needs: Python 3.11 or newer with venv, make, a package index that pip can reach.
+
+SHELL := /bin/sh
+BIN := .venv/bin
+READY := .venv/.shipfit-setup
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-slow check bench format
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv with pinned versions
+	@echo "setup: .venv is ready"
+
+$(READY): pyproject.toml constraints.txt scripts/setup
+	@scripts/setup
+
+run: $(READY) ## Fit a small model to a size, a speed and an accuracy, and show how
+	@$(BIN)/shipfit demo
+
+test: $(READY) ## Run the tests, without the slow ones
+	$(PYTEST) -m "not slow"
+
+test-slow: $(READY) ## Run the slow tests
+	$(PYTEST) -m slow --timeout=600 || test $$? -eq 5  # 5: no slow test was found
+
+check: $(READY) ## Check format, style, types and the import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+format: $(READY) ## Format the code and sort its imports
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## Measure against the bars and the peers; figures go to benchmarks/
+	$(BIN)/python benchmarks/run.py
