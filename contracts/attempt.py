@@ -1,0 +1,97 @@
+"""Attempts, verdicts, offers: the trail of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import Contract
+from .jobs import ArtifactRef, LayerForm
+from .metrics import DeploymentMetrics, Interval, OptimizationMetrics, Unit
+from .recipe import Plan, Recipe, RuntimeSettings
+
+VerdictKind = Literal["met", "not_met", "inconclusive", "failed"]
+
+
+class ConstraintResult(Contract):
+    """One bound or guard against what was measured.
+
+    Attributes:
+        name: field of `Constraints`, or `guard_latency`, `guard_memory`, `guard_size`, `guard_accuracy`.
+        bound, measured: in `unit`; `measured` is absent where the attempt ended before it.
+        measured_on: where, such as `onnxruntime 1.32.0 on <fingerprint>`.
+        met: true, false, or absent where it was not measured.
+        shortfall: how far beyond the bound, as a share of it; 0 when met.
+        note: such as that a bound finer than one sample was met at no net loss.
+    """
+
+    name: str
+    bound: float
+    measured: float | None = None
+    unit: Unit
+    measured_on: str = "-"
+    met: bool | None = None
+    interval: Interval | None = None
+    shortfall: float = 0.0
+    note: str = ""
+
+
+class Verdict(Contract):
+    """What measurements say about an attempt. `failed` names the error, `not_met` the worst bound."""
+
+    kind: VerdictKind
+    reason: str
+    constraints: tuple[ConstraintResult, ...] = ()
+
+    @property
+    def violated(self) -> tuple[ConstraintResult, ...]:
+        """The bounds and guards that were measured and not met."""
+        return tuple(item for item in self.constraints if item.met is False)
+
+
+Stage = Literal["prepare", "optimize_graph", "prune", "quantize", "tune_runtime", "measure", "final"]
+
+
+class Attempt(Contract):
+    """One candidate with everything that was found out about it.
+
+    Attributes:
+        stage: how far it came.
+        final_look: whether the final part of the data was used on it.
+        predicted_size_ratio, predicted_speedup: of its plan, for comparison.
+    """
+
+    index: Annotated[int, Field(ge=1)]
+    plan: Plan
+    recipe: Recipe | None = None
+    candidate: ArtifactRef | None = None
+    runtime_settings: RuntimeSettings = RuntimeSettings()
+    metrics: DeploymentMetrics | None = None
+    comparison: OptimizationMetrics | None = None
+    verdict: Verdict
+    stage: Stage = "prepare"
+    final_look: bool = False
+    layers: tuple[LayerForm, ...] = ()
+    error_type: str | None = None
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    sample_runs: int = 0
+
+
+class Offer(Contract):
+    """A validated candidate that missed, and the smallest relaxation under which it would have been delivered.
+
+    Attributes:
+        relax: bound name → value that this candidate meets, in the bound's unit.
+        command: options that ask for exactly this.
+    """
+
+    attempt: int
+    candidate: ArtifactRef
+    relax: dict[str, float]
+    text: str
+    command: str = ""
+    metrics: DeploymentMetrics
+    comparison: OptimizationMetrics
+    validated: bool = True

@@ -1,0 +1,184 @@
+"""Jobs, reports and references: what crosses the seam between the graph and the tools."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from .base import Contract
+from .recipe import Step
+from .request import Level
+
+DIGEST = r"^[0-9a-f]{64}$"
+Digest = Annotated[str, Field(pattern=DIGEST)]
+Part = Literal["calibration", "selection", "final"]
+
+
+class ArtifactRef(Contract):
+    """A model, data set or table in the artifact store; `id` is the sha256 of its content."""
+
+    id: Digest
+    kind: Literal["model", "data", "table", "profile"] = "model"
+    size_bytes: int = 0
+
+
+class DataRef(Contract):
+    """Data in canonical form, with the split that every job derives the same way.
+
+    Attributes:
+        id: artifact id of the canonical data.
+        samples: how many there are; `parts` says how many in each part.
+        labelled: whether class indices are there.
+        synthetic: inputs were made from the model's specification.
+        output: output that carries the class scores.
+    """
+
+    id: Digest
+    samples: int
+    parts: dict[Part, int]
+    labelled: bool = False
+    classes: int | None = None
+    synthetic: bool = False
+    output: str | None = None
+    seed: int = 0
+
+
+class Limits(Contract):
+    """Bounds on one child process: wall seconds, resident bytes, bytes of its answer."""
+
+    time_s: float = 600.0
+    memory_bytes: int = 8 * 2**30
+    answer_bytes: int = 4 * 2**20
+
+
+class Job(Contract):
+    """One call of one tool in a child process.
+
+    Attributes:
+        tool: name in the registry.
+        step: the step to perform, where the tool is `perform`.
+        inputs: role (`model`, `original`, `data`, `table`) → artifact.
+        data: the split of the artifact in role `data`.
+        params: JSON arguments of the tool.
+        needs: `bench` jobs measure time and take the host-wide lock while they do.
+    """
+
+    tool: str
+    step: Step | None = None
+    inputs: dict[str, ArtifactRef] = {}
+    data: DataRef | None = None
+    params: dict[str, Any] = {}
+    seed: int = 0
+    threads: int = 1
+    needs: Literal["cpu", "bench"] = "cpu"
+    limits: Limits = Limits()
+
+
+class JobResult(Contract):
+    """A child's answer.
+
+    Attributes:
+        report: the tool's own report as JSON; the caller validates it into its type.
+        outputs: role → path of a file or folder that the job made, inside its own work folder.
+        cpu_s, wall_s: what the child spent.
+    """
+
+    report: dict[str, Any]
+    outputs: dict[str, str] = {}
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_bytes: int = 0
+
+
+class LayerForm(Contract):
+    """What one unit became, and why.
+
+    Attributes:
+        name: node (or initializer) name; comes from the model, so escape it wherever it is shown.
+        form: `fp32`, `fp16 stored`, `int8 stored`, `int8 static`, `int8 dynamic`, `pruned`.
+        damage_db: SQNR at the worst output when this unit alone has the form.
+        time_share: share of the original's run time.
+    """
+
+    name: str
+    op_type: str
+    form: str
+    why: str = ""
+    damage_db: float | None = None
+    time_share: float | None = None
+    weight_bytes: int | None = None
+
+
+class StepReport(Contract):
+    """What a transformation did.
+
+    Attributes:
+        changed: false only for steps that may legitimately leave a model alone (normalize, tune_runtime).
+        notes: one line each, for the trail.
+        layers: forms of the units that the step touched, at most 512.
+        details: counts and choices of the step, JSON-compatible.
+    """
+
+    step: Step
+    changed: bool
+    notes: tuple[str, ...] = ()
+    layers: tuple[LayerForm, ...] = ()
+    details: dict[str, Any] = {}
+    size_bytes: int = 0
+    seconds: float = 0.0
+
+
+class UnitDamage(Contract):
+    """Damage that one unit alone does in one form: SQNR in dB at the worst output."""
+
+    name: str
+    op_type: str
+    form: Literal["static", "dynamic", "int8", "fp16"]
+    damage_db: float
+    weight_bytes: int = 0
+
+
+class SensitivityTable(Contract):
+    """Per-unit damage of one form over a few selection samples, the most damaged first."""
+
+    form: Literal["static", "dynamic", "int8", "fp16"]
+    samples: int
+    units: tuple[UnitDamage, ...]
+    total_units: int
+    sample_runs: int = 0
+    seconds: float = 0.0
+
+
+class Advice(Contract):
+    """What pruning would save at one threshold: measured on the weights, not yet on accuracy."""
+
+    threshold: float
+    zeroed_share: float
+    compressed_bytes: int
+    compressed_ratio: float
+
+
+class CompatibilityReport(Contract):
+    """Whether a file loads and runs in a runtime, and what stands in the way."""
+
+    runtime: str
+    loads: bool
+    runs: bool
+    opset: int
+    unsupported: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def compatible(self) -> bool:
+        """Whether the file loads and runs."""
+        return self.loads and self.runs
+
+
+class RunLevel(Contract):
+    """The restriction of a search, kept with outcomes."""
+
+    level: Level
+    lowest_bits: int
+    may_prune: bool

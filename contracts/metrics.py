@@ -1,0 +1,160 @@
+"""What was measured: every number with unit, provenance and interval (design principle 3)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .base import Contract
+
+Unit = Literal["bytes", "ms", "s", "fraction", "dB", "1/s", "ratio"]
+Statistic = Literal["mean", "p50", "p95", "p99"]
+
+
+class Interval(Contract):
+    """A 95 % interval, in the unit of the quantity it belongs to."""
+
+    low: float
+    high: float
+
+    @property
+    def half_width_ratio(self) -> float:
+        """Half the width divided by the midpoint."""
+        middle = (self.low + self.high) / 2
+        return abs(self.high - self.low) / 2 / abs(middle) if middle else float("inf")
+
+
+class Quantity(Contract):
+    """A number that says where it comes from.
+
+    Attributes:
+        value: in `unit`.
+        source: `measured` on this hardware, or `predicted` by a model of ours.
+        runtime: runtime and version that produced it, `-` where none is involved (file sizes).
+        hardware: fingerprint of the machine, `-` where it does not matter.
+        samples: calls, rounds or labelled samples behind the number.
+    """
+
+    value: float
+    unit: Unit
+    source: Literal["measured", "predicted"] = "measured"
+    runtime: str = "-"
+    hardware: str = "-"
+    samples: int = 1
+    interval: Interval | None = None
+
+
+class LatencyMetrics(Contract):
+    """Wall time of one call, milliseconds."""
+
+    mean: Quantity
+    p50: Quantity
+    p95: Quantity
+    p99: Quantity | None = None
+
+
+class MemoryMetrics(Contract):
+    """Resident size of a fresh process minus the bare runtime's, bytes; `runtime_alone` is what was subtracted."""
+
+    peak: Quantity
+    average: Quantity
+    runtime_alone: Quantity
+
+
+class DeploymentMetrics(Contract):
+    """The measures of one model where it runs. A missing field was not measured."""
+
+    size: Quantity
+    compressed_size: Quantity | None = None
+    latency: LatencyMetrics | None = None
+    throughput: Quantity | None = None
+    memory: MemoryMetrics | None = None
+    load_time: Quantity | None = None
+    accuracy: Quantity | None = None
+    fidelity: Quantity | None = None
+
+
+class OptimizationMetrics(Contract):
+    """A candidate against its original, measured in one interleaved run.
+
+    Attributes:
+        size_ratio: candidate bytes / original bytes.
+        speedup: original time / candidate time; above 1 is faster.
+        accuracy_delta: candidate minus original accuracy, fraction; negative is a loss.
+        memory_reduction: 1 − candidate peak / original peak.
+        memory_ratio: candidate peak / original peak.
+        fidelity: SQNR at the worst output against the original.
+        synthetic_data: fidelity comes from synthesised inputs.
+    """
+
+    original_size: Quantity
+    optimized_size: Quantity
+    size_ratio: Quantity
+    speedup: Quantity | None = None
+    accuracy_delta: Quantity | None = None
+    memory_reduction: Quantity | None = None
+    memory_ratio: Quantity | None = None
+    fidelity: Quantity | None = None
+    synthetic_data: bool = False
+
+
+class Evaluation(Contract):
+    """Original and candidate run on the same samples of one part of the data.
+
+    Attributes:
+        part: which part of the data was used.
+        samples: number of samples.
+        original_accuracy, candidate_accuracy: top-1 fractions; absent without labels.
+        net_loss: (original right, candidate wrong) minus (original wrong, candidate right), samples.
+        drop: net_loss / samples with its paired 95 % interval.
+        fidelity: SQNR in dB at the worst output.
+        output_fidelity_db: SQNR per output name.
+        finite: whether every float output of the candidate was finite wherever the original's was.
+        constant: whether the candidate answers the same to different inputs where the original does not.
+        synthetic: inputs were synthesised.
+    """
+
+    part: Literal["calibration", "selection", "final"]
+    samples: int
+    original_accuracy: Quantity | None = None
+    candidate_accuracy: Quantity | None = None
+    net_loss: int | None = None
+    drop: Quantity | None = None
+    fidelity: Quantity
+    output_fidelity_db: dict[str, float] = {}
+    finite: bool = True
+    constant: bool = False
+    synthetic: bool = False
+    seconds: float = 0.0
+
+
+class Footprint(Contract):
+    """One fresh process that loads and runs a model."""
+
+    memory: MemoryMetrics
+    load_time: Quantity
+
+
+class Benchmark(Contract):
+    """Original and candidate timed together in one process.
+
+    Attributes:
+        speedup: ratio of medians (original / candidate) with its interval.
+        same_arm: the same ratio between two sessions of the original (A/A), which shows the noise.
+        conclusive: the interval's half-width stayed within 5 %.
+        baseline, candidate: absolute latency of each arm.
+        rounds: rotations measured.
+    """
+
+    speedup: Quantity
+    same_arm: Quantity
+    conclusive: bool
+    baseline: LatencyMetrics
+    candidate: LatencyMetrics
+    baseline_throughput: Quantity
+    candidate_throughput: Quantity
+    baseline_footprint: Footprint | None = None
+    candidate_footprint: Footprint | None = None
+    threads: int = 1
+    rounds: int = 0
+    preempted_share: float = 0.0
+    seconds: float = 0.0

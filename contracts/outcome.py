@@ -1,0 +1,47 @@
+"""What memory keeps of a run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .base import Contract
+from .profile import Profile
+from .recipe import Plan, Recipe
+from .request import Constraints, Objective, Target
+
+
+class Outcome(Contract):
+    """One attempt in the form that later runs recall.
+
+    Attributes:
+        profile: of the original; the fingerprint vector is made from it, target and constraints.
+        model: artifact id of the original.
+        hardware: fingerprint of the machine that measured.
+        delivered: whether it was the product of its run.
+    """
+
+    id: str
+    run: str
+    created: float
+    model: str
+    profile: Profile
+    target: Target
+    constraints: Constraints
+    objective: Objective = "balanced"
+    hardware: str
+    plan: Plan
+    recipe: Recipe | None = None
+    verdict: Literal["met", "not_met", "inconclusive", "failed"]
+    delivered: bool = False
+    size_ratio: float | None = None
+    speedup: float | None = None
+    drop: float | None = None
+    fidelity_db: float | None = None
+
+
+class Recalled(Contract):
+    """A past outcome with its cosine similarity (−1 to 1) to the present case."""
+
+    outcome: Outcome
+    similarity: float
+    same_model: bool = False

@@ -1,0 +1,174 @@
+"""Plans and recipes: a plan is portable from model to model, a recipe is resolved for one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import Contract
+
+Compute = Literal["static", "dynamic"]
+Storage = Literal["none", "fp16", "int8"]
+
+
+class NormalizeStep(Contract):
+    """Lift the opset to at least `min_opset`, turn Constant nodes into initializers, infer shapes."""
+
+    kind: Literal["normalize"] = "normalize"
+    min_opset: int = 13
+    target_opset: int = 17
+
+
+class PruneStep(Contract):
+    """Zero weights whose magnitude is below `threshold` (absolute) in the listed initializers (empty: all prunable)."""
+
+    kind: Literal["prune"] = "prune"
+    method: Literal["magnitude"] = "magnitude"
+    threshold: Annotated[float, Field(gt=0)]
+    initializers: tuple[str, ...] = ()
+
+
+class QuantizeStep(Contract):
+    """Give each operator type a form.
+
+    Attributes:
+        compute: operator type → int8 compute form; types not named stay in floating point.
+        keep: node names excluded from int8 compute.
+        per_channel: one scale per output channel where the operator allows it.
+        calibration: how activation ranges are taken for `static`.
+        percentile: upper percentile when `calibration` is `percentile`.
+        samples: calibration samples at most.
+        storage: form in which the remaining float32 weights are stored; folded back at load.
+        store_fp16: initializers stored as fp16 although `storage` is int8.
+        store_fp32: initializers left alone.
+    """
+
+    kind: Literal["quantize"] = "quantize"
+    compute: dict[str, Compute] = {}
+    keep: tuple[str, ...] = ()
+    per_channel: bool = True
+    calibration: Literal["minmax", "percentile"] = "minmax"
+    percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
+    samples: int = 1000
+    storage: Storage = "none"
+    store_fp16: tuple[str, ...] = ()
+    store_fp32: tuple[str, ...] = ()
+
+
+class OptimizeGraphStep(Contract):
+    """Run the runtime's machine-independent graph passes and save the result.
+
+    Each switch turns one family of passes off; `layer_optimization` covers layer-level fusions that
+    introduce `com.microsoft` operators.
+    """
+
+    kind: Literal["optimize_graph"] = "optimize_graph"
+    fusion: bool = True
+    constant_folding: bool = True
+    layer_optimization: bool = True
+
+
+class TuneRuntimeStep(Contract):
+    """Measure session settings and write those that help into `runtime.json`."""
+
+    kind: Literal["tune_runtime"] = "tune_runtime"
+    threads: int = 1
+    goal: Literal["latency", "memory"] = "latency"
+
+
+Step = Annotated[
+    NormalizeStep | PruneStep | QuantizeStep | OptimizeGraphStep | TuneRuntimeStep,
+    Field(discriminator="kind"),
+]
+TransformStep = NormalizeStep | PruneStep | QuantizeStep | OptimizeGraphStep | TuneRuntimeStep
+
+
+class RuntimeSettings(Contract):
+    """How to open the product; the names are onnxruntime's own."""
+
+    runtime: Literal["onnxruntime"] = "onnxruntime"
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    intra_op_num_threads: int = 1
+    inter_op_num_threads: int = 1
+    config_entries: dict[str, str] = {}
+
+
+class Recipe(Contract):
+    """The resolved steps that turn one model into its product, replayable with `shipfit apply`."""
+
+    version: Literal[1] = 1
+    model: str = Field(description="artifact id (sha256) of the original")
+    steps: tuple[Step, ...] = ()
+    seed: int = 0
+
+
+class Predicted(Contract):
+    """What a plan is expected to reach; never used by a verdict."""
+
+    size_ratio: float
+    speedup: float
+    fidelity_db: float
+    chance: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class PruneLever(Contract):
+    """Zero the smallest weights, at most up to `threshold`."""
+
+    threshold: Annotated[float, Field(gt=0)]
+
+
+class QuantizeLever(Contract):
+    """Forms by operator class, and how careful to be.
+
+    Attributes:
+        compute: operator type → form of int8 compute.
+        storage: form of the weights that stay in floating point.
+        calibration: method for static compute.
+        spare: share of the quantized units (0 to 1), the most damaged first, that keep floating-point compute.
+        widen: share of the stored weight bytes, the most damaged first, that is stored as fp16.
+        min_fidelity_db: damage that the units together may do; units are spared until it is predicted to hold.
+    """
+
+    compute: dict[str, Compute] = {}
+    storage: Storage = "none"
+    calibration: Literal["minmax", "percentile"] = "minmax"
+    spare: Annotated[float, Field(ge=0, le=1)] = 0.0
+    widen: Annotated[float, Field(ge=0, le=1)] = 0.0
+    min_fidelity_db: float | None = None
+
+
+class GraphLever(Contract):
+    """Runtime-independent graph passes."""
+
+    fusion: bool = True
+    constant_folding: bool = True
+    layer_optimization: bool = True
+
+
+class Plan(Contract):
+    """What an attempt will try, free of one model's names, with the reason in one sentence."""
+
+    graph: GraphLever | None = None
+    prune: PruneLever | None = None
+    quantize: QuantizeLever | None = None
+    tune: bool = False
+    reason: str = ""
+    proposer: Literal["policy", "memory"] = "policy"
+    predicted: Predicted | None = None
+
+    @property
+    def levers(self) -> tuple[str, ...]:
+        """The levers it names, in the order in which the specialists run."""
+        named = (
+            ("optimize_graph", self.graph),
+            ("prune", self.prune),
+            ("quantize", self.quantize),
+            ("tune_runtime", self.tune),
+        )
+        return tuple(name for name, lever in named if lever)
+
+    def same_as(self, other: Plan) -> bool:
+        """Tell whether both try the same thing, whatever they say about it."""
+        blank = {"reason": "", "proposer": "policy", "predicted": None}
+        return self.model_copy(update=blank) == other.model_copy(update=blank)

@@ -1,0 +1,266 @@
+"""The request: model, data, target, constraints and preferences, checked before anything runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from . import units
+from .base import Contract
+from .errors import RequestError
+from .metrics import Statistic, Unit
+
+Platform = Literal["server", "edge", "browser", "node"]
+RuntimeName = Literal["onnx", "torch", "wasm", "webgpu", "webgl"]
+Objective = Literal["balanced", "size", "latency", "accuracy"]
+Level = Literal["none", "basic", "aggressive"]
+Guarded = Literal["latency", "memory", "size", "accuracy"]
+Precision = Literal["4bit", "8bit", "16bit", "32bit"]
+
+# What this version measures or can stand in for. A later target adds itself here.
+SERVED_PLATFORMS: frozenset[str] = frozenset({"server", "edge"})
+SERVED_RUNTIMES: frozenset[str] = frozenset({"onnx"})
+SERVED_CALIBRATIONS: frozenset[str] = frozenset({"minmax", "percentile"})
+SERVED_PRUNING: frozenset[str] = frozenset({"magnitude"})
+SERVED_PRECISIONS: frozenset[str] = frozenset({"8bit", "16bit", "32bit"})
+
+
+def refuse_unserved(what: str, value: str, served: frozenset[str]) -> str:
+    """Return `value` when it is served, else refuse it by name.
+
+    Raises:
+        RequestError: `value` is known to the design but nothing in this version serves it.
+    """
+    if value not in served:
+        raise RequestError(f"{what} {value!r} is not served by this version; choose from {', '.join(sorted(served))}")
+    return value
+
+
+class Bound(Contract):
+    """One constraint in the form that verdicts use."""
+
+    name: str
+    bound: float
+    unit: Unit
+    upper: bool
+
+    def text(self) -> str:
+        """Return the bound as people read it, such as `size ratio ≤ 30 %`."""
+        label = self.name.removeprefix("max_").removeprefix("min_").removesuffix("_bytes").removesuffix("_ms")
+        label = label.removesuffix("_per_s").removesuffix("_db").replace("_", " ")
+        return f"{label} {'≤' if self.upper else '≥'} {units.format_value(self.bound, self.unit)}"
+
+
+_BOUNDS: dict[str, tuple[Unit, bool]] = {
+    "max_size_bytes": ("bytes", True),
+    "max_size_ratio": ("fraction", True),
+    "max_memory_bytes": ("bytes", True),
+    "max_memory_ratio": ("fraction", True),
+    "max_latency_ms": ("ms", True),
+    "min_speedup": ("ratio", False),
+    "min_throughput_per_s": ("1/s", False),
+    "min_accuracy": ("fraction", False),
+    "max_accuracy_drop": ("fraction", True),
+    "min_fidelity_db": ("dB", False),
+}
+
+
+class Constraints(Contract):
+    """The bounds that a product must meet; an absent field bounds nothing.
+
+    Ratios are shares of the original; latencies are milliseconds at `latency_statistic`; accuracy and
+    drop are fractions; fidelity is SQNR in dB.
+    """
+
+    max_size_bytes: Annotated[int, Field(gt=0)] | None = None
+    max_size_ratio: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] | None = None
+    max_memory_bytes: Annotated[int, Field(gt=0)] | None = None
+    max_memory_ratio: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] | None = None
+    max_latency_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    latency_statistic: Statistic = "p95"
+    min_speedup: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    min_throughput_per_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    min_accuracy: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    max_accuracy_drop: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] | None = None
+    min_fidelity_db: Annotated[float, Field(gt=0, le=200, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if (
+            self.max_latency_ms
+            and self.min_throughput_per_s
+            and 1000 / self.min_throughput_per_s > self.max_latency_ms * 1e6
+        ):
+            raise ValueError("the latency and throughput bounds contradict each other")
+        return self
+
+    def bounds(self) -> list[Bound]:
+        """Return the bounds that are set, in the order of the fields."""
+        return [
+            Bound(name=name, bound=float(value), unit=unit, upper=upper)
+            for name, (unit, upper) in _BOUNDS.items()
+            if (value := getattr(self, name)) is not None
+        ]
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether a bound speaks of accuracy."""
+        return self.min_accuracy is not None or self.max_accuracy_drop is not None
+
+
+class Target(Contract):
+    """Where the product will run."""
+
+    platform: Platform = "server"
+    runtime: RuntimeName = "onnx"
+
+    @field_validator("runtime", mode="before")
+    @classmethod
+    def _alias(cls, value: Any) -> Any:
+        return "torch" if value == "js-torch" else value
+
+    @property
+    def measurable_here(self) -> bool:
+        """Whether this host is the target, so that a measurement here is proof."""
+        return self.platform == "server"
+
+
+class CalibrationConfig(Contract):
+    """How activation ranges are observed. `samples` caps the calibration samples that are used."""
+
+    method: Literal["minmax", "percentile", "entropy", "mse"] = "minmax"
+    samples: Annotated[int, Field(gt=0, le=100_000)] = 1000
+
+
+class QuantizationConfig(Contract):
+    """Restrict quantization: `precision` is the lowest allowed; unset, the level decides."""
+
+    enabled: bool = True
+    precision: Precision | None = None
+    calibration: CalibrationConfig = CalibrationConfig()
+
+
+class PruningConfig(Contract):
+    """Restrict pruning. `threshold` is the largest weight magnitude that may be zeroed.
+
+    `enabled` unset leaves it to the level (only `aggressive` prunes); true allows it at any level but `none`.
+    """
+
+    enabled: bool | None = None
+    threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    method: Literal["magnitude", "structured", "activation", "fisher"] = "magnitude"
+
+
+class GraphConfig(Contract):
+    """Restrict graph passes; each switch takes its family of passes out of the search."""
+
+    fusion: bool = True
+    constant_folding: bool = True
+    layer_optimization: bool = True
+
+
+class OptimizationConfig(Contract):
+    """What the search may use. Switches restrict it; they never force a lever."""
+
+    level: Level = "basic"
+    quantization: QuantizationConfig = QuantizationConfig()
+    pruning: PruningConfig = PruningConfig()
+    graph: GraphConfig = GraphConfig()
+
+    @property
+    def lowest_bits(self) -> int:
+        """The narrowest weight width that the search may use."""
+        if not self.quantization.enabled or self.level == "none":
+            return 32
+        return int((self.quantization.precision or "8bit").removesuffix("bit"))
+
+    @property
+    def may_prune(self) -> bool:
+        """Whether zeroing weights is allowed."""
+        if self.level == "none" or self.pruning.enabled is False:
+            return False
+        return self.level == "aggressive" or self.pruning.enabled is True
+
+
+class AlertsConfig(Contract):
+    """Thresholds that turn a measurement into a warning: milliseconds (p95), fraction wrong, bytes at the peak."""
+
+    latency: Annotated[float, Field(gt=0)] | None = None
+    error_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    memory_usage: Annotated[float, Field(gt=0)] | None = None
+
+
+WatchedMetric = Literal[
+    "size", "compressed_size", "latency", "throughput", "memory", "load_time", "accuracy", "fidelity"
+]
+
+
+class MonitoringConfig(Contract):
+    """What to watch: the named metrics are collected per phase into the response; alerts become warnings."""
+
+    metrics: tuple[WatchedMetric, ...] = ()
+    alerts: AlertsConfig = AlertsConfig()
+
+
+class Budget(Contract):
+    """What a run may spend: attempts and wall time in seconds."""
+
+    max_attempts: Annotated[int, Field(gt=0, le=1000)] = 6
+    time_limit_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0
+
+
+class Request(Contract):
+    """Everything a run is asked to do. Paths are absolute by the time a request is built.
+
+    Attributes:
+        model: path of the `.onnx` file, or of a folder that holds one.
+        data: path of an `.npz` or a folder of them, or `module:callable`; absent, inputs are synthesised.
+        calibration_data: unlabelled data kept apart for calibration.
+        output: output that carries the class scores; absent, the first floating one.
+        threads: threads of the measured session.
+        shape: fixed shapes for inputs whose dimensions are free.
+        out: folder that receives the product.
+        memory: whether past outcomes are recalled and this one remembered.
+    """
+
+    model: str
+    data: str | None = None
+    calibration_data: str | None = None
+    target: Target = Target()
+    constraints: Constraints = Constraints()
+    optimization: OptimizationConfig = OptimizationConfig()
+    monitoring: MonitoringConfig = MonitoringConfig()
+    objective: Objective = "balanced"
+    allow_regression: tuple[Guarded, ...] = ()
+    strict_accuracy: bool = False
+    output: str | None = None
+    threads: Annotated[int, Field(gt=0, le=256)] = 1
+    shape: dict[str, tuple[Annotated[int, Field(gt=0)], ...]] = {}
+    budget: Budget = Budget()
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    memory: bool = True
+    out: str | None = None
+
+
+def check_served(request: Request) -> Request:
+    """Return `request` when this version serves all of it.
+
+    Raises:
+        RequestError: a target, runtime, precision, calibration or pruning method that nothing serves yet,
+            or an accuracy bound without data.
+    """
+    refuse_unserved("platform", request.target.platform, SERVED_PLATFORMS)
+    refuse_unserved("runtime", request.target.runtime, SERVED_RUNTIMES)
+    optimization = request.optimization
+    refuse_unserved("calibration method", optimization.quantization.calibration.method, SERVED_CALIBRATIONS)
+    refuse_unserved("pruning method", optimization.pruning.method, SERVED_PRUNING)
+    if optimization.quantization.precision is not None:
+        refuse_unserved("precision", optimization.quantization.precision, SERVED_PRECISIONS)
+    if request.constraints.needs_labels and request.data is None:
+        raise RequestError(
+            "an accuracy bound needs labelled data: give --data with `labels`, or bound fidelity with --min-fidelity"
+        )
+    if request.monitoring.alerts.error_rate is not None and request.data is None:
+        raise RequestError("the alert error_rate needs labelled data: give --data with `labels`")
+    return request

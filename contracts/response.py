@@ -1,0 +1,111 @@
+"""The response of a run, which is also `report.json`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from .attempt import Attempt, ConstraintResult, Offer
+from .base import Contract
+from .jobs import LayerForm
+from .metrics import DeploymentMetrics, OptimizationMetrics
+from .profile import Profile
+from .recipe import Recipe, RuntimeSettings
+from .request import Request, Target
+
+RunStatus = Literal["met", "unverified", "rolled_back", "failed"]
+EXIT_STATUS: dict[RunStatus, int] = {"met": 0, "failed": 1, "rolled_back": 3, "unverified": 4}
+
+
+class Effort(Contract):
+    """Work spent, so that what is hidden inside a tool still shows."""
+
+    attempts: int = 0
+    candidates: int = 0
+    sample_runs: int = 0
+    jobs: int = 0
+    cached_jobs: int = 0
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+
+class Timing(Contract):
+    """Seconds: the whole run, inside tools, and CPU of the coordinator without importing third-party packages."""
+
+    wall_s: float
+    tools_s: float
+    coordinator_cpu_s: float
+    import_cpu_s: float = 0.0
+    coordinator_peak_bytes: int = 0
+
+
+class Recommendation(Contract):
+    """Advice that follows from measurements."""
+
+    category: Literal["runtime", "monitoring", "scaling", "data", "constraints"]
+    description: str
+    implementation: str = ""
+
+
+class Provenance(Contract):
+    """What a reader needs to repeat the run."""
+
+    shipfit: str
+    versions: dict[str, str]
+    hardware: str
+    machine: dict[str, str]
+    seed: int
+    data_source: str
+    split: dict[str, int]
+    final_looks: int
+
+
+class ProductArtifact(Contract):
+    """The delivered file: path relative to the product folder, and sha256 of its content."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    original: bool
+
+
+class OptimizationResponse(Contract):
+    """What `optimize` returns.
+
+    Attributes:
+        status: `met`, `unverified`, `rolled_back` or `failed`.
+        first_met: number of the attempt that first met everything.
+        delivered: number of the attempt that was delivered; absent after a rollback.
+        monitoring: phase → watched metric → value.
+        alerts: alerts that the product would raise.
+    """
+
+    run: str
+    status: RunStatus
+    reason: str
+    request: Request
+    target: Target
+    constraints: tuple[ConstraintResult, ...]
+    profile: Profile | None = None
+    baseline: DeploymentMetrics | None = None
+    optimized: DeploymentMetrics | None = None
+    comparison: OptimizationMetrics | None = None
+    recipe: Recipe | None = None
+    runtime_settings: RuntimeSettings = RuntimeSettings()
+    attempts: tuple[Attempt, ...] = ()
+    first_met: int | None = None
+    delivered: int | None = None
+    layers: tuple[LayerForm, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    recommendations: tuple[Recommendation, ...] = ()
+    alerts: tuple[str, ...] = ()
+    monitoring: dict[str, dict[str, Any]] = {}
+    effort: Effort = Effort()
+    timing: Timing
+    provenance: Provenance
+    artifact: ProductArtifact
+    out: str | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """The command line's exit status."""
+        return EXIT_STATUS[self.status]

@@ -1,0 +1,60 @@
+"""Where state lives and what a run may use by default; the environment is read at use, not at import."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .base import Contract
+
+HOME_VARIABLE = "SHIPFIT_HOME"
+
+
+class Settings(Contract):
+    """Paths and limits of this installation.
+
+    Attributes:
+        home: folder that holds all state.
+        max_model_bytes: larger models are refused at the door.
+        job_time_s, job_memory_bytes: limits of one child process.
+    """
+
+    home: Path
+    max_model_bytes: int = 8 * 2**30
+    job_time_s: float = 600.0
+    job_memory_bytes: int = 8 * 2**30
+
+    @property
+    def ledger(self) -> Path:
+        """The run ledger's database."""
+        return self.home / "ledger.sqlite"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The state machine's checkpoints."""
+        return self.home / "checkpoints.sqlite"
+
+    @property
+    def artifacts(self) -> Path:
+        """The content-addressed artifact store."""
+        return self.home / "artifacts"
+
+    @property
+    def outcomes(self) -> Path:
+        """The outcome store."""
+        return self.home / "outcomes"
+
+    @property
+    def work(self) -> Path:
+        """Folders of running jobs."""
+        return self.home / "work"
+
+
+def load_settings() -> Settings:
+    """Return the settings of this process, with `SHIPFIT_HOME` or the platform's user data folder as home."""
+    given = os.environ.get(HOME_VARIABLE)
+    if given:
+        return Settings(home=Path(given).expanduser().absolute())
+    import platformdirs
+
+    return Settings(home=Path(platformdirs.user_data_dir("shipfit")))
