@@ -30,8 +30,8 @@ class OptimizationError(Exception):
 class UserError(OptimizationError):
     """The request is wrong and nothing was written (exit status 2)."""
 
-    default_type = "request"
-    exit_status = 2
+    default_type: ClassVar[ErrorType] = "request"
+    exit_status: ClassVar[int] = 2
 
 
 class RequestError(UserError):
@@ -41,13 +41,13 @@ class RequestError(UserError):
 class ModelFileError(UserError):
     """The model is missing, damaged, hostile or of a kind that is not supported."""
 
-    default_type = "model"
+    default_type: ClassVar[ErrorType] = "model"
 
 
 class DataError(UserError):
     """The data are missing, damaged or do not fit the model."""
 
-    default_type = "data"
+    default_type: ClassVar[ErrorType] = "data"
 
 
 class ToolError(OptimizationError):
@@ -81,7 +81,7 @@ class WorkerMalformed(WorkerError):
 class MachineError(OptimizationError):
     """The machine is at fault: full disk, missing permission, broken store (exit status 1)."""
 
-    default_type = "machine"
+    default_type: ClassVar[ErrorType] = "machine"
 
 
 class MissingExtraError(MachineError):
@@ -91,14 +91,14 @@ class MissingExtraError(MachineError):
 class BudgetError(OptimizationError):
     """The attempts or the time of the request are spent."""
 
-    default_type = "budget"
+    default_type: ClassVar[ErrorType] = "budget"
 
 
 class Interrupted(OptimizationError):
     """The run was interrupted and can be resumed (exit status 130)."""
 
-    default_type = "machine"
-    exit_status = 130
+    default_type: ClassVar[ErrorType] = "machine"
+    exit_status: ClassVar[int] = 130
 
 
 _WIRE: dict[str, type[OptimizationError]] = {

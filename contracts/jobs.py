@@ -182,3 +182,39 @@ class RunLevel(Contract):
     level: Level
     lowest_bits: int
     may_prune: bool
+
+
+class AdmitReport(Contract):
+    """What came in at the door: digests and bytes of the admitted copy, file names beside the model included."""
+
+    source: str
+    files: dict[str, Digest]
+    size_bytes: int
+    nodes: int
+    tensors: int
+
+
+class DataReport(Contract):
+    """The canonical data and where they come from, in words."""
+
+    ref: DataRef
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+class AdviceReport(Contract):
+    """Pruning advice at several thresholds, against the compressed size of the unpruned model."""
+
+    baseline_compressed_bytes: int
+    prunable_share: float
+    options: tuple[Advice, ...]
+    recommendation: str
+
+
+class DemoReport(Contract):
+    """The small model that `demo` trains: test accuracy in its training framework, parameters, seconds."""
+
+    accuracy: float
+    parameters: int
+    samples: int
+    seconds: float

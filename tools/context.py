@@ -1,0 +1,45 @@
+"""What a tool is given and what it gives back, inside a child process or called directly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..contracts import Contract, Job, Progress, ProgressSink
+
+MODEL_FILE = "model.onnx"
+TABLE_FILE = "table.json"
+
+
+def silent(_: Progress) -> None:
+    """Swallow progress where nobody looks."""
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """One call of a tool.
+
+    Attributes:
+        job: what is asked.
+        inputs: role → artifact folder, read only. A model's file is `MODEL_FILE` in it, a table's `TABLE_FILE`.
+        work: empty folder for everything that the tool writes.
+        progress: where to tell how far it is.
+    """
+
+    job: Job
+    inputs: Mapping[str, Path]
+    work: Path
+    progress: ProgressSink = silent
+
+    def model(self, role: str = "model") -> Path:
+        """Return the path of the model file in `role`."""
+        return self.inputs[role] / MODEL_FILE
+
+
+@dataclass(frozen=True)
+class ToolAnswer:
+    """A tool's report, and the artifact folders it made (role → folder inside `work`)."""
+
+    report: Contract
+    outputs: Mapping[str, Path] = field(default_factory=dict[str, Path])

@@ -1,0 +1,78 @@
+"""Which function serves which tool and which step; looked up by name, imported at use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, cast
+
+from ..contracts import RequestError, Transformation
+from .context import ToolAnswer, ToolContext
+
+Tool = Callable[[ToolContext], ToolAnswer]
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """A registered tool.
+
+    Attributes:
+        home: `module:function`, relative to this package.
+        version: part of every execution key; raise it when the same input gives another output.
+        needs: `bench` tools measure time.
+        cached: whether an equal key may be answered from the store.
+    """
+
+    home: str
+    version: int = 1
+    needs: Literal["cpu", "bench"] = "cpu"
+    cached: bool = True
+
+
+TOOLS: dict[str, ToolSpec] = {
+    "admit": ToolSpec(".admit:admit_tool", cached=False),
+    "data": ToolSpec(".measure.data_tool:data_tool", cached=False),
+    "inspect": ToolSpec(".inspect:inspect_tool"),
+    "perform": ToolSpec(".perform:perform_tool"),
+    "sensitivity": ToolSpec(".quantize.sensitivity:sensitivity_tool"),
+    "advise": ToolSpec(".prune:advise_tool"),
+    "evaluate": ToolSpec(".measure.evaluate:evaluate_tool"),
+    "benchmark": ToolSpec(".measure.benchmark:benchmark_tool", needs="bench"),
+    "check": ToolSpec(".check:check_tool"),
+    "demo": ToolSpec(".demo:demo_tool"),
+}
+
+STEPS: dict[str, str] = {
+    "normalize": ".normalize:normalize",
+    "prune": ".prune:prune",
+    "quantize": ".quantize:quantize",
+    "optimize_graph": ".graph:optimize_graph",
+    "tune_runtime": ".measure.tune:tune_runtime",
+}
+
+
+def _load(home: str) -> Any:
+    module, _, name = home.partition(":")
+    return getattr(import_module(module, __package__), name)
+
+
+def spec(name: str) -> ToolSpec:
+    """Return the registration of tool `name`.
+
+    Raises:
+        RequestError: no such tool.
+    """
+    if name not in TOOLS:
+        raise RequestError(f"there is no tool {name!r}; there are {', '.join(sorted(TOOLS))}")
+    return TOOLS[name]
+
+
+def tool(name: str) -> Tool:
+    """Return the function of tool `name`, importing its module."""
+    return cast(Tool, _load(spec(name).home))
+
+
+def transformation(kind: str) -> Transformation:
+    """Return the function that performs steps of `kind`, importing its module."""
+    return cast(Transformation, _load(STEPS[kind]))
