@@ -120,7 +120,7 @@ def digits_cnn(fit_samples: int = 900) -> onnx.ModelProto:
 
 
 def constant_cnn(opset: int = 11) -> onnx.ModelProto:
-    """A CNN of opset 11 whose weights are Constant nodes, with BatchNormalization, a depthwise Conv and unnamed nodes."""
+    """A CNN whose weights are Constant nodes, with BatchNormalization, a depthwise Conv and unnamed nodes."""
     rng = np.random.default_rng(1)
     stored = {
         "w1": _he(rng, 8, 3, 3, 3),
