@@ -1,0 +1,193 @@
+"""A worker whose tools misbehave: the tests start it in place of the product's."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from shipfit.tools.worker.sandbox import confine
+
+if __name__ == "__main__":
+    confined = confine(sys.argv[1:])
+
+from shipfit import contracts
+from shipfit.contracts import AdviceReport, Interval, Progress
+from shipfit.tools.context import ToolAnswer, ToolContext
+from shipfit.tools.worker.child import main
+from shipfit.tools.worker.messages import encode
+
+REPORT = AdviceReport(baseline_compressed_bytes=7, prunable_share=0.5, options=(), recommendation="ok")
+
+
+def answer(context: ToolContext) -> ToolAnswer:
+    folder = context.work / "model"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(b"model")
+    print("said to standard output")
+    return ToolAnswer(report=REPORT, outputs={"model": folder})
+
+
+def infinite(_: ToolContext) -> ToolAnswer:
+    return ToolAnswer(report=Interval(low=float("-inf"), high=float("nan")))
+
+
+def progress(context: ToolContext) -> ToolAnswer:
+    for step in range(5):
+        context.progress(Progress(tool="x", message=f"step {step} \x1b[31mred\nline", fraction=step / 4))
+        time.sleep(0.11)
+    return ToolAnswer(report=REPORT)
+
+
+def segfault(_: ToolContext) -> ToolAnswer:
+    print("\x1b[31mlast words", file=sys.stderr, flush=True)
+    ctypes.string_at(0)
+    raise AssertionError
+
+
+def killed(_: ToolContext) -> ToolAnswer:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def leaves(_: ToolContext) -> ToolAnswer:
+    os._exit(3)
+
+
+def sleeps(context: ToolContext) -> ToolAnswer:
+    (Path(context.job.params["pids"])).write_text(str(os.getpid()))
+    time.sleep(300)
+    raise AssertionError
+
+
+def hogs(context: ToolContext) -> ToolAnswer:
+    held = [bytearray(os.urandom(1)) * 2**24 for _ in range(64)]
+    time.sleep(300)
+    raise AssertionError(len(held))
+
+
+def hogs_below(_: ToolContext) -> ToolAnswer:
+    code = "import time; held = bytearray(b'x') * 2**30; time.sleep(300)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    raise AssertionError
+
+
+def garbage(_: ToolContext) -> ToolAnswer:
+    os.write(confined.answers, b"\xff\xfe{{{\n")
+    time.sleep(300)
+    raise AssertionError
+
+
+def wrong_type(_: ToolContext) -> ToolAnswer:
+    os.write(confined.answers, encode("answer", {"report": [], "outputs": 3}))
+    time.sleep(300)
+    raise AssertionError
+
+
+def wrong_progress(_: ToolContext) -> ToolAnswer:
+    os.write(confined.answers, encode("progress", {"tool": "x", "fraction": "half"}))
+    time.sleep(300)
+    raise AssertionError
+
+
+def giant(_: ToolContext) -> ToolAnswer:
+    return ToolAnswer(report=REPORT.model_copy(update={"recommendation": "x" * 2**20}))
+
+
+def endless(_: ToolContext) -> ToolAnswer:
+    while True:
+        os.write(confined.answers, b"x" * 2**16)
+
+
+def chatters(_: ToolContext) -> ToolAnswer:
+    for _ in range(4000):
+        print("y" * 1000)
+    os._exit(5)
+
+
+def symlink(context: ToolContext) -> ToolAnswer:
+    folder = context.work / "model"
+    folder.mkdir()
+    (folder / "model.onnx").symlink_to("/etc/passwd")
+    return ToolAnswer(report=REPORT, outputs={"model": folder})
+
+
+def symlinked(context: ToolContext) -> ToolAnswer:
+    (context.work / "model").symlink_to("/etc")
+    return ToolAnswer(report=REPORT, outputs={"model": context.work / "model"})
+
+
+def outside(_: ToolContext) -> ToolAnswer:
+    return ToolAnswer(report=REPORT, outputs={"model": Path("/etc")})
+
+
+def absent(context: ToolContext) -> ToolAnswer:
+    return ToolAnswer(report=REPORT, outputs={"model": context.work / "nothing"})
+
+
+def everything(context: ToolContext) -> ToolAnswer:
+    return ToolAnswer(report=REPORT, outputs={"model": context.work / ".."})
+
+
+def raises(context: ToolContext) -> ToolAnswer:
+    raise getattr(contracts, context.job.params["error"])(
+        "what is \x1b[1mwrong\nand more", details={"a\x07": [1, "b\x1b[0m"]}
+    )
+
+
+def bug(_: ToolContext) -> ToolAnswer:
+    raise KeyError("the first line\nthe second")
+
+
+def memory_error(_: ToolContext) -> ToolAnswer:
+    raise MemoryError
+
+
+def full_disk(_: ToolContext) -> ToolAnswer:
+    raise OSError(28, "No space left on device")
+
+
+def system_exit(_: ToolContext) -> ToolAnswer:
+    sys.exit("done")
+
+
+def outlives(context: ToolContext) -> ToolAnswer:
+    """Start a process that detaches itself, and one that does not, and answer while they run."""
+    code = "import time; time.sleep(300)"
+    started = [subprocess.Popen([sys.executable, "-c", code], start_new_session=apart) for apart in (False, True)]
+    Path(context.job.params["pids"]).write_text(" ".join(str(process.pid) for process in started))
+    return ToolAnswer(report=REPORT) if context.job.params["answers"] else sleeps_on()
+
+
+def sleeps_on() -> ToolAnswer:
+    time.sleep(300)
+    raise AssertionError
+
+
+def environment(_: ToolContext) -> ToolAnswer:
+    try:
+        socket.create_connection(("127.0.0.1", 9), timeout=2)
+        reached = "connected"
+    except OSError as error:
+        reached = type(error).__name__
+    words = {
+        "names": " ".join(sorted(os.environ)),
+        "cwd": os.getcwd(),
+        "home": os.environ["HOME"],
+        "threads": os.environ["OMP_NUM_THREADS"],
+        "interfaces": " ".join(name for _, name in socket.if_nameindex()),
+        "stdin": str(len(sys.stdin.read())),
+        "network": reached,
+    }
+    return ToolAnswer(
+        report=REPORT.model_copy(update={"recommendation": "\n".join(f"{k}={v}" for k, v in words.items())})
+    )
+
+
+if __name__ == "__main__":
+    main(confined, lambda name: globals()[name])

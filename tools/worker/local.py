@@ -1,0 +1,147 @@
+"""`LocalExecutor`: runs each job in a child process on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ...contracts import (
+    Interrupted,
+    Job,
+    JobResult,
+    MachineError,
+    OptimizationError,
+    ProgressSink,
+    WorkerMalformed,
+    from_wire,
+)
+from .conversation import Conversation
+from .environment import child_environment
+from .messages import TEMPORARY_FOLDER, TOOL_FOLDER, WorkerRequest, clean_all, clean_line
+from .process import ChildProcess
+
+# `-P`: a folder that somebody works in must not lend its modules to the child.
+_COMMAND = (sys.executable, "-P", "-m", "shipfit.tools.worker")
+
+
+class LocalExecutor:
+    """Implements `contracts.Executor` with one fresh child process a job.
+
+    Several threads may run jobs at once.
+
+    Args:
+        command: starts a child; the executor appends `--answers FD`.
+    """
+
+    def __init__(self, command: Sequence[str] = _COMMAND) -> None:
+        self._command = tuple(command)
+        self._lock = threading.Lock()
+        self._running: set[ChildProcess] = set()
+        self._cancelled: set[ChildProcess] = set()
+
+    def run(self, job: Job, inputs: Mapping[str, Path], work: Path, progress: ProgressSink | None = None) -> JobResult:
+        """Run `job` in a child that sees the folders of `inputs` and writes below `work`, which is made if need be.
+
+        The outputs of the result are paths relative to `work`, checked to lie in it and to hold no links.
+
+        Raises:
+            WorkerError: crash, time-out, out of memory or a malformed answer; details hold the end of its output.
+            OptimizationError: what the tool itself raised.
+            Interrupted: `cancel` was called.
+        """
+        work = work.absolute()
+        temporary = _prepare(work)
+        request = WorkerRequest(
+            job=job, inputs={role: os.fspath(path.absolute()) for role, path in inputs.items()}, work=os.fspath(work)
+        )
+        environment = child_environment(os.environ, temporary, job.threads)
+        with ChildProcess(self._command, environment) as child:
+            conversation = Conversation(job, child, progress)
+            with self._lock:
+                self._running.add(child)
+            try:
+                message = conversation.answer(request.model_dump_json().encode() + b"\n")
+            except OptimizationError:
+                self._raise_if_cancelled(child)
+                raise
+            finally:
+                with self._lock:
+                    self._running.discard(child)
+                    self._cancelled.discard(child)
+        if message.kind == "error":
+            raise _error(message.body)
+        return _result(job, message.body, work, conversation.peak_bytes)
+
+    def cancel(self) -> None:
+        """Kill the children that are running; their `run` raises `Interrupted`."""
+        with self._lock:
+            children = set(self._running)
+            self._cancelled |= children
+        for child in children:
+            child.kill()
+
+    def _raise_if_cancelled(self, child: ChildProcess) -> None:
+        with self._lock:
+            cancelled = child in self._cancelled
+        if cancelled:
+            raise Interrupted("the job was cancelled; the run can be resumed")
+
+
+def _prepare(work: Path) -> Path:
+    """Make the folders of a job, empty even where a killed run left something, and return the temporary one."""
+    try:
+        for name in (TOOL_FOLDER, TEMPORARY_FOLDER):
+            if (work / name).exists():
+                shutil.rmtree(work / name)
+            (work / name).mkdir(parents=True)
+    except OSError as error:
+        raise MachineError(f"{work} cannot be written: {error.strerror}; free space or choose another home") from error
+    return work / TEMPORARY_FOLDER
+
+
+def _error(body: dict[str, Any]) -> OptimizationError:
+    error = from_wire(body)
+    error.details = clean_all(error.details)
+    return type(error)(clean_line(error.message), error.type, error.details)
+
+
+def _result(job: Job, body: dict[str, Any], work: Path, peak_bytes: int) -> JobResult:
+    try:
+        result = JobResult.model_validate(body)
+    except ValidationError as error:
+        raise WorkerMalformed(f"the worker of {job.tool} answered something that is no result") from error
+    for role, path in result.outputs.items():
+        if not _is_inside(work, path):
+            raise WorkerMalformed(
+                f"the worker of {job.tool} gave an output outside its folder, or a link",
+                details={"role": clean_line(role), "path": clean_line(path)},
+            )
+    return result.model_copy(update={"peak_bytes": max(result.peak_bytes, peak_bytes)})
+
+
+def _is_inside(work: Path, path: str) -> bool:
+    """Tell whether `path` names a file or folder of its own below `work`, with no link on the way or within."""
+    real = Path(os.path.realpath(work))
+    output = real / path
+    if "\0" in path or output == real or real not in output.parents or Path(os.path.realpath(output)) != output:
+        return False
+    if not output.is_dir():
+        return output.is_file()
+    return all(
+        _is_plain(os.path.join(folder, name))
+        for folder, folders, files in os.walk(output)
+        for name in (*folders, *files)
+    )
+
+
+def _is_plain(path: str) -> bool:
+    mode = os.lstat(path).st_mode
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
