@@ -143,6 +143,7 @@ class Benchmark(Contract):
         conclusive: the interval's half-width stayed within 5 %.
         baseline, candidate: absolute latency of each arm.
         rounds: rotations measured.
+        baseline_compressed, candidate_compressed: brotli-compressed bytes, where the footprint was asked for.
     """
 
     speedup: Quantity
@@ -154,6 +155,8 @@ class Benchmark(Contract):
     candidate_throughput: Quantity
     baseline_footprint: Footprint | None = None
     candidate_footprint: Footprint | None = None
+    baseline_compressed: Quantity | None = None
+    candidate_compressed: Quantity | None = None
     threads: int = 1
     rounds: int = 0
     preempted_share: float = 0.0

@@ -125,16 +125,13 @@ class QuantizeLever(Contract):
         compute: operator type → form of int8 compute.
         storage: form of the weights that stay in floating point.
         calibration: method for static compute.
-        spare: share of the quantized units (0 to 1), the most damaged first, that keep floating-point compute.
-        widen: share of the stored weight bytes, the most damaged first, that is stored as fp16.
-        min_fidelity_db: damage that the units together may do; units are spared until it is predicted to hold.
+        min_fidelity_db: the quality that the quantized units together must be predicted to keep; the most
+            damaged ones are spared (compute) or widened to fp16 (storage) until they do. Absent, none is.
     """
 
     compute: dict[str, Compute] = {}
     storage: Storage = "none"
     calibration: Literal["minmax", "percentile"] = "minmax"
-    spare: Annotated[float, Field(ge=0, le=1)] = 0.0
-    widen: Annotated[float, Field(ge=0, le=1)] = 0.0
     min_fidelity_db: float | None = None
 
 
