@@ -10,7 +10,7 @@ import onnx
 from onnx import ModelProto
 
 from ..contracts import AdmitReport, ModelFileError, ToolError, units
-from .bounds import check_structure
+from .bounds import check_structure, check_text
 from .context import MODEL_FILE, ToolAnswer, ToolContext
 from .external_data import copy_bounded, location_parts, open_inside
 from .onnx_model import external_files, load_structure, one_line, quoted
@@ -46,16 +46,14 @@ def admit(source: Path, folder: Path, max_bytes: int) -> AdmitReport:
     digest, copied = _copy_model(path, folder / MODEL_FILE, max_bytes)
     files, sizes = {MODEL_FILE: digest}, {MODEL_FILE: copied}
     model = _parse(folder / MODEL_FILE, path.name)
-    try:
-        for location in external_files(model):
-            target = folder.joinpath(*location_parts(location))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with open_inside(path.parent, location) as stream:
-                allowance = max_bytes - sum(sizes.values())
-                files[location], sizes[location] = copy_bounded(stream, target, allowance, max_bytes)
-        nodes, tensors = check_structure(model, sizes)
-    except UnicodeDecodeError as damaged:
-        raise _damaged(path.name, "a name in it is no text") from damaged
+    check_text(model)
+    for location in external_files(model):
+        target = folder.joinpath(*location_parts(location))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open_inside(path.parent, location) as stream:
+            allowance = max_bytes - sum(sizes.values())
+            files[location], sizes[location] = copy_bounded(stream, target, allowance, max_bytes)
+    nodes, tensors = check_structure(model, sizes)
     _check_standard(folder / MODEL_FILE, path.name)
     _check_runs(folder / MODEL_FILE, path.name)
     return AdmitReport(source=str(source), files=files, size_bytes=sum(sizes.values()), nodes=nodes, tensors=tensors)

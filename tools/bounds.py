@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from onnx import GraphProto, ModelProto, TensorProto
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from ..contracts import ModelFileError
 from .onnx_model import (
@@ -12,6 +12,7 @@ from .onnx_model import (
     elements,
     external_location,
     is_external,
+    iter_graphs,
     iter_nodes,
     iter_tensors,
     node_graphs,
@@ -64,6 +65,37 @@ def check_structure(model: ModelProto, file_bytes: Mapping[str, int]) -> tuple[i
     for tensor in tensors:
         _check_tensor(tensor, file_bytes)
     return nodes, len(tensors)
+
+
+def check_text(model: ModelProto) -> None:
+    """Refuse names that are not UTF-8, for which protobuf hands out bytes where text is declared.
+
+    Raises:
+        ModelFileError: such a name, wherever tools would read it.
+    """
+    if any(isinstance(text, bytes) for text in _texts(model)):
+        raise ModelFileError("a name in the model is not readable text; it is damaged, copy or export it again")
+
+
+def _texts(model: ModelProto) -> Iterator[object]:
+    yield from (model.producer_name, model.producer_version, model.domain)
+    yield from (each.domain for each in model.opset_import)
+    for graph in iter_graphs(model):
+        yield graph.name
+        yield from (each.name for each in (*graph.input, *graph.output, *graph.value_info))
+        yield from _node_texts(graph.node)
+    for function in model.functions:
+        yield from (function.domain, function.name, *function.input, *function.output)
+        yield from _node_texts(function.node)
+    for tensor in iter_tensors(model):
+        yield tensor.name
+        yield from (part for entry in tensor.external_data for part in (entry.key, entry.value))
+
+
+def _node_texts(nodes: Iterable[NodeProto]) -> Iterator[object]:
+    for node in nodes:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (each.name for each in node.attribute)
 
 
 def _check_nesting(graph: GraphProto) -> None:

@@ -64,8 +64,12 @@ def open_inside(folder: Path, location: str) -> Generator[BinaryIO]:
         file = _open_at(descriptor, name, location, 0)
     finally:
         os.close(descriptor)
+    try:
+        _check_ordinary(os.fstat(file), location)
+    except ModelFileError:
+        os.close(file)
+        raise
     with os.fdopen(file, "rb") as stream:
-        _check_ordinary(os.fstat(stream.fileno()), location)
         yield stream
 
 
