@@ -10,6 +10,7 @@ from .base import Contract
 from .jobs import ArtifactRef, LayerForm
 from .metrics import DeploymentMetrics, Interval, OptimizationMetrics, Unit
 from .recipe import Plan, Recipe, RuntimeSettings
+from .request import Guarded
 
 VerdictKind = Literal["met", "not_met", "inconclusive", "failed"]
 
@@ -84,12 +85,14 @@ class Offer(Contract):
 
     Attributes:
         relax: bound name → value that this candidate meets, in the bound's unit.
+        allow_regression: guards that would have to be lifted as well.
         command: options that ask for exactly this.
     """
 
     attempt: int
     candidate: ArtifactRef
     relax: dict[str, float]
+    allow_regression: tuple[Guarded, ...] = ()
     text: str
     command: str = ""
     metrics: DeploymentMetrics

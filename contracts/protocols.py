@@ -99,8 +99,12 @@ class ArtifactStore(Protocol):
         """Store a file or a folder by copy or move, atomically, and return its reference."""
         ...
 
+    def exists(self, artifact: str) -> bool:
+        """Tell whether the artifact with this id is there."""
+        ...
+
     def path(self, ref: ArtifactRef) -> Path:
-        """Return the stored file (or folder, for data with several files).
+        """Return the artifact's folder, which nobody may write to.
 
         Raises:
             MachineError: it is not there, or its content no longer has its digest.

@@ -1,0 +1,41 @@
+"""Conclude: remember what was learned. What happened to the run is decided by the measurements that are there."""
+
+from __future__ import annotations
+
+import time
+
+from ..contracts import Attempt, Outcome
+from .context import RunContext
+from .state import RunState
+
+
+def conclude(state: RunState, context: RunContext) -> RunState:
+    """Write every attempt to memory; a resumed run overwrites its own outcomes instead of adding to them."""
+    if context.request.memory:
+        context.outcomes.remember([outcome(state, context, attempt) for attempt in state.get("attempts", ())])
+    return {}
+
+
+def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:
+    """Return one attempt in the form that later runs recall."""
+    comparison = attempt.comparison
+    delta = comparison.accuracy_delta if comparison else None
+    return Outcome(
+        id=f"{context.run}-{attempt.index}",
+        run=context.run,
+        created=time.time(),
+        model=state["original"].id,
+        profile=state["profile"],
+        target=context.request.target,
+        constraints=context.request.constraints,
+        objective=context.request.objective,
+        hardware=context.hardware,
+        plan=attempt.plan,
+        recipe=attempt.recipe,
+        verdict=attempt.verdict.kind,
+        delivered=attempt.index == state.get("best"),
+        size_ratio=comparison.size_ratio.value if comparison else None,
+        speedup=comparison.speedup.value if comparison and comparison.speedup else None,
+        drop=-delta.value if delta else None,
+        fidelity_db=comparison.fidelity.value if comparison and comparison.fidelity else None,
+    )

@@ -1,0 +1,72 @@
+"""What a run works with besides its state, and the frame that every node runs in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from langgraph.runtime import Runtime
+
+from ..contracts import Limits, NodeFinished, NodeStarted, OutcomeStore, Policy, Request
+from .execute import EventSink, Execution
+from .state import RunState
+
+# What a job may still take when the budget is spent: the current attempt is brought to its verdict.
+GRACE_S = 60.0
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Stores, policy and the request of one run; never part of a checkpoint."""
+
+    run: str
+    request: Request
+    execute: Execution
+    policy: Policy
+    outcomes: OutcomeStore
+    hardware: str
+    vnni: bool
+    emit: EventSink
+
+    @property
+    def measured_on(self) -> str:
+        """Where measurements of this run are taken, for people."""
+        target = self.request.target
+        where = f"onnxruntime on {self.hardware}"
+        return where if target.measurable_here else f"{where} (standing in for {target.platform})"
+
+
+Node = Callable[[RunState, RunContext], RunState]
+
+
+class GraphNode(Protocol):
+    """A node as langgraph calls it."""
+
+    def __call__(self, state: RunState, *, runtime: Runtime[RunContext]) -> RunState: ...
+
+
+def node(name: str, work: Node) -> GraphNode:
+    """Return `work` as a graph node that tells when it runs and adds its wall time to the state."""
+
+    def framed(state: RunState, *, runtime: Runtime[RunContext]) -> RunState:
+        context = runtime.context
+        draft = state.get("draft")
+        attempt = draft.index if draft else None
+        context.execute.limits = _limits(context, state)
+        context.emit(NodeStarted(node=name, attempt=attempt))
+        started = time.monotonic()
+        update = work(state, context)
+        spent = time.monotonic() - started
+        context.emit(NodeFinished(node=name, attempt=attempt, seconds=spent))
+        return {**update, "elapsed_s": spent}
+
+    framed.__name__ = name
+    return framed
+
+
+def _limits(context: RunContext, state: RunState) -> Limits:
+    left = context.request.budget.time_limit_s - state.get("elapsed_s", 0.0)
+    old = context.execute.limits
+    return old.model_copy(update={"time_s": max(left, 0.0) + GRACE_S})

@@ -1,0 +1,183 @@
+"""The only place that binds an execution key to the store, the executor and the result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from ..contracts import (
+    ArtifactRef,
+    ArtifactStore,
+    Contract,
+    DataRef,
+    Effort,
+    Event,
+    Executor,
+    Job,
+    JobResult,
+    Limits,
+    Progress,
+    Step,
+    WorkerMalformed,
+)
+from ..memory import Ledger
+from ..tools.hardware import fingerprint
+from ..tools.registry import ToolSpec, spec
+
+R = TypeVar("R", bound=Contract)
+EventSink = Callable[[Event], None]
+_TIMED_STEPS = frozenset({"tune_runtime"})
+_VERSIONED = ("onnx", "onnxruntime", "numpy")
+
+
+class Executed(Contract, Generic[R]):
+    """A tool's report with the artifacts it made and what it cost."""
+
+    report: R
+    outputs: dict[str, ArtifactRef] = {}
+    effort: Effort = Effort()
+
+
+class Execution:
+    """Performs tool calls for one run, answering from the store what was already done."""
+
+    def __init__(
+        self,
+        run: str,
+        store: ArtifactStore,
+        ledger: Ledger,
+        executor: Executor,
+        work: Path,
+        emit: EventSink,
+        *,
+        seed: int = 0,
+        threads: int = 1,
+        limits: Limits | None = None,
+    ) -> None:
+        self.run = run
+        self.store = store
+        self.ledger = ledger
+        self.executor = executor
+        self.work = work
+        self.emit = emit
+        self.seed = seed
+        self.threads = threads
+        self.limits = limits or Limits()
+        self.tools_s = 0.0
+
+    def __call__(
+        self,
+        tool: str,
+        report: type[R],
+        *,
+        inputs: Mapping[str, ArtifactRef] | None = None,
+        data: DataRef | None = None,
+        step: Step | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Executed[R]:
+        """Return the tool's answer, from the store when the same was done before.
+
+        `data` also mounts the artifact in role `data`.
+
+        Raises:
+            WorkerError: the child did not deliver.
+            OptimizationError: what the tool raised.
+        """
+        registered = spec(tool)
+        mounted = dict(inputs or {})
+        if data is not None:
+            mounted["data"] = ArtifactRef(id=data.id, kind="data")
+        job = Job(
+            tool=tool,
+            step=step,
+            inputs=mounted,
+            data=data,
+            params=dict(params or {}),
+            seed=self.seed,
+            threads=self.threads,
+            needs="bench" if registered.needs == "bench" or _is_timed(step) else "cpu",
+            limits=self.limits,
+        )
+        key = self.key(job, registered)
+        if registered.cached and (known := self._known(key, report)) is not None:
+            return known
+        return self._perform(key, job, registered, report)
+
+    def key(self, job: Job, registered: ToolSpec) -> str:
+        """Return the execution key: everything that decides the result.
+
+        What was timed belongs to this machine and this run: another run measures anew.
+        """
+        timed = job.needs == "bench"
+        facts = {
+            "tool": [job.tool, registered.version],
+            "job": job.model_dump(mode="json", exclude={"limits", "tool", "needs"}),
+            "libraries": {name: version(name) for name in _VERSIONED},
+            "timed": [fingerprint(), self.run] if timed else None,
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def _known(self, key: str, report: type[R]) -> Executed[R] | None:
+        found = self.ledger.find_execution(key)
+        if found is None or not all(self.store.exists(ref.id) for ref in found.outputs.values()):
+            return None
+        for ref in found.outputs.values():
+            self.ledger.lease(self.run, ref.id)
+        try:
+            known = report.model_validate(found.result.report)
+        except ValidationError:
+            return None
+        return Executed(report=known, outputs=found.outputs, effort=Effort(cached_jobs=1))
+
+    def _perform(self, key: str, job: Job, registered: ToolSpec, report: type[R]) -> Executed[R]:
+        folder = Path(tempfile.mkdtemp(prefix=f"{self.run}-", dir=_made(self.work)))
+        started = time.monotonic()
+        try:
+            paths = {role: self.store.path(ref) for role, ref in job.inputs.items()}
+            result = self.executor.run(job, paths, folder, self._progress)
+            answer = _validated(result, report)
+            outputs = {role: self._keep(role, folder / path) for role, path in result.outputs.items()}
+            if registered.cached:
+                self.ledger.record_execution(key, job.tool, result, outputs, self.run)
+        finally:
+            spent = time.monotonic() - started
+            self.tools_s += spent
+            shutil.rmtree(folder, ignore_errors=True)
+        effort = Effort(
+            jobs=1, cpu_s=result.cpu_s, wall_s=spent, sample_runs=int(result.report.get("sample_runs", 0) or 0)
+        )
+        return Executed(report=answer, outputs=outputs, effort=effort)
+
+    def _keep(self, role: str, folder: Path) -> ArtifactRef:
+        kind = role if role in {"model", "data", "table"} else "model"
+        ref = self.store.put(folder, kind)
+        self.ledger.lease(self.run, ref.id)
+        return ref
+
+    def _progress(self, progress: Progress) -> None:
+        self.emit(progress)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _is_timed(step: Step | None) -> bool:
+    return step is not None and step.kind in _TIMED_STEPS
+
+
+def _validated(result: JobResult, report: type[R]) -> R:
+    try:
+        return report.model_validate(result.report)
+    except ValidationError as error:
+        raise WorkerMalformed(f"the child's report is not a {report.__name__}") from error

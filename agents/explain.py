@@ -1,0 +1,47 @@
+"""Say in one sentence why a plan is tried; from the facts of the run, never from a model's name."""
+
+from __future__ import annotations
+
+from ..contracts import Attempt, Plan, PolicyState, Predicted, QuantizeLever, units
+
+
+def reason(plan: Plan, predicted: Predicted, state: PolicyState) -> str:
+    """Return what the plan does, what speaks for it and what is expected of it."""
+    expected = (
+        f"expected {units.format_share(predicted.size_ratio)} of the size at "
+        f"{units.format_factor(predicted.speedup)}, {units.format_decibels(predicted.fidelity_db)}"
+    )
+    return f"{_forms(plan, state)}; {expected}{_because(plan, state)}"
+
+
+def _forms(plan: Plan, state: PolicyState) -> str:
+    parts = []
+    if plan.prune is not None:
+        parts.append(f"zero weights up to {plan.prune.threshold:g}")
+    if plan.quantize is not None:
+        parts.append(_quantized(plan.quantize, state))
+    if not parts:
+        parts.append("graph passes only" if plan.graph else "normalization only")
+    return " and ".join(parts)
+
+
+def _quantized(lever: QuantizeLever, state: PolicyState) -> str:
+    parts = []
+    for form in ("static", "dynamic"):
+        ops = sorted(op for op, chosen in lever.compute.items() if chosen == form)
+        if ops:
+            share = units.format_share(state.profile.time_share(*ops))
+            parts.append(f"{form} int8 on {'/'.join(ops)} ({share} of the time)")
+    if lever.storage != "none":
+        parts.append(f"{'the other ' if parts else ''}weights stored as {lever.storage}")
+    text = " with ".join(parts) or "nothing quantized"
+    if lever.min_fidelity_db is not None:
+        text += f", sparing the most damaged units for {units.format_decibels(lever.min_fidelity_db)}"
+    return text + (", percentile calibration" if lever.calibration == "percentile" else "")
+
+
+def _because(plan: Plan, state: PolicyState) -> str:
+    last: Attempt | None = state.attempts[-1] if state.attempts else None
+    if last is None or last.verdict.kind == "met":
+        return "" if last is None else " (more may be had)"
+    return f"; attempt {last.index} ended with {last.verdict.reason[:160]}"

@@ -1,0 +1,212 @@
+"""Predict what a plan will reach: priors by operator class, replaced by what was measured in this run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..contracts import Attempt, Plan, PolicyState, Predicted, Profile, QuantizeLever
+from . import priors
+
+SIZE_SPREAD = 0.04
+SPEED_SPREAD, SPEED_SPREAD_MEASURED = 0.30, 0.06
+QUALITY_SPREAD_DB, QUALITY_SPREAD_MEASURED_DB = 7.0, 2.5
+UNUSED = QuantizeLever()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A prediction with its uncertainty; `failed` when the same compute form did not even build."""
+
+    size_bytes: float
+    speedup: float
+    fidelity_db: float
+    speed_spread: float
+    quality_spread: float
+    failed: bool = False
+
+
+def estimate(plan: Plan, state: PolicyState) -> Estimate:
+    """Return what `plan` is expected to reach, given everything that this run measured."""
+    lever = plan.quantize or UNUSED
+    speed, speed_spread = _speed(lever, state)
+    quality, quality_spread = _quality(lever, state)
+    return Estimate(
+        size_bytes=_size(lever, state),
+        speedup=speed,
+        fidelity_db=quality,
+        speed_spread=speed_spread,
+        quality_spread=quality_spread,
+        failed=any(_broke(attempt, lever) for attempt in state.attempts),
+    )
+
+
+def _broke(attempt: Attempt, lever: QuantizeLever) -> bool:
+    """Tell whether this form of compute (or this storage alone) already ended in an error."""
+    tried = attempt.plan.quantize
+    if tried is None or attempt.verdict.kind != "failed":
+        return False
+    return tried.compute == lever.compute if tried.compute else tried.storage == lever.storage and not lever.compute
+
+
+def _same_forms(attempt: Attempt, lever: QuantizeLever) -> bool:
+    tried = attempt.plan.quantize or UNUSED
+    return tried.compute == lever.compute and tried.storage == lever.storage
+
+
+def _size(lever: QuantizeLever, state: PolicyState) -> float:
+    exact = [a for a in state.attempts if _same_forms(a, lever) and a.candidate is not None and a.comparison]
+    if exact:
+        measured = exact[-1].candidate
+        assert measured is not None
+        tried = exact[-1].plan.quantize or UNUSED
+        widened = 1.0 if lever.min_fidelity_db == tried.min_fidelity_db or lever.storage == "fp16" else 1.08
+        return measured.size_bytes * widened
+    return predicted_bytes(lever, state.profile)
+
+
+def predicted_bytes(lever: QuantizeLever, profile: Profile) -> float:
+    """Return the size from the weights by operator type: int8 compute holds a quarter, storage what its form says."""
+    in_compute = {op: profile.operator(op) for op in lever.compute}
+    quantized = sum(item.weight_bytes for item in in_compute.values() if item)
+    stored = max(profile.storable_bytes - quantized, 0)
+    rest = profile.weight_bytes - profile.fixed_bytes - profile.storable_bytes
+    share = priors.STORAGE_BYTES_PER_WEIGHT_BYTE[lever.storage]
+    nodes = sum(item.count * priors.COMPUTE_NODE_BYTES[lever.compute[op]] for op, item in in_compute.items() if item)
+    stored_units = sum(
+        item.count for item in profile.operators if item.weight_bytes and item.op_type not in lever.compute
+    )
+    nodes += stored_units * priors.STORAGE_NODE_BYTES if lever.storage != "none" else 0
+    return profile.graph_bytes + profile.fixed_bytes + max(rest, 0) + quantized * 0.252 + stored * share + nodes
+
+
+def _speed(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
+    measured = [
+        attempt.comparison.speedup.value
+        for attempt in state.attempts
+        if (attempt.plan.quantize or UNUSED).compute == lever.compute
+        and attempt.comparison is not None
+        and attempt.comparison.speedup is not None
+    ]
+    if measured:
+        return measured[-1], SPEED_SPREAD_MEASURED
+    if not lever.compute:
+        return 1.0, SPEED_SPREAD_MEASURED
+    profile = state.profile
+    time = 1.0
+    for op_type, form in lever.compute.items():
+        share = profile.time_share(op_type)
+        time -= share * (1 - priors.time_factor(op_type, form, profile, vnni=state.vnni))
+    return 1.0 / max(time, 0.05), SPEED_SPREAD
+
+
+def _quality(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
+    prior = _prior_quality(lever, state.profile)
+    target = lever.min_fidelity_db
+    tried = [
+        (attempt.plan.quantize or UNUSED, attempt.comparison.fidelity.value)
+        for attempt in state.attempts
+        if _same_forms(attempt, lever) and attempt.comparison is not None and attempt.comparison.fidelity is not None
+    ]
+    if not tried:
+        return (prior if target is None else max(prior, target - 2.0)), QUALITY_SPREAD_DB
+    last, reached = tried[-1]
+    if target is None:
+        return reached, QUALITY_SPREAD_MEASURED_DB
+    # Where additivity was too hopeful (or too gloomy), expect the same gap again.
+    gap = last.min_fidelity_db - reached if last.min_fidelity_db is not None else 2.0
+    return max(target - gap, min(reached, target)), QUALITY_SPREAD_DB / 2
+
+
+def _prior_quality(lever: QuantizeLever, profile: Profile) -> float:
+    noise = 10 ** (-priors.STORAGE_FIDELITY_DB[lever.storage] / 10)
+    for op_type, form in lever.compute.items():
+        noise += 10 ** (-priors.fidelity_db(op_type, form, profile) / 10)
+    bonus = 1.5 if lever.calibration == "percentile" else 0.0
+    return -10 * math.log10(noise) + bonus
+
+
+def original_accuracy(state: PolicyState) -> float | None:
+    """Return the original's accuracy on the selection part, once an attempt has met labels."""
+    for attempt in state.attempts:
+        if attempt.comparison and attempt.comparison.accuracy_delta and attempt.metrics and attempt.metrics.accuracy:
+            return attempt.metrics.accuracy.value - attempt.comparison.accuracy_delta.value
+    return None
+
+
+def quality_need(state: PolicyState) -> float:
+    """Return the fidelity in dB that the request is expected to need, corrected by what failed and what held."""
+    bounds = state.request.constraints
+    needs = [bounds.min_fidelity_db] if bounds.min_fidelity_db is not None else []
+    if bounds.needs_labels or (state.labelled and "accuracy" not in state.request.allow_regression):
+        needs.append(_accuracy_need(state))
+    elif bounds.min_fidelity_db is None and "accuracy" not in state.request.allow_regression:
+        needs.append(20.0)
+    return max(needs, default=0.0)
+
+
+def _accuracy_need(state: PolicyState) -> float:
+    drop = allowed_drop(state)
+    need = priors.needed_db(drop)
+    for attempt in state.attempts:
+        comparison = attempt.comparison
+        if comparison is None or comparison.fidelity is None or comparison.accuracy_delta is None:
+            continue
+        lost, fidelity = -comparison.accuracy_delta.value, comparison.fidelity.value
+        if lost > drop:
+            need = max(need, fidelity + max(3.0, 10 * math.log10(lost / max(drop, 0.002))))
+        elif attempt.verdict.kind == "met":
+            need = min(need, fidelity)
+    return need
+
+
+def allowed_drop(state: PolicyState) -> float:
+    """Return the drop that the bounds leave room for; negative when the original itself misses them."""
+    bounds = state.request.constraints
+    room = [bounds.max_accuracy_drop] if bounds.max_accuracy_drop is not None else []
+    original = original_accuracy(state)
+    if bounds.min_accuracy is not None:
+        room.append(original - bounds.min_accuracy if original is not None else 0.01)
+    return min(room, default=0.01)
+
+
+def chance(plan: Plan, state: PolicyState) -> tuple[float, Predicted]:
+    """Return the chance that `plan` meets every bound and guard, with the prediction behind it."""
+    guess = estimate(plan, state)
+    ratio = guess.size_bytes / state.profile.size_bytes
+    predicted = Predicted(size_ratio=ratio, speedup=guess.speedup, fidelity_db=guess.fidelity_db)
+    logit = _log_odds(guess, state)
+    likely = 0.001 if guess.failed else math.exp(logit)
+    return likely, predicted.model_copy(update={"chance": min(max(likely, 0.0), 1.0)})
+
+
+def _log_odds(guess: Estimate, state: PolicyState) -> float:
+    """Return the log of the product of each bound's chance; never floored, so that hopeless plans still rank."""
+    bounds, profile = state.request.constraints, state.profile
+    total = 0.0
+    for limit in (bounds.max_size_bytes, (bounds.max_size_ratio or 0) * profile.size_bytes or None):
+        if limit:
+            total += _log_sigmoid(math.log(limit / guess.size_bytes) / SIZE_SPREAD)
+    for wanted in _speed_bounds(state):
+        total += _log_sigmoid(math.log(guess.speedup / wanted) / guess.speed_spread)
+    total += _log_sigmoid((guess.fidelity_db - quality_need(state)) / guess.quality_spread)
+    if allowed_drop(state) < 0:
+        total += math.log(0.02)
+    return total
+
+
+def _speed_bounds(state: PolicyState) -> list[float]:
+    """Return the speedups that the bounds imply; the guard allows 5 % slower."""
+    bounds, latency = state.request.constraints, state.profile.latency_ms
+    wanted = [bounds.min_speedup] if bounds.min_speedup else []
+    if latency and bounds.max_latency_ms:
+        wanted.append(latency / bounds.max_latency_ms)
+    if latency and bounds.min_throughput_per_s:
+        wanted.append(bounds.min_throughput_per_s * latency / 1000)
+    if not wanted and "latency" not in state.request.allow_regression:
+        wanted.append(0.85)
+    return wanted
+
+
+def _log_sigmoid(value: float) -> float:
+    return -math.log1p(math.exp(-value)) if value > -30 else value

@@ -1,0 +1,65 @@
+"""What each lever is expected to do before anything was measured here.
+
+The figures are medians over the models that were measured side by side (an AVX512-VNNI server, one
+thread); what a run measures replaces them. They are keyed to operator classes, never to models.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..contracts import Compute, Profile
+
+CONVOLUTIONS = ("Conv", "ConvTranspose")
+PRODUCTS = ("MatMul", "Gemm")
+RECURRENT = ("LSTM",)
+
+# Weight bytes per node below which a dynamic product spends more on quantizing its input than it saves.
+SMALL_PRODUCT_BYTES = 256 * 1024
+
+STORAGE_BYTES_PER_WEIGHT_BYTE = {"none": 1.0, "fp16": 0.5, "int8": 0.252}
+STORAGE_FIDELITY_DB = {"none": 140.0, "fp16": 66.0, "int8": 38.0}
+# Two nodes and a scale for each stored weight; two node pairs and their parameters for each static unit.
+STORAGE_NODE_BYTES = 260
+COMPUTE_NODE_BYTES = {"static": 900, "dynamic": 600}
+
+
+def has_depthwise(profile: Profile) -> bool:
+    """Tell whether depthwise convolutions shape the model, as in MobileNet-like nets."""
+    conv = profile.operator("Conv")
+    return conv is not None and conv.depthwise >= max(1, conv.count // 5)
+
+
+def time_factor(op_type: str, form: Compute, profile: Profile, *, vnni: bool) -> float:
+    """Return int8 time / fp32 time of one operator type."""
+    if op_type in CONVOLUTIONS:
+        if form == "dynamic":
+            return 3.0
+        if has_depthwise(profile):
+            return 0.9 if vnni else 1.3
+        return 0.24 if vnni else 0.65
+    if op_type in PRODUCTS:
+        if form == "static":
+            return 0.6 if vnni else 0.8
+        return _dynamic_product(op_type, profile) * (1.0 if vnni else 1.4)
+    return 0.37 if vnni else 0.6
+
+
+def _dynamic_product(op_type: str, profile: Profile) -> float:
+    operator = profile.operator(op_type)
+    per_node = operator.weight_bytes / max(operator.count, 1) if operator else 0
+    return 0.5 if per_node >= SMALL_PRODUCT_BYTES else 1.0
+
+
+def fidelity_db(op_type: str, form: Compute, profile: Profile) -> float:
+    """Return SQNR at the worst output with every unit of one operator type in int8."""
+    if op_type in CONVOLUTIONS:
+        return 15.0 if has_depthwise(profile) or form == "dynamic" else 29.0
+    if op_type in PRODUCTS:
+        return 24.0 if form == "static" else 35.0
+    return 40.0
+
+
+def needed_db(drop: float) -> float:
+    """Return the fidelity at which a drop of at most `drop` (fraction) is usual: 20 dB for a point, 34 dB for none."""
+    return 34.0 if drop <= 0 else min(34.0, 20.0 + 5.0 * max(0.0, -math.log10(drop / 0.01)) * 2.0)

@@ -1,0 +1,80 @@
+"""The quantization agent: from operator classes and a quality budget to the units of this model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from ..contracts import QuantizeLever, QuantizeStep, SensitivityTable, ToolError, UnitDamage
+from .context import RunContext
+from .specialist import apply, failed, gate, is_over
+from .state import Draft, RunState, add_effort
+
+Form = Literal["static", "dynamic", "int8", "fp16"]
+TABLE_SECONDS = 12.0
+
+
+def quantize(state: RunState, context: RunContext) -> RunState:
+    """Resolve the quantize lever, have it performed, and pass the gate with the size that ships."""
+    draft = state.get("draft")
+    if draft is None or is_over(draft):
+        return {}
+    lever = draft.plan.quantize
+    if lever is not None:
+        try:
+            draft, step = resolve(lever, state, context, draft)
+        except ToolError as error:
+            return {"draft": failed(draft, error)}
+        draft = apply(context, state, draft, step, "quantize", optional=False)
+    return {"draft": gate(context, state, draft, size=True)}
+
+
+def resolve(lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, QuantizeStep]:
+    """Return the step for this model: which units are spared to keep the lever's quality budget."""
+    step = QuantizeStep(
+        compute=lever.compute,
+        storage=lever.storage,
+        calibration=lever.calibration,
+        samples=context.request.optimization.quantization.calibration.samples,
+    )
+    if lever.min_fidelity_db is None:
+        return draft, step
+    keep: list[str] = []
+    for form in sorted(set(lever.compute.values())):
+        draft, units = _damage(form, state, context, draft)
+        quantized = (unit for unit in units if lever.compute.get(unit.op_type) == form)
+        keep += spare(quantized, lever.min_fidelity_db)
+    wide: list[str] = []
+    if lever.storage == "int8":
+        draft, units = _damage("int8", state, context, draft)
+        wide = spare(units, lever.min_fidelity_db)
+    return draft, step.model_copy(update={"keep": tuple(keep), "store_fp16": tuple(wide)})
+
+
+def _damage(form: Form, state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, tuple[UnitDamage, ...]]:
+    done = context.execute(
+        "sensitivity",
+        SensitivityTable,
+        inputs={"model": draft.artifact},
+        data=state["data"],
+        params={"form": form, "seconds": TABLE_SECONDS},
+    )
+    return draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)}), done.report.units
+
+
+def spare(units: Iterable[UnitDamage], target_db: float) -> list[str]:
+    """Return the fewest units to leave alone so that the others together keep `target_db`.
+
+    Noise powers add: independent rounding errors at the output sum to Σ 10^(−dB/10), within 1.5 dB on
+    most models.
+    """
+    ranked = sorted(units, key=lambda unit: unit.damage_db)
+    noise = [10 ** (-unit.damage_db / 10) for unit in ranked]
+    left, allowed = sum(noise), 10 ** (-target_db / 10)
+    spared: list[str] = []
+    for unit, power in zip(ranked, noise, strict=True):
+        if left <= allowed:
+            break
+        left -= power
+        spared.append(unit.name)
+    return spared

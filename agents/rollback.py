@@ -1,0 +1,174 @@
+"""Roll back: the original stays, and the nearest candidates become offers that were measured in full."""
+
+from __future__ import annotations
+
+import math
+
+from ..contracts import (
+    Attempt,
+    Benchmark,
+    Bound,
+    Constraints,
+    Effort,
+    Measured,
+    Offer,
+    Request,
+    ToolError,
+    Verdict,
+    units,
+)
+from ..tools.judge import Evidence, judge
+from .context import RunContext
+from .specialist import evaluate
+from .state import RunState, add_effort
+from .validator import QUICK_SECONDS, candidate_metrics, compare
+
+OFFERS = 3
+_OPTIONS = {
+    "max_size_bytes": "--max-size",
+    "max_size_ratio": "--max-size",
+    "max_memory_bytes": "--max-memory",
+    "max_memory_ratio": "--max-memory",
+    "max_latency_ms": "--max-latency",
+    "min_speedup": "--min-speedup",
+    "min_throughput_per_s": "--min-throughput",
+    "min_accuracy": "--min-accuracy",
+    "max_accuracy_drop": "--max-drop",
+    "min_fidelity_db": "--min-fidelity",
+}
+# Timings and memory move from run to run: an offer leaves them this room, so that it can be taken up.
+_ROOM = {"max_latency_ms": 1.1, "max_memory_bytes": 1.1, "max_memory_ratio": 1.1, "min_speedup": 0.92}
+_ROOM["min_throughput_per_s"] = 0.9
+
+
+def rollback(state: RunState, context: RunContext) -> RunState:
+    """Measure the nearest candidates in full, and offer each with the smallest relaxation it needs."""
+    offers: list[Offer] = []
+    effort = Effort()
+    for attempt in nearest(state.get("attempts", ())):
+        if len(offers) >= OFFERS:
+            break
+        known, spent = _measured(state, context, attempt)
+        effort = add_effort(effort, spent)
+        offer = to_offer(context.request, attempt, known) if known else None
+        if offer is not None and not any(offer.relax == other.relax for other in offers):
+            context.emit(Measured(attempt=attempt.index, name="offer", text=offer.text))
+            offers.append(offer)
+    return {"offers": tuple(offers), "effort": effort}
+
+
+def nearest(attempts: tuple[Attempt, ...]) -> list[Attempt]:
+    """Return one attempt per candidate, the smallest shortfall first; what failed outright is no offer."""
+    built = {a.candidate.id: a for a in attempts if a.candidate is not None and a.verdict.kind != "failed"}
+    return sorted(built.values(), key=lambda attempt: (_shortfall(attempt.verdict), attempt.index))
+
+
+def _shortfall(verdict: Verdict) -> float:
+    return sum(math.log1p(item.shortfall) for item in verdict.violated)
+
+
+def _measured(state: RunState, context: RunContext, attempt: Attempt) -> tuple[Evidence | None, Effort]:
+    """Return timing and the final part of one candidate; what is already known costs nothing."""
+    if attempt.candidate is None:
+        return None, Effort()
+    original, data = state["original"], state["data"]
+    try:
+        timed = context.execute(
+            "benchmark",
+            Benchmark,
+            inputs={"original": original, "candidate": attempt.candidate},
+            data=data,
+            params={"seconds": QUICK_SECONDS, "footprint": True},
+        )
+        judged = evaluate(context, original, attempt.candidate, data, "final")
+    except ToolError:
+        return None, Effort()
+    known = Evidence(
+        original_bytes=original.size_bytes,
+        candidate_bytes=attempt.candidate.size_bytes,
+        evaluation=judged.report,
+        benchmark=timed.report,
+    )
+    return known, add_effort(timed.effort, judged.effort)
+
+
+def to_offer(request: Request, attempt: Attempt, known: Evidence) -> Offer | None:
+    """Return the offer with the smallest relaxation, judged again under it; None when even that does not hold."""
+    verdict = judge(request, known)
+    if verdict.kind == "failed" or attempt.candidate is None:
+        return None
+    missed = verdict.violated
+    bounds = {bound.name: bound for bound in request.constraints.bounds()}
+    relax = {
+        item.name: relaxed(item.name, item.measured)
+        for item in missed
+        if item.name in bounds and item.measured is not None
+    }
+    lifted = sorted(item.name.removeprefix("guard_") for item in missed if item.name.startswith("guard_"))
+    again = judge(_relaxed(request, relax, lifted), known)
+    if again.kind != "met":
+        return None
+    return Offer(
+        attempt=attempt.index,
+        candidate=attempt.candidate,
+        relax=relax,
+        allow_regression=tuple(lifted),
+        text=_text(known, relax, lifted, bounds),
+        command=_command(relax, lifted),
+        metrics=candidate_metrics(known),
+        comparison=compare(known),
+    )
+
+
+def relaxed(name: str, measured: float) -> float:
+    """Return the bound that this measurement meets, rounded towards the easier side, with room for noise."""
+    upper = name.startswith("max_")
+    value = measured * _ROOM.get(name, 1.0)
+    if name == "max_size_bytes" or name == "max_memory_bytes":
+        return float(math.ceil(value))
+    if value == 0:
+        return 0.0
+    scale = 10 ** (3 - math.ceil(math.log10(abs(value))))
+    return float((math.ceil(value * scale) if upper else math.floor(value * scale)) / scale)
+
+
+def _relaxed(request: Request, relax: dict[str, float], lifted: list[str]) -> Request:
+    bounds = request.constraints.model_dump(exclude_none=True) | relax
+    names = {name: int(value) if name.endswith("_bytes") else value for name, value in bounds.items()}
+    return request.model_copy(
+        update={
+            "constraints": Constraints.model_validate(names),
+            "allow_regression": tuple({*request.allow_regression, *lifted}),
+        }
+    )
+
+
+def _text(known: Evidence, relax: dict[str, float], lifted: list[str], bounds: dict[str, Bound]) -> str:
+    measured = [f"{units.format_share(known.candidate_bytes / known.original_bytes)} of the size"]
+    if known.benchmark:
+        measured.append(f"{units.format_factor(known.benchmark.speedup.value)} the speed")
+    if known.evaluation and known.evaluation.drop:
+        measured.append(f"drop {units.format_share(known.evaluation.drop.value)}")
+    elif known.evaluation:
+        measured.append(f"fidelity {units.format_decibels(known.evaluation.fidelity.value)}")
+    asks = [bounds[name].model_copy(update={"bound": value}).text() for name, value in relax.items()]
+    asks += [f"a regression of {name}" for name in lifted]
+    return f"{', '.join(measured)}: reachable with {' and '.join(asks) or 'the bounds as asked'}"
+
+
+def _command(relax: dict[str, float], lifted: list[str]) -> str:
+    words = [f"{_OPTIONS[name]} {_written(name, value)}" for name, value in relax.items()]
+    words += [f"--allow-regression {','.join(lifted)}"] if lifted else []
+    return " ".join(words)
+
+
+def _written(name: str, value: float) -> str:
+    if name.endswith("_ratio"):
+        return f"{value * 100:.6g}%"
+    if name == "max_latency_ms":
+        return f"{value:g}ms"
+    if name == "min_fidelity_db":
+        return f"{value:g}dB"
+    if name == "min_throughput_per_s":
+        return f"{value:g}/s"
+    return f"{int(value)}B" if name.endswith("_bytes") else f"{value:g}"

@@ -1,0 +1,95 @@
+"""The state of a run: ids, numbers, plans and recipes, in plain contract types."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+from ..contracts import (
+    ArtifactRef,
+    Attempt,
+    Benchmark,
+    Contract,
+    DataRef,
+    Effort,
+    Evaluation,
+    LayerForm,
+    Offer,
+    Plan,
+    Profile,
+    Recalled,
+    RuntimeSettings,
+    Stage,
+    Step,
+    Verdict,
+)
+
+
+class Draft(Contract):
+    """The candidate that the specialists are working on.
+
+    Attributes:
+        artifact: the model as the last finished step left it.
+        steps: the recipe so far, normalization first.
+        selection: evaluation on the selection part, from the last gate.
+        verdict: set when the attempt ends early (a gate, an error) or was judged.
+    """
+
+    index: int
+    plan: Plan
+    artifact: ArtifactRef
+    steps: tuple[Step, ...] = ()
+    settings: RuntimeSettings = RuntimeSettings()
+    layers: tuple[LayerForm, ...] = ()
+    notes: tuple[str, ...] = ()
+    stage: Stage = "prepare"
+    selection: Evaluation | None = None
+    benchmark: Benchmark | None = None
+    verdict: Verdict | None = None
+    error_type: str | None = None
+    effort: Effort = Effort()
+
+
+def add_effort(old: Effort, new: Effort) -> Effort:
+    """Return the sum, the reducer of the state's effort."""
+    return Effort(**{name: getattr(old, name) + getattr(new, name) for name in Effort.model_fields})
+
+
+def append(old: tuple[Attempt, ...], new: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
+    """Return the trail with `new` at its end; what is on it stays."""
+    return (*old, *new)
+
+
+def add(old: float, new: float) -> float:
+    """Return the sum, the reducer of elapsed seconds and counters."""
+    return old + new
+
+
+class RunState(TypedDict, total=False):
+    """What a checkpoint holds.
+
+    `model` is the normalized original that every plan starts from, `elapsed_s` the wall time of finished
+    nodes (so a resumed run keeps its budget), `best` the number of the attempt that would be delivered.
+    """
+
+    original: ArtifactRef
+    data: DataRef
+    model: ArtifactRef
+    base_steps: tuple[Step, ...]
+    profile: Profile
+    recalled: tuple[Recalled, ...]
+    draft: Draft | None
+    attempts: Annotated[tuple[Attempt, ...], append]
+    first_met: int | None
+    best: int | None
+    final_looks: Annotated[int, add]
+    offers: tuple[Offer, ...]
+    reason: str
+    effort: Annotated[Effort, add_effort]
+    elapsed_s: Annotated[float, add]
+
+
+class RunInput(TypedDict):
+    """What a run starts from: admitted, content-addressed, small."""
+
+    original: ArtifactRef
+    data: DataRef

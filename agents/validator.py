@@ -1,0 +1,207 @@
+"""The validator: measure beside the original, judge on measurements alone, one look at the final part."""
+
+from __future__ import annotations
+
+from ..contracts import (
+    Attempt,
+    AttemptFinished,
+    Benchmark,
+    DeploymentMetrics,
+    Effort,
+    Evaluation,
+    Measured,
+    OptimizationMetrics,
+    Quantity,
+    Recipe,
+    ToolError,
+    Verdict,
+    units,
+)
+from ..tools.judge import Evidence, judge, memory_peaks
+from .context import RunContext
+from .specialist import evaluate, failed, is_over
+from .state import Draft, RunState, add_effort
+
+QUICK_SECONDS = 8.0
+LONG_SECONDS = 20.0
+FINAL_LOOKS = 3
+
+
+def measure(state: RunState, context: RunContext) -> RunState:
+    """Time original and candidate together; longer where the first answer is too wide to decide."""
+    draft = state.get("draft")
+    if draft is None or is_over(draft):
+        return {}
+    draft = draft.model_copy(update={"stage": "measure"})
+    try:
+        benchmark, draft = _timed(context, state, draft, QUICK_SECONDS)
+        if _undecided(benchmark, context):
+            benchmark, draft = _timed(context, state, draft, LONG_SECONDS)
+    except ToolError as error:
+        return {"draft": failed(draft, error)}
+    text = f"speed {units.format_factor(benchmark.speedup.value)}, "
+    text += f"p95 {units.format_milliseconds(benchmark.candidate.p95.value)}"
+    context.emit(Measured(attempt=draft.index, name="benchmark", text=text))
+    return {"draft": draft.model_copy(update={"benchmark": benchmark})}
+
+
+def _timed(context: RunContext, state: RunState, draft: Draft, seconds: float) -> tuple[Benchmark, Draft]:
+    done = context.execute(
+        "benchmark",
+        Benchmark,
+        inputs={"original": state["original"], "candidate": draft.artifact},
+        data=state["data"],
+        params={"seconds": seconds, "footprint": True},
+    )
+    return done.report, draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)})
+
+
+def _undecided(benchmark: Benchmark, context: RunContext) -> bool:
+    """Tell whether the interval is too wide, or a speed bound lies inside it."""
+    interval, bound = benchmark.speedup.interval, context.request.constraints.min_speedup
+    straddles = bound is not None and interval is not None and interval.low < bound < interval.high
+    return not benchmark.conclusive or straddles
+
+
+def validate(state: RunState, context: RunContext) -> RunState:
+    """Judge the draft; what passes on the selection part is judged on the final part, three times a run at most."""
+    draft = state.get("draft")
+    if draft is None:
+        return {}
+    looks = 0
+    evaluation = draft.selection
+    if draft.verdict is None:
+        draft = _judged(context, state, draft, evaluation)
+        if draft.verdict is not None and draft.verdict.kind == "met":
+            draft, evaluation, looks = _final(context, state, draft)
+    attempt = to_attempt(context, state, draft, evaluation, final=looks > 0)
+    context.emit(AttemptFinished(attempt=attempt))
+    update: RunState = {"draft": None, "attempts": (attempt,), "final_looks": looks, "effort": _counted(draft)}
+    if attempt.verdict.kind == "met":
+        update["first_met"] = state.get("first_met") or attempt.index
+    return update
+
+
+def _counted(draft: Draft) -> Effort:
+    built = int(bool(draft.steps))
+    return draft.effort.model_copy(update={"attempts": 1, "candidates": built})
+
+
+def _judged(context: RunContext, state: RunState, draft: Draft, evaluation: Evaluation | None) -> Draft:
+    verdict = judge(context.request, evidence(state, draft, evaluation), context.measured_on)
+    return draft.model_copy(update={"verdict": verdict})
+
+
+def evidence(state: RunState, draft: Draft, evaluation: Evaluation | None) -> Evidence:
+    """Return what is known about the draft."""
+    return Evidence(
+        original_bytes=state["original"].size_bytes,
+        candidate_bytes=draft.artifact.size_bytes,
+        evaluation=evaluation,
+        benchmark=draft.benchmark,
+    )
+
+
+def _final(context: RunContext, state: RunState, draft: Draft) -> tuple[Draft, Evaluation | None, int]:
+    """Look at the final part. If it fails there, only that it failed goes back."""
+    if state.get("final_looks", 0) >= FINAL_LOOKS:
+        reason = f"passed on the selection part, but the final part was looked at {FINAL_LOOKS} times already"
+        return draft.model_copy(update={"verdict": _refused(draft, reason)}), draft.selection, 0
+    try:
+        done = evaluate(context, state["original"], draft.artifact, state["data"], "final")
+    except ToolError as error:
+        return failed(draft, error), draft.selection, 1
+    draft = draft.model_copy(update={"stage": "final", "effort": add_effort(draft.effort, done.effort)})
+    judged = _judged(context, state, draft, done.report)
+    if judged.verdict is not None and judged.verdict.kind == "met":
+        return judged, done.report, 1
+    reason = "passed on the selection part and failed on the final part"
+    return draft.model_copy(update={"verdict": _refused(draft, reason)}), draft.selection, 1
+
+
+def _refused(draft: Draft, reason: str) -> Verdict:
+    results = draft.verdict.constraints if draft.verdict else ()
+    return Verdict(kind="not_met", reason=reason, constraints=results)
+
+
+def to_attempt(
+    context: RunContext, state: RunState, draft: Draft, evaluation: Evaluation | None, *, final: bool
+) -> Attempt:
+    """Return the trail's record of the draft."""
+    built = bool(draft.steps) or not draft.plan.levers
+    known = evidence(state, draft, evaluation)
+    return Attempt(
+        index=draft.index,
+        plan=draft.plan,
+        recipe=Recipe(model=state["original"].id, steps=draft.steps, seed=context.request.seed) if built else None,
+        candidate=draft.artifact if built else None,
+        runtime_settings=draft.settings,
+        metrics=candidate_metrics(known) if built else None,
+        comparison=compare(known) if built else None,
+        verdict=draft.verdict or Verdict(kind="failed", reason="ended without a verdict"),
+        stage=draft.stage,
+        final_look=final,
+        layers=draft.layers,
+        error_type=draft.error_type,
+        wall_s=draft.effort.wall_s,
+        cpu_s=draft.effort.cpu_s,
+        sample_runs=draft.effort.sample_runs,
+    )
+
+
+def candidate_metrics(known: Evidence) -> DeploymentMetrics:
+    """Return the candidate's own measures."""
+    evaluation, benchmark = known.evaluation, known.benchmark
+    footprint = benchmark.candidate_footprint if benchmark else None
+    return DeploymentMetrics(
+        size=Quantity(value=known.candidate_bytes, unit="bytes"),
+        compressed_size=benchmark.candidate_compressed if benchmark else None,
+        latency=benchmark.candidate if benchmark else None,
+        throughput=benchmark.candidate_throughput if benchmark else None,
+        memory=footprint.memory if footprint else None,
+        load_time=footprint.load_time if footprint else None,
+        accuracy=evaluation.candidate_accuracy if evaluation else None,
+        fidelity=evaluation.fidelity if evaluation else None,
+    )
+
+
+def original_metrics(known: Evidence) -> DeploymentMetrics:
+    """Return the original's measures, from the same runs as the candidate's."""
+    evaluation, benchmark = known.evaluation, known.benchmark
+    footprint = benchmark.baseline_footprint if benchmark else None
+    return DeploymentMetrics(
+        size=Quantity(value=known.original_bytes, unit="bytes"),
+        compressed_size=benchmark.baseline_compressed if benchmark else None,
+        latency=benchmark.baseline if benchmark else None,
+        throughput=benchmark.baseline_throughput if benchmark else None,
+        memory=footprint.memory if footprint else None,
+        load_time=footprint.load_time if footprint else None,
+        accuracy=evaluation.original_accuracy if evaluation else None,
+    )
+
+
+def compare(known: Evidence) -> OptimizationMetrics:
+    """Return the candidate against its original."""
+    evaluation, benchmark = known.evaluation, known.benchmark
+    peaks = memory_peaks(benchmark)
+    ratio = peaks[1].value / max(peaks[0].value, 1.0) if peaks else None
+    return OptimizationMetrics(
+        original_size=Quantity(value=known.original_bytes, unit="bytes"),
+        optimized_size=Quantity(value=known.candidate_bytes, unit="bytes"),
+        size_ratio=Quantity(value=known.candidate_bytes / known.original_bytes, unit="fraction"),
+        speedup=benchmark.speedup if benchmark else None,
+        accuracy_delta=_delta(evaluation),
+        memory_ratio=Quantity(value=ratio, unit="fraction") if ratio is not None else None,
+        memory_reduction=Quantity(value=1 - ratio, unit="fraction") if ratio is not None else None,
+        fidelity=evaluation.fidelity if evaluation else None,
+        synthetic_data=evaluation.synthetic if evaluation else False,
+    )
+
+
+def _delta(evaluation: Evaluation | None) -> Quantity | None:
+    if evaluation is None or evaluation.drop is None:
+        return None
+    drop = evaluation.drop
+    interval = drop.interval
+    flipped = interval.model_copy(update={"low": -interval.high, "high": -interval.low}) if interval else None
+    return drop.model_copy(update={"value": -drop.value, "interval": flipped})
