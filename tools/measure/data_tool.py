@@ -1,0 +1,196 @@
+"""The tool that turns data from outside, or a model's specification, into canonical data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ...contracts import DataError, DataRef, DataReport, Part, Progress, ToolError
+from ..context import ToolAnswer, ToolContext
+from .data import CanonicalData, CanonicalWriter, DataIndex
+from .data_fit import Layout, class_index, fit, layout
+from .data_source import read_source
+from .data_split import SHARES, WITHOUT_CALIBRATION, Item, split
+from .data_spool import Spool
+from .score import ScoringOutput, check_labels, find_scores
+from .session import open_session
+from .synthesize import check_shape_names, input_specs, synthesize_feeds
+
+SYNTHETIC_SAMPLES = 24
+MIN_ACCURACY_SAMPLES = 8
+_PARTS: tuple[Part, ...] = ("calibration", "selection", "final")
+
+
+class _Collected(NamedTuple):
+    """Samples in the spool, dealt to their parts."""
+
+    parts: Mapping[Part, list[int]]
+    plan: Layout
+    source: str
+    notes: list[str]
+
+
+def data_tool(context: ToolContext) -> ToolAnswer:
+    """Read, check and split the data for role `model`; without a source, synthesise inputs.
+
+    Params: `source`, `calibration_source`, `output`, `shape`, `working_directory`, `needs_accuracy`.
+
+    Raises:
+        DataError: the data are missing, damaged or do not fit the model.
+    """
+    params = context.job.params
+    folder = context.work / "data"
+    folder.mkdir()
+    collector = _Collector(context)
+    with Spool(context.work / "spool") as spool:
+        given = params.get("source") or params.get("calibration_source")
+        collected = collector.given(spool) if given else collector.synthetic(spool)
+        index = _write(folder, spool, collector.names, collected)
+    report = _report(context, folder, index, collected, synthetic=not given)
+    return ToolAnswer(report=report, outputs={"data": folder})
+
+
+class _Collector:
+    """Reads samples for one model into a spool."""
+
+    def __init__(self, context: ToolContext) -> None:
+        self._context = context
+        self._params = context.job.params
+        self._shape = {name: tuple(dims) for name, dims in (self._params.get("shape") or {}).items()}
+        self._specs = input_specs(open_session(context.model()))
+        self.names = [spec.name for spec in self._specs]
+        check_shape_names(self._shape, self.names)
+
+    def synthetic(self, spool: Spool) -> _Collected:
+        """Synthesise inputs: real shapes, made-up values."""
+        if self._params.get("needs_accuracy"):
+            raise DataError("an accuracy bound needs labelled data: give --data, or bound fidelity with --min-fidelity")
+        seed = self._context.job.seed
+        for feed in synthesize_feeds(self._context.model(), SYNTHETIC_SAMPLES, seed, self._shape):
+            spool.add(feed)
+        notes = ["inputs were synthesised: fidelity on made-up inputs is all that is known"]
+        return _Collected(split(spool.items(), SHARES, seed), Layout((), 1), "synthesised", notes)
+
+    def given(self, spool: Spool) -> _Collected:
+        """Read `source`; `calibration_source`, where both are given, becomes the calibration part."""
+        calibration = self._params.get("calibration_source")
+        source = self._params.get("source") or calibration
+        apart = calibration is not None and calibration != source
+        notes: list[str] = []
+        plan = self._read(str(source), spool, None, labelled=True)
+        items = spool.items()
+        if self._params.get("needs_accuracy"):
+            _require_labels(items)
+        seed = self._context.job.seed
+        parts = split(items, WITHOUT_CALIBRATION if apart else SHARES, seed)
+        if apart:
+            self._read(str(calibration), spool, plan, labelled=False)
+            kept = _kept_apart(spool.items(), len(items), notes)
+            parts |= split(kept, {"calibration": 1.0}, seed)
+        return _Collected(_whole_batches(parts, plan.batch, notes), plan, str(source), notes)
+
+    def _read(self, source: str, spool: Spool, plan: Layout | None, labelled: bool) -> Layout:
+        """Append every sample of `source` to the spool, checked; labels must be on all or on none."""
+        directory = self._params.get("working_directory")
+        labels: bool | None = None
+        for number, sample in enumerate(read_source(source, self.names, Path(directory) if directory else None), 1):
+            plan = plan or layout(self._specs, sample, self._shape)
+            labels = (sample.label is not None) if labels is None else labels
+            if sample.label is not None and not labels:
+                raise DataError(f"{sample.where} has a label although others have none; label all samples or none")
+            spool.add(fit(self._specs, plan, sample), class_index(sample) if labels and labelled else None)
+            if number % 1000 == 0:
+                self._context.progress(Progress(tool="data", message=f"{number} samples read"))
+        if plan is None or labels is None:
+            raise DataError(f"{source} holds no sample; give some, or no data at all to have inputs synthesised")
+        return plan
+
+
+def _require_labels(items: Sequence[Item]) -> None:
+    if any(item.label is None for item in items):
+        raise DataError(
+            "an accuracy bound needs class indices: add an integer array `labels`, or bound fidelity (--min-fidelity)"
+        )
+    if len(items) < MIN_ACCURACY_SAMPLES:
+        raise DataError(
+            f"an accuracy bound needs at least {MIN_ACCURACY_SAMPLES} samples, and the data have {len(items)}; "
+            "give more, or bound fidelity with --min-fidelity"
+        )
+
+
+def _kept_apart(items: Sequence[Item], judged: int, notes: list[str]) -> list[Item]:
+    """Return the calibration samples (all after the first `judged`) that the judge's data do not hold."""
+    known = {item.digest for item in items[:judged]}
+    kept = [item for item in items[judged:] if item.digest not in known]
+    if not kept:
+        raise DataError("every calibration sample is also in the data; give others, or leave --calibration-data out")
+    if len(kept) < len(items) - judged:
+        notes.append(f"{len(items) - judged - len(kept)} calibration samples are also in the data and were left out")
+    return kept
+
+
+def _whole_batches(parts: Mapping[Part, list[int]], batch: int, notes: list[str]) -> dict[Part, list[int]]:
+    """Cut every part to a multiple of `batch`, because a fixed batch cannot be fed in part."""
+    whole = {part: indices[: len(indices) // batch * batch] for part, indices in parts.items()}
+    for part, indices in parts.items():
+        if not whole[part]:
+            raise DataError(
+                f"the {part} part has {len(indices)} samples, fewer than the batch of {batch}; give at least "
+                f"{4 * batch} samples"
+            )
+        if len(whole[part]) < len(indices):
+            notes.append(f"{len(indices) - len(whole[part])} samples of the {part} part do not fill a batch of {batch}")
+    return whole
+
+
+def _write(folder: Path, spool: Spool, names: Sequence[str], collected: _Collected) -> DataIndex:
+    writer = CanonicalWriter(folder, names, collected.plan)
+    for part in _PARTS:
+        indices = collected.parts[part]
+        writer.add_part(part, spool.rows(indices), spool.labels(indices))
+    return writer.close()
+
+
+def _report(context: ToolContext, folder: Path, index: DataIndex, collected: _Collected, synthetic: bool) -> DataReport:
+    labels = [label for part in index.labels.values() for label in part]
+    counts = {part: len(places) for part, places in index.parts.items()}
+    ref = DataRef(
+        id=folder_digest(folder),
+        samples=sum(counts.values()),
+        parts=counts,
+        labelled=bool(labels),
+        synthetic=synthetic,
+        seed=context.job.seed,
+    )
+    scores = _trial(context, CanonicalData(folder, ref, index), index.batch)
+    if labels:
+        if scores is None:
+            raise DataError("the data have labels, but no output carries class scores; remove the array `labels`")
+        check_labels(labels, scores)
+    meant = scores is not None and (bool(labels) or context.job.params.get("output") is not None)
+    found = {"output": scores.name, "classes": scores.classes} if scores and meant else {}
+    return DataReport(ref=ref.model_copy(update=found), source=collected.source, notes=tuple(collected.notes))
+
+
+def _trial(context: ToolContext, data: CanonicalData, batch: int) -> ScoringOutput | None:
+    """Run the model on one feed: it must accept it, and shows which output carries class scores."""
+    session = open_session(context.model())
+    try:
+        outputs = session.run(data.feeds("selection", 1)[0])
+    except ToolError as error:
+        raise DataError(f"the model does not accept the data: {error.message}") from error
+    named = dict(zip(session.output_names, outputs, strict=True))
+    return find_scores(named, batch, context.job.params.get("output"))
+
+
+def folder_digest(folder: Path) -> str:
+    """Return the artifact id of a folder: sha256 of its sorted lines `sha256  name`."""
+    lines = [f"{_file_digest(file)}  {file.name}" for file in folder.iterdir()]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _file_digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,88 @@
+"""Intervals: of shares, of paired differences, of percentiles, and of ratios by bootstrap. All are 95 %."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...contracts import Interval
+
+Z95 = 1.959963984540054
+
+
+def wilson(successes: int, trials: int) -> Interval:
+    """Return the score interval of a share (Wilson, 1927).
+
+    Raises:
+        ValueError: no trials.
+    """
+    if trials <= 0:
+        raise ValueError("a share needs at least one trial")
+    share = successes / trials
+    spread = Z95 * math.sqrt(share * (1 - share) / trials + (Z95 / (2 * trials)) ** 2)
+    middle = share + Z95**2 / (2 * trials)
+    scale = 1 + Z95**2 / trials
+    low = 0.0 if successes == 0 else (middle - spread) / scale
+    return Interval(low=low, high=1.0 if successes == trials else (middle + spread) / scale)
+
+
+def paired_difference(both: int, only_first: int, only_second: int, neither: int) -> Interval:
+    """Return the interval of (first − second), two shares of the same samples.
+
+    Newcombe, "Improved confidence intervals for the difference between binomial proportions based on
+    paired data", Statistics in Medicine 17 (1998), method 10: two Wilson intervals and their correlation.
+    """
+    total = both + only_first + only_second + neither
+    first, second = both + only_first, both + only_second
+    p, q = first / total, second / total
+    a, b = wilson(first, total), wilson(second, total)
+    phi = _correlation(both, only_first, only_second, neither)
+    low = _joined(p - a.low, b.high - q, phi)
+    high = _joined(a.high - p, q - b.low, phi)
+    return Interval(low=p - q - low, high=p - q + high)
+
+
+def _joined(x: float, y: float, phi: float) -> float:
+    return math.sqrt(max(0.0, x * x - 2 * phi * x * y + y * y))
+
+
+def _correlation(both: int, only_first: int, only_second: int, neither: int) -> float:
+    """Correlation of the two answers, with Newcombe's correction for continuity where it is positive."""
+    margins = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
+    if margins == 0:
+        return 0.0
+    product = float(both * neither - only_first * only_second)
+    if product > 0:
+        product = max(0.0, product - (both + only_first + only_second + neither) / 2)
+    return product / math.sqrt(margins)
+
+
+def percentile_interval(ordered: Sequence[float], share: float) -> Interval:
+    """Return the interval of a percentile from order statistics of `ordered` (ascending).
+
+    The ranks come from the normal approximation of the binomial count of values below the percentile;
+    where there are too few values for a rank, the interval ends at the extreme value.
+    """
+    count = len(ordered)
+    middle, spread = count * share, Z95 * math.sqrt(count * share * (1 - share))
+    low = max(0, math.floor(middle - spread) - 1)
+    high = min(count - 1, math.ceil(middle + spread))
+    return Interval(low=float(ordered[min(low, count - 1)]), high=float(ordered[high]))
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """Return the normal interval of a mean."""
+    array = np.asarray(values, float)
+    half = Z95 * float(array.std(ddof=1)) / math.sqrt(len(array)) if len(array) > 1 else math.inf
+    return Interval(low=float(array.mean()) - half, high=float(array.mean()) + half)
+
+
+def bootstrap_geometric_mean(ratios: Sequence[float], resamples: int = 1000, seed: int = 0) -> Interval:
+    """Return the percentile-bootstrap interval of the geometric mean of `ratios` (Efron, 1979)."""
+    logs = np.log(np.asarray(ratios, float))
+    rng = np.random.default_rng(seed)
+    means = logs[rng.integers(0, len(logs), (resamples, len(logs)))].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Interval(low=float(math.exp(low)), high=float(math.exp(high)))
