@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 from ..contracts import (
     ArtifactRef,
-    ArtifactStore,
     Contract,
     DataRef,
     Effort,
@@ -29,11 +28,14 @@ from ..contracts import (
     Step,
     WorkerMalformed,
 )
-from ..memory import Ledger
+from ..memory.ledger import Ledger
+from ..memory.store import LocalArtifactStore
 from ..tools.hardware import fingerprint
 from ..tools.registry import ToolSpec, spec
 
 R = TypeVar("R", bound=Contract)
+
+
 EventSink = Callable[[Event], None]
 _TIMED_STEPS = frozenset({"tune_runtime"})
 _VERSIONED = ("onnx", "onnxruntime", "numpy")
@@ -48,13 +50,16 @@ class Executed(Contract, Generic[R]):
 
 
 class Execution:
-    """Performs tool calls for one run, answering from the store what was already done."""
+    """Performs tool calls for one run, answering from the store what was already done.
+
+    Without a ledger nothing is looked up or recorded, as for a single tool call outside a run.
+    """
 
     def __init__(
         self,
         run: str,
-        store: ArtifactStore,
-        ledger: Ledger,
+        store: LocalArtifactStore,
+        ledger: Ledger | None,
         executor: Executor,
         work: Path,
         emit: EventSink,
@@ -127,11 +132,9 @@ class Execution:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def _known(self, key: str, report: type[R]) -> Executed[R] | None:
-        found = self.ledger.find_execution(key)
+        found = self.ledger.executions.find(key, self.run) if self.ledger else None
         if found is None or not all(self.store.exists(ref.id) for ref in found.outputs.values()):
             return None
-        for ref in found.outputs.values():
-            self.ledger.lease(self.run, ref.id)
         try:
             known = report.model_validate(found.result.report)
         except ValidationError:
@@ -146,25 +149,31 @@ class Execution:
             result = self.executor.run(job, paths, folder, self._progress)
             answer = _validated(result, report)
             outputs = {role: self._keep(role, folder / path) for role, path in result.outputs.items()}
-            if registered.cached:
-                self.ledger.record_execution(key, job.tool, result, outputs, self.run)
+            if registered.cached and self.ledger:
+                self.ledger.executions.record(key, job.tool, result, outputs, self.run)
         finally:
             spent = time.monotonic() - started
             self.tools_s += spent
             shutil.rmtree(folder, ignore_errors=True)
-        effort = Effort(
-            jobs=1, cpu_s=result.cpu_s, wall_s=spent, sample_runs=int(result.report.get("sample_runs", 0) or 0)
-        )
+        runs = _sample_runs(job, result)
+        effort = Effort(jobs=1, cpu_s=result.cpu_s, wall_s=spent, sample_runs=runs)
         return Executed(report=answer, outputs=outputs, effort=effort)
 
     def _keep(self, role: str, folder: Path) -> ArtifactRef:
         kind = role if role in {"model", "data", "table"} else "model"
-        ref = self.store.put(folder, kind)
-        self.ledger.lease(self.run, ref.id)
-        return ref
+        claim = self.ledger.leases.claim(self.run) if self.ledger else None
+        return self.store.put(folder, kind, move=True, claim=claim)
 
     def _progress(self, progress: Progress) -> None:
         self.emit(progress)
+
+
+def _sample_runs(job: Job, result: JobResult) -> int:
+    """Return how often a model ran on a sample: both models in an evaluation, as reported elsewhere."""
+    report = result.report
+    if job.tool == "evaluate":
+        return 2 * int(report.get("samples", 0))
+    return int(report.get("sample_runs", 0) or report.get("details", {}).get("calibration_samples", 0) or 0)
 
 
 def _made(folder: Path) -> Path:

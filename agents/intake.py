@@ -1,10 +1,50 @@
-"""Intake and profile: normalize the admitted model once, and find out what it is made of."""
+"""Intake and profile: admit model and data, normalize once, and find out what the model is made of."""
 
 from __future__ import annotations
 
-from ..contracts import NormalizeStep, Profile, Profiled, StepReport, ToolError
-from .context import RunContext
-from .state import RunState
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..contracts import (
+    AdmitReport,
+    DataReport,
+    NormalizeStep,
+    Profile,
+    Profiled,
+    Request,
+    StepReport,
+    ToolError,
+)
+from .execute import Execution
+from .state import RunInput, RunState
+
+if TYPE_CHECKING:
+    from .context import RunContext
+
+MAX_MODEL_BYTES = 8 * 2**30
+
+
+def admit(request: Request, execute: Execution) -> RunInput:
+    """Admit the model by copy, and bring the data into canonical form against it.
+
+    Raises:
+        UserError: what was given cannot be used; one line says why.
+    """
+    model = execute("admit", AdmitReport, params={"source": request.model, "max_bytes": MAX_MODEL_BYTES})
+    original = model.outputs["model"]
+    data = execute("data", DataReport, inputs={"model": original}, params=_data_params(request))
+    return RunInput(original=original, data=data.report.ref, data_source=data.report.source)
+
+
+def _data_params(request: Request) -> dict[str, Any]:
+    return {
+        "source": request.data,
+        "calibration_source": request.calibration_data,
+        "output": request.output,
+        "shape": {name: list(dims) for name, dims in request.shape.items()},
+        "needs_accuracy": request.constraints.needs_labels,
+        "working_directory": os.getcwd(),
+    }
 
 
 def intake(state: RunState, context: RunContext) -> RunState:

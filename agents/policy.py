@@ -106,7 +106,7 @@ def _compressed(attempt: Attempt) -> float:
 
 
 def _further(ranked: list[tuple[float, Plan]], met: list[Attempt], state: PolicyState) -> Plan | None:
-    """Return a plan that is likely to hold and to gain 10 % over what is met; a remembered plan that met ends the run."""
+    """Return a plan that is likely to hold and to gain 10 % over what is met; a remembered one that met ends it."""
     if any(attempt.plan.proposer == "memory" for attempt in met):
         return None
     top = max(worth(state, attempt.comparison) for attempt in met if attempt.comparison)

@@ -21,7 +21,7 @@ from ..tools.judge import Evidence, judge
 from .context import RunContext
 from .specialist import evaluate
 from .state import RunState, add_effort
-from .validator import QUICK_SECONDS, candidate_metrics, compare
+from .validator import QUICK_SECONDS, candidate_metrics, compare, original_metrics
 
 OFFERS = 3
 _OPTIONS = {
@@ -50,7 +50,7 @@ def rollback(state: RunState, context: RunContext) -> RunState:
             break
         known, spent = _measured(state, context, attempt)
         effort = add_effort(effort, spent)
-        offer = to_offer(context.request, attempt, known) if known else None
+        offer = to_offer(context.request, attempt, known, context.measured_on) if known else None
         if offer is not None and not any(offer.relax == other.relax for other in offers):
             context.emit(Measured(attempt=attempt.index, name="offer", text=offer.text))
             offers.append(offer)
@@ -92,9 +92,9 @@ def _measured(state: RunState, context: RunContext, attempt: Attempt) -> tuple[E
     return known, add_effort(timed.effort, judged.effort)
 
 
-def to_offer(request: Request, attempt: Attempt, known: Evidence) -> Offer | None:
+def to_offer(request: Request, attempt: Attempt, known: Evidence, measured_on: str = "-") -> Offer | None:
     """Return the offer with the smallest relaxation, judged again under it; None when even that does not hold."""
-    verdict = judge(request, known)
+    verdict = judge(request, known, measured_on)
     if verdict.kind == "failed" or attempt.candidate is None:
         return None
     missed = verdict.violated
@@ -115,7 +115,9 @@ def to_offer(request: Request, attempt: Attempt, known: Evidence) -> Offer | Non
         allow_regression=tuple(lifted),
         text=_text(known, relax, lifted, bounds),
         command=_command(relax, lifted),
+        constraints=verdict.constraints,
         metrics=candidate_metrics(known),
+        baseline=original_metrics(known),
         comparison=compare(known),
     )
 

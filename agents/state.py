@@ -83,6 +83,7 @@ class RunState(TypedDict, total=False):
     best: int | None
     final_looks: Annotated[int, add]
     offers: tuple[Offer, ...]
+    data_source: str
     reason: str
     effort: Annotated[Effort, add_effort]
     elapsed_s: Annotated[float, add]
@@ -93,3 +94,4 @@ class RunInput(TypedDict):
 
     original: ArtifactRef
     data: DataRef
+    data_source: str

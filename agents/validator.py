@@ -137,6 +137,7 @@ def to_attempt(
         candidate=draft.artifact if built else None,
         runtime_settings=draft.settings,
         metrics=candidate_metrics(known) if built else None,
+        baseline=original_metrics(known),
         comparison=compare(known) if built else None,
         verdict=draft.verdict or Verdict(kind="failed", reason="ended without a verdict"),
         stage=draft.stage,

@@ -60,6 +60,7 @@ class Attempt(Contract):
     Attributes:
         stage: how far it came.
         final_look: whether the final part of the data was used on it.
+        baseline: the original, measured beside this candidate.
         predicted_size_ratio, predicted_speedup: of its plan, for comparison.
     """
 
@@ -69,6 +70,7 @@ class Attempt(Contract):
     candidate: ArtifactRef | None = None
     runtime_settings: RuntimeSettings = RuntimeSettings()
     metrics: DeploymentMetrics | None = None
+    baseline: DeploymentMetrics | None = None
     comparison: OptimizationMetrics | None = None
     verdict: Verdict
     stage: Stage = "prepare"
@@ -87,6 +89,7 @@ class Offer(Contract):
         relax: bound name → value that this candidate meets, in the bound's unit.
         allow_regression: guards that would have to be lifted as well.
         command: options that ask for exactly this.
+        constraints: the bounds as asked, against this candidate.
     """
 
     attempt: int
@@ -95,6 +98,8 @@ class Offer(Contract):
     allow_regression: tuple[Guarded, ...] = ()
     text: str
     command: str = ""
+    constraints: tuple[ConstraintResult, ...] = ()
     metrics: DeploymentMetrics
+    baseline: DeploymentMetrics
     comparison: OptimizationMetrics
     validated: bool = True

@@ -1,0 +1,143 @@
+"""The public agent: one call from Python, the same state machine as everywhere else."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..contracts import (
+    Constraints,
+    DeploymentConfig,
+    Event,
+    OptimizationResponse,
+    Request,
+    RequestError,
+    Settings,
+    load_settings,
+    validate,
+)
+from ..tools import BenchmarkTool, CompatibilityChecker, PruningAdvisor, QuantizationTool, RuntimeOptimizer
+from .service import Service
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Listener = Callable[[Event], None]
+
+
+class DeploymentOptimizationAgent:
+    """Fits models to their targets.
+
+    Attributes:
+        config: target, optimization and monitoring; every call may override any part.
+        tools: the tools by name, each usable alone.
+    """
+
+    def __init__(self, config: DeploymentConfig | None = None, *, settings: Settings | None = None) -> None:
+        self.config = config or DeploymentConfig()
+        self.settings = settings or load_settings()
+        kinds = (RuntimeOptimizer, QuantizationTool, PruningAdvisor, BenchmarkTool, CompatibilityChecker)
+        self.tools = {tool.name: tool for tool in (kind() for kind in kinds)}
+
+    def optimize_for_deployment(
+        self,
+        request: Request | None = None,
+        *,
+        model: Any = None,
+        validation_data: Any = None,
+        require_accuracy: float | None = None,
+        target: Mapping[str, Any] | None = None,
+        optimization: Mapping[str, Any] | None = None,
+        monitoring: Mapping[str, Any] | None = None,
+        on_event: Listener | None = None,
+        **preferences: Any,
+    ) -> OptimizationResponse:
+        """Return the response of a run; `shipfit.deliver(response, folder)` lays out its product.
+
+        Args:
+            request: everything at once, instead of the parts below.
+            model: path, bytes of an ONNX file, or `onnx.ModelProto`.
+            validation_data: path of an `.npz` or a folder of them, `module:callable`, or a mapping of arrays
+                named as the model's inputs, with `labels`.
+            require_accuracy: smallest accuracy as a fraction.
+            target, optimization, monitoring: parts of the configuration to override, field by field.
+            on_event: called with each event while the run works.
+            preferences: further fields of `Request`, such as `objective`, `seed`, `budget` or `constraints`.
+
+        Raises:
+            OptimizationError: `type` and `details` tell what kind of failure it is.
+        """
+        with tempfile.TemporaryDirectory(prefix="shipfit-") as folder:
+            if request is None:
+                given = _Given(model, validation_data, require_accuracy, preferences)
+                config = self.config.override(target=target, optimization=optimization, monitoring=monitoring)
+                request = given.request(config, Path(folder))
+            service = Service(self.settings)
+            run = service.start(request)
+            for event in service.events(run):
+                if on_event is not None:
+                    on_event(event)
+            return service.response(run)
+
+
+class _Given:
+    """What a call gave beside the configuration."""
+
+    def __init__(self, model: Any, data: Any, accuracy: float | None, preferences: Mapping[str, Any]) -> None:
+        self.model = model
+        self.data = data
+        self.accuracy = accuracy
+        self.preferences = dict(preferences)
+
+    def request(self, config: DeploymentConfig, folder: Path) -> Request:
+        bounds = config.target.constraints.to_constraints().model_dump(exclude_none=True)
+        extra = self.preferences.pop("constraints", {})
+        bounds |= extra.model_dump(exclude_none=True) if isinstance(extra, Constraints) else dict(extra)
+        if self.accuracy is not None:
+            bounds["min_accuracy"] = self.accuracy
+        fields = {
+            "model": _model_path(self.model, folder),
+            "data": _data_path(self.data, folder),
+            "target": config.target.to_target(),
+            "constraints": bounds,
+            "optimization": config.optimization,
+            "monitoring": config.monitoring,
+            **self.preferences,
+        }
+        return validate(Request, {name: value for name, value in fields.items() if value is not None})
+
+
+def _model_path(model: Any, folder: Path) -> str:
+    if model is None:
+        raise RequestError("no model was given; pass model= a path, bytes or an onnx.ModelProto")
+    if isinstance(model, str | os.PathLike):
+        return os.path.abspath(model)
+    content = model if isinstance(model, bytes) else getattr(model, "SerializeToString", lambda: None)()
+    if not isinstance(content, bytes):
+        raise RequestError(f"a model of type {type(model).__name__} is not supported; pass a path, bytes or ModelProto")
+    path = folder / "model.onnx"
+    path.write_bytes(content)
+    return str(path)
+
+
+def _data_path(data: Any, folder: Path) -> str | None:
+    if data is None:
+        return None
+    if isinstance(data, str | os.PathLike):
+        text = os.fspath(data)
+        return text if ":" in text and not os.path.exists(text) else os.path.abspath(text)
+    if isinstance(data, Mapping):
+        return _saved(data, folder / "validation.npz")
+    raise RequestError(
+        f"validation data of type {type(data).__name__} are not supported; pass a path or arrays by name"
+    )
+
+
+def _saved(arrays: Mapping[str, np.ndarray[Any, Any]], path: Path) -> str:
+    import numpy as np
+
+    np.savez(path, **{name: np.asarray(array) for name, array in arrays.items()})
+    return str(path)

@@ -1,0 +1,43 @@
+"""The state machine's checkpointer: what a checkpoint may hold, and where it is kept."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+# Read when langgraph is imported: a checkpoint may hold nothing but the types named below.
+os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from ..contracts import (
+    ArtifactRef,
+    Attempt,
+    DataRef,
+    Effort,
+    NormalizeStep,
+    Offer,
+    Profile,
+    Recalled,
+)
+from .state import Draft
+
+_ALLOWED = (ArtifactRef, Attempt, DataRef, Draft, Effort, NormalizeStep, Offer, Profile, Recalled)
+
+
+@contextmanager
+def saver(connection: sqlite3.Connection) -> Iterator[SqliteSaver]:
+    """Yield a checkpointer over `connection`, and close the connection after it."""
+    with closing(connection):
+        connection.row_factory = None  # the checkpointer reads rows by position
+        yield SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=_ALLOWED))
+
+
+def forget(connection: sqlite3.Connection, runs: tuple[str, ...]) -> None:
+    """Drop the checkpoints of `runs`."""
+    with saver(connection) as checkpointer:
+        for run in runs:
+            checkpointer.delete_thread(run)

@@ -1,0 +1,196 @@
+"""Drive one run: the state machine in a thread of its own, its events in the caller's hands."""
+
+from __future__ import annotations
+
+import queue
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..contracts import (
+    ArtifactRef,
+    AttemptFinished,
+    DataRef,
+    Effort,
+    Event,
+    Executor,
+    Interrupted,
+    Limits,
+    NodeFinished,
+    OptimizationResponse,
+    Planned,
+    Policy,
+    Request,
+    RunFinished,
+    Settings,
+    Timing,
+)
+from ..memory.database import connection
+from ..memory.ledger import Ledger
+from ..memory.outcomes import ChromaOutcomeStore, NoOutcomeStore
+from ..memory.store import LocalArtifactStore
+from ..tools.hardware import fingerprint, has_vnni
+from .execute import Execution
+from .respond import MODEL_FILE, product_of, respond
+from .state import RunInput, RunState
+
+if TYPE_CHECKING:
+    from .context import RunContext
+
+NODES_PER_ATTEMPT = 8
+NODES_BESIDE_ATTEMPTS = 12
+
+
+class Drive:
+    """One run at work. `events` does the work; `stop` ends it after what is running."""
+
+    def __init__(
+        self,
+        run: str,
+        request: Request,
+        settings: Settings,
+        ledger: Ledger,
+        store: LocalArtifactStore,
+        executor: Executor,
+        policy: Policy,
+    ) -> None:
+        self.run = run
+        self.request = request
+        self.resumed = False
+        self.settings = settings
+        self.ledger = ledger
+        self.policy = policy
+        self._events: queue.Queue[Event | BaseException | None] = queue.Queue()
+        self._stopped = threading.Event()
+        self._import_cpu_s = 0.0
+        self.execution = Execution(
+            run,
+            store,
+            ledger,
+            executor,
+            settings.work,
+            self.emit,
+            seed=request.seed,
+            threads=request.threads,
+            limits=Limits(time_s=settings.job_time_s, memory_bytes=settings.job_memory_bytes),
+        )
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to whoever listens; what a later reader needs goes on the trail.
+
+        Raises:
+            Interrupted: the run was stopped.
+        """
+        if self._stopped.is_set():
+            raise Interrupted("the run was interrupted and can be resumed")
+        if isinstance(event, Planned):
+            self._record("planned", event, str(event.attempt))
+        elif isinstance(event, AttemptFinished):
+            self._record("attempt", event.attempt, str(event.attempt.index))
+        elif isinstance(event, NodeFinished):
+            self.ledger.trail.append(self.run, "node", event.model_dump(mode="json"))
+        self._events.put(event)
+
+    def _record(self, kind: str, body: Any, once: str) -> None:
+        self.ledger.trail.append(self.run, kind, body.model_dump(mode="json", exclude_none=True), once=once)
+
+    def inputs(self) -> RunInput:
+        """Return what the run was admitted with."""
+        body = self.ledger.trail.of(self.run, "admitted")[0].body
+        return RunInput(
+            original=ArtifactRef.model_validate(body["original"]),
+            data=DataRef.model_validate(body["data"]),
+            data_source=str(body["data_source"]),
+        )
+
+    def stop(self) -> None:
+        """Have the run end at its next event."""
+        self._stopped.set()
+
+    def events(self) -> Iterator[Event]:
+        """Yield events until the run ends, then what it ended with is raised if it is an error."""
+        worker = threading.Thread(target=self._work, name=f"run-{self.run}", daemon=True)
+        worker.start()
+        try:
+            while (event := self._events.get()) is not None:
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
+        finally:
+            self.stop()
+            self.execution.executor.cancel()
+            worker.join(timeout=30.0)
+
+    def _work(self) -> None:
+        try:
+            response = self._finish(self._run_graph())
+            self._events.put(
+                RunFinished(run=self.run, status=response.status, reason=response.reason, out=self.request.out)
+            )
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that listens, which raises it
+            self.ledger.runs.update(self.run, status="interrupted")
+            self._events.put(error)
+        finally:
+            self._events.put(None)
+
+    def _run_graph(self) -> RunState:
+        with self._imports():
+            from .checkpoints import saver
+            from .graph import build
+        with saver(connection(self.settings.checkpoints)) as checkpointer:
+            return self._invoke(build(checkpointer), self._context())
+
+    def _invoke(self, graph: Any, context: RunContext) -> RunState:
+        """Go on from the last checkpoint, or begin; every node is checkpointed before the next one runs."""
+        config = {"configurable": {"thread_id": self.run}, "recursion_limit": self._recursion_limit()}
+        begun = bool(graph.get_state(config).values)
+        given = None if begun else self.inputs()
+        graph.invoke(given, config, context=context, durability="sync")
+        final: RunState = graph.get_state(config).values
+        return final
+
+    def _recursion_limit(self) -> int:
+        return NODES_BESIDE_ATTEMPTS + NODES_PER_ATTEMPT * (self.request.budget.max_attempts + 1)
+
+    def _context(self) -> RunContext:
+        from .context import RunContext
+
+        with self._imports():
+            outcomes = (
+                ChromaOutcomeStore(self.settings.outcomes, self.ledger) if self.request.memory else NoOutcomeStore()
+            )
+            outcomes.count()
+        return RunContext(
+            run=self.run,
+            request=self.request,
+            execute=self.execution,
+            policy=self.policy,
+            outcomes=outcomes,
+            hardware=fingerprint(),
+            vnni=has_vnni(),
+            emit=self.emit,
+        )
+
+    @contextmanager
+    def _imports(self) -> Iterator[None]:
+        """Count the CPU time of what is imported and opened here as third-party start-up."""
+        before = time.process_time()
+        yield
+        self._import_cpu_s += time.process_time() - before
+
+    def _finish(self, state: RunState) -> OptimizationResponse:
+        product = self.execution.store.path(product_of(state)) / MODEL_FILE
+        effort = state.get("effort", Effort())
+        timing = Timing(
+            wall_s=state.get("elapsed_s", 0.0),
+            tools_s=effort.wall_s,
+            coordinator_cpu_s=time.process_time() - self._import_cpu_s,
+            import_cpu_s=self._import_cpu_s,
+            coordinator_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
+        response = respond(self.run, self.request, state, product, timing)
+        self.ledger.runs.finish(self.run, response.status, response, timing.wall_s)
+        return response

@@ -1,0 +1,159 @@
+"""Turn the final state of a run into its response."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ..contracts import (
+    ArtifactRef,
+    Attempt,
+    ConstraintResult,
+    DeploymentMetrics,
+    Effort,
+    OptimizationMetrics,
+    OptimizationResponse,
+    ProductArtifact,
+    Provenance,
+    Quantity,
+    Recipe,
+    Request,
+    RunStatus,
+    RuntimeSettings,
+    Timing,
+)
+from ..tools.hardware import describe, fingerprint
+from .advise import alerts, recommend
+from .state import RunState
+
+MODEL_FILE = "model.onnx"
+_LIBRARIES = ("onnx", "onnxruntime", "numpy", "torch", "langgraph", "chromadb", "pydantic")
+
+
+def respond(run: str, request: Request, state: RunState, product: Path, timing: Timing) -> OptimizationResponse:
+    """Return the response of a finished run whose delivered model's file in the store is `product`."""
+    best = delivered(state)
+    baseline, optimized, comparison = _measures(state, best)
+    status = _status(request, best)
+    return OptimizationResponse(
+        run=run,
+        status=status,
+        reason=_reason(status, request, state, best),
+        request=request,
+        target=request.target,
+        constraints=_constraints(state, best),
+        profile=state.get("profile"),
+        baseline=baseline,
+        optimized=optimized,
+        comparison=comparison,
+        recipe=best.recipe if best else Recipe(model=state["original"].id, seed=request.seed),
+        runtime_settings=best.runtime_settings if best else RuntimeSettings(intra_op_num_threads=request.threads),
+        attempts=state.get("attempts", ()),
+        first_met=state.get("first_met"),
+        delivered=best.index if best else None,
+        layers=best.layers if best else (),
+        offers=state.get("offers", ()),
+        recommendations=recommend(request, state, best),
+        alerts=alerts(request.monitoring, optimized),
+        monitoring=_watched(request, baseline, optimized),
+        effort=state.get("effort", Effort()),
+        timing=timing,
+        provenance=_provenance(request, state),
+        artifact=_artifact(product, best),
+    )
+
+
+def delivered(state: RunState) -> Attempt | None:
+    """Return the attempt that is delivered, or None after a rollback."""
+    best = state.get("best")
+    return next((item for item in state.get("attempts", ()) if item.index == best), None)
+
+
+def product_of(state: RunState) -> ArtifactRef:
+    """Return the artifact that is delivered: the best candidate, or the untouched original."""
+    best = delivered(state)
+    return best.candidate if best and best.candidate else state["original"]
+
+
+def _status(request: Request, best: Attempt | None) -> RunStatus:
+    if best is None:
+        return "rolled_back"
+    return "met" if request.target.measurable_here else "unverified"
+
+
+def _reason(status: RunStatus, request: Request, state: RunState, best: Attempt | None) -> str:
+    why = state.get("reason", "")
+    if best is None:
+        return f"no candidate met every bound; {why}; the original is handed back untouched"
+    words = f"attempt {best.index} meets every bound and guard; {why}"
+    if status == "unverified":
+        words += f"; measured on this host, not on {request.target.platform}"
+    return words
+
+
+def _measures(
+    state: RunState, best: Attempt | None
+) -> tuple[DeploymentMetrics, DeploymentMetrics, OptimizationMetrics]:
+    """Return original, product and their comparison; after a rollback the product is the original."""
+    if best is not None and best.baseline and best.metrics and best.comparison:
+        return best.baseline, best.metrics, best.comparison
+    size = Quantity(value=state["original"].size_bytes, unit="bytes")
+    known = [item.baseline for item in state.get("offers", ())]
+    known += [item.baseline for item in state.get("attempts", ()) if item.baseline]
+    original = next((item for item in known if item.latency), known[0] if known else DeploymentMetrics(size=size))
+    same = OptimizationMetrics(original_size=size, optimized_size=size, size_ratio=Quantity(value=1.0, unit="fraction"))
+    return original, original, same
+
+
+def _constraints(state: RunState, best: Attempt | None) -> tuple[ConstraintResult, ...]:
+    """Return the bounds against the product; after a rollback, against the nearest candidate, which is said."""
+    if best is not None:
+        return best.verdict.constraints
+    offers = state.get("offers", ())
+    if offers:
+        note = f"reached by attempt {offers[0].attempt}, which was not delivered"
+        return tuple(_noted(item, note) for item in offers[0].constraints)
+    attempts = state.get("attempts", ())
+    if not attempts:
+        return ()
+    last = max(attempts, key=lambda item: len([r for r in item.verdict.constraints if r.measured is not None]))
+    return tuple(_noted(item, f"attempt {last.index}, not delivered") for item in last.verdict.constraints)
+
+
+def _noted(result: ConstraintResult, note: str) -> ConstraintResult:
+    return result.model_copy(update={"note": f"{result.note}; {note}" if result.note else note})
+
+
+def _watched(request: Request, baseline: DeploymentMetrics, optimized: DeploymentMetrics) -> dict[str, dict[str, Any]]:
+    names = request.monitoring.metrics
+    if not names:
+        return {}
+    phases = {"baseline": baseline, "optimized": optimized}
+    return {phase: {name: _plain(metrics, name) for name in names} for phase, metrics in phases.items()}
+
+
+def _plain(metrics: DeploymentMetrics, name: str) -> Any:
+    value = getattr(metrics, name)
+    return None if value is None else value.model_dump(mode="json", exclude_none=True)
+
+
+def _provenance(request: Request, state: RunState) -> Provenance:
+    return Provenance(
+        shipfit=version("shipfit"),
+        versions={name: version(name) for name in _LIBRARIES},
+        hardware=fingerprint(),
+        machine=describe(),
+        seed=request.seed,
+        data_source=state.get("data_source", ""),
+        split={str(part): count for part, count in state["data"].parts.items()},
+        final_looks=int(state.get("final_looks", 0)),
+    )
+
+
+def _artifact(product: Path, best: Attempt | None) -> ProductArtifact:
+    with product.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = sum(item.stat().st_size for item in product.parent.rglob("*") if item.is_file())
+    return ProductArtifact(path=MODEL_FILE, sha256=digest, size_bytes=size, original=best is None)

@@ -1,0 +1,171 @@
+"""The seam that every interface goes through: start, events, response, cancel, resume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..contracts import (
+    ArtifactRef,
+    Event,
+    Executor,
+    OptimizationResponse,
+    Policy,
+    Request,
+    RequestError,
+    RunStarted,
+    Settings,
+    UserError,
+    check_served,
+)
+from ..memory.database import connection
+from ..memory.ledger import Ledger
+from ..memory.prune import PruneReport, prune_runs
+from ..memory.runs import RunRecord
+from ..memory.store import LocalArtifactStore
+from ..memory.trail import TrailEntry
+from ..tools.worker.local import LocalExecutor
+from .drive import Drive
+from .dry_run import DryRun, dry_run
+from .intake import admit
+from .policy import BuiltInPolicy
+
+
+class Service:
+    """Runs and their results, for the command line, for Python and for whatever comes later.
+
+    Args:
+        settings: where state lives.
+        executor: runs the jobs; by default child processes of this machine.
+        policy: proposes plans; by default the built-in one.
+    """
+
+    def __init__(self, settings: Settings, executor: Executor | None = None, policy: Policy | None = None) -> None:
+        self.settings = settings
+        self.ledger = Ledger(settings.ledger)
+        self.store = LocalArtifactStore(settings.artifacts)
+        self.executor = executor or LocalExecutor()
+        self.policy = policy or BuiltInPolicy()
+        self._drives: dict[str, Drive] = {}
+
+    def start(self, request: Request) -> str:
+        """Enter a run, admit its model and data, and return its id; the work is done by `events`.
+
+        Raises:
+            UserError: the request, the model or the data are wrong; nothing of the run is kept.
+        """
+        check_served(request)
+        record = self.ledger.runs.create(request, Path(request.out) if request.out else None)
+        try:
+            self._admit(record.id, self._drive(record.id, request))
+        except UserError:
+            self.ledger.runs.discard(record.id)
+            raise
+        except BaseException:
+            self.ledger.runs.update(record.id, status="interrupted")
+            raise
+        return record.id
+
+    def resume(self, run: str | None = None) -> str:
+        """Take over an unfinished run (the latest one without `run`) and return its id.
+
+        Raises:
+            RequestError: there is none, or a process still works on it.
+            MachineError: its model or data are gone or damaged.
+        """
+        name = run or self.ledger.runs.latest_unfinished().id
+        record = self.ledger.runs.claim(name)
+        drive = self._drive(record.id, record.request)
+        drive.resumed = True
+        for ref in self._inputs(record.id, drive):
+            self.store.path(ref)
+        return record.id
+
+    def events(self, run: str) -> Iterator[Event]:
+        """Do the work of a run that was started or resumed, and yield what happens; the last is `RunFinished`.
+
+        Raises:
+            Interrupted: it was cancelled and can be resumed.
+            OptimizationError: it cannot go on; the ledger keeps it as interrupted.
+        """
+        drive = self._drives[run]
+        yield RunStarted(run=run, resumed=drive.resumed)
+        yield from drive.events()
+
+    def response(self, run: str) -> OptimizationResponse:
+        """Return the response of a finished run.
+
+        Raises:
+            RequestError: it has not finished.
+        """
+        found = self.ledger.runs.get(run).response
+        if found is None:
+            raise RequestError(f"run {run} has not finished; go on with: shipfit resume {run}")
+        return found
+
+    def cancel(self, run: str) -> None:
+        """Stop the work on a run; it stays resumable."""
+        self.executor.cancel()
+        drive = self._drives.get(run)
+        if drive is not None:
+            drive.stop()
+        if not self.ledger.runs.get(run).finished:
+            self.ledger.runs.update(run, status="interrupted")
+
+    def product_folder(self, run: str) -> Path:
+        """Return the folder of the model that a finished run delivers; nobody may write to it."""
+        response = self.response(run)
+        best = next((item for item in response.attempts if item.index == response.delivered), None)
+        if best is not None and best.candidate is not None:
+            return self.store.path(best.candidate)
+        digest = self.ledger.runs.get(run).model_digest
+        if digest is None:
+            raise RequestError(f"run {run} has no admitted model")
+        return self.store.path(ArtifactRef(id=digest))
+
+    def dry_run(self, request: Request) -> DryRun:
+        """Return profile, plans, predictions and a time estimate; nothing is kept."""
+        return dry_run(check_served(request), self.settings, self.executor, self.policy)
+
+    def runs(self) -> list[RunRecord]:
+        """Return all runs, the latest first."""
+        return self.ledger.runs.latest()
+
+    def run(self, run: str) -> RunRecord:
+        """Return the run whose id begins with `run`."""
+        return self.ledger.runs.get(run)
+
+    def trail(self, run: str) -> list[TrailEntry]:
+        """Return everything that a run found out, in order."""
+        return self.ledger.trail.of(run)
+
+    def prune(self, *, older_than_s: float | None = None, everything: bool = False) -> PruneReport:
+        """Remove finished runs and the artifacts that nothing needs any more."""
+        report = prune_runs(self.ledger, self.store, older_than_s=older_than_s, everything=everything)
+        if report.runs:
+            from .checkpoints import forget
+
+            forget(connection(self.settings.checkpoints), report.runs)
+        return report
+
+    def _drive(self, run: str, request: Request) -> Drive:
+        drive = Drive(run, request, self.settings, self.ledger, self.store, self.executor, self.policy)
+        self._drives[run] = drive
+        return drive
+
+    def _inputs(self, run: str, drive: Drive) -> tuple[ArtifactRef, ArtifactRef]:
+        """Return model and data as artifacts; a run that was killed before it was admitted is admitted now."""
+        if not self.ledger.trail.of(run, "admitted"):
+            self._admit(run, drive)
+        inputs = drive.inputs()
+        return inputs["original"], ArtifactRef(id=inputs["data"].id, kind="data")
+
+    def _admit(self, run: str, drive: Drive) -> None:
+        admitted = admit(drive.request, drive.execution)
+        self.ledger.runs.update(run, model_digest=admitted["original"].id, data_digest=admitted["data"].id)
+        body = {
+            "original": admitted["original"].model_dump(mode="json"),
+            "data": admitted["data"].model_dump(mode="json"),
+            "data_source": admitted["data_source"],
+        }
+        self.ledger.trail.append(run, "admitted", body, once="admitted")

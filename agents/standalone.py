@@ -1,0 +1,220 @@
+"""Single tool calls outside a run: inspect, benchmark, check, apply, and the demo's model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from ..contracts import (
+    AdmitReport,
+    ArtifactRef,
+    Benchmark,
+    CompatibilityReport,
+    Contract,
+    DataRef,
+    DataReport,
+    DemoReport,
+    DeploymentMetrics,
+    Evaluation,
+    OptimizationMetrics,
+    Profile,
+    ProgressSink,
+    Recipe,
+    Request,
+    RequestError,
+    RuntimeSettings,
+    Settings,
+    StepReport,
+)
+from ..tools.judge import Evidence
+from ..tools.worker.local import LocalExecutor
+from .dry_run import scratch
+from .execute import Execution
+from .intake import MAX_MODEL_BYTES, admit
+from .validator import candidate_metrics, compare, original_metrics
+
+Shape = Mapping[str, tuple[int, ...]]
+MODEL_FILE = "model.onnx"
+
+
+class BenchmarkResult(Contract):
+    """Two models side by side: timing, footprint and, on the selection part, quality."""
+
+    benchmark: Benchmark
+    evaluation: Evaluation
+    comparison: OptimizationMetrics
+    baseline: DeploymentMetrics
+    candidate: DeploymentMetrics
+
+
+class AppliedRecipe(Contract):
+    """What a recipe made, and the reports of its steps."""
+
+    artifact: ArtifactRef
+    reports: tuple[StepReport, ...]
+    settings: RuntimeSettings
+
+
+class DemoFiles(Contract):
+    """The demo's model and its held-out data."""
+
+    model: Path
+    data: Path
+    report: DemoReport
+
+
+def _request(path: str, data: str | None, shape: Shape | None, threads: int = 1, seed: int = 0) -> Request:
+    sizes = {name: tuple(dims) for name, dims in (shape or {}).items()}
+    return Request(model=os.path.abspath(path), data=data, shape=sizes, threads=threads, seed=seed, memory=False)
+
+
+def inspect_model(
+    settings: Settings,
+    path: str,
+    data: str | None = None,
+    timing: bool = True,
+    shape: Shape | None = None,
+    progress: ProgressSink | None = None,
+) -> Profile:
+    """Admit a model and return its profile.
+
+    Raises:
+        UserError: the model or the data cannot be used.
+    """
+    request = _request(path, data, shape)
+    with scratch(settings, LocalExecutor(), request, progress) as execute:
+        if not timing and data is None:
+            model = execute("admit", AdmitReport, params={"source": request.model, "max_bytes": MAX_MODEL_BYTES})
+            original, ref = model.outputs["model"], None
+        else:
+            admitted = admit(request, execute)
+            original, ref = admitted["original"], admitted["data"]
+        return execute("inspect", Profile, inputs={"model": original}, data=ref, params={"timing": timing}).report
+
+
+def benchmark_models(
+    settings: Settings,
+    original: str,
+    candidate: str,
+    data: str | None = None,
+    threads: int = 1,
+    seconds: float = 8.0,
+    shape: Shape | None = None,
+    progress: ProgressSink | None = None,
+) -> BenchmarkResult:
+    """Time two models together, and compare what they answer.
+
+    Raises:
+        UserError: a model or the data cannot be used, or the two do not have the same inputs.
+    """
+    request = _request(original, data, shape, threads)
+    with scratch(settings, LocalExecutor(), request, progress) as execute:
+        admitted = admit(request, execute)
+        other = execute(
+            "admit", AdmitReport, params={"source": os.path.abspath(candidate), "max_bytes": MAX_MODEL_BYTES}
+        ).outputs["model"]
+        arms = {"original": admitted["original"], "candidate": other}
+        judged = execute("evaluate", Evaluation, inputs=arms, data=admitted["data"], params={"part": "final"}).report
+        timed = execute(
+            "benchmark", Benchmark, inputs=arms, data=admitted["data"], params={"seconds": seconds, "footprint": True}
+        ).report
+    known = Evidence(
+        original_bytes=admitted["original"].size_bytes,
+        candidate_bytes=other.size_bytes,
+        evaluation=judged,
+        benchmark=timed,
+    )
+    return BenchmarkResult(
+        benchmark=timed,
+        evaluation=judged,
+        comparison=compare(known),
+        baseline=original_metrics(known),
+        candidate=candidate_metrics(known),
+    )
+
+
+def check_model(
+    settings: Settings,
+    path: str,
+    runtime: Literal["onnx"] = "onnx",
+    data: str | None = None,
+    shape: Shape | None = None,
+    progress: ProgressSink | None = None,
+) -> CompatibilityReport:
+    """Tell whether a model loads and runs, and what stands in the way.
+
+    Raises:
+        UserError: the file is no model, or the runtime is not served.
+    """
+    request = _request(path, data, shape)
+    with scratch(settings, LocalExecutor(), request, progress) as execute:
+        params = {"source": request.model, "max_bytes": MAX_MODEL_BYTES, "load": False}
+        model = execute("admit", AdmitReport, params=params).outputs["model"]
+        ref = _data(execute, model, request) if data else None
+        return execute(
+            "check",
+            CompatibilityReport,
+            inputs={"model": model},
+            data=ref,
+            params={"runtime": runtime, "shape": {name: list(dims) for name, dims in request.shape.items()}},
+        ).report
+
+
+def _data(execute: Execution, model: ArtifactRef, request: Request) -> DataRef:
+    params = {"source": request.data, "working_directory": os.getcwd(), "shape": {}}
+    return execute("data", DataReport, inputs={"model": model}, params=params).report.ref
+
+
+def apply_recipe(
+    settings: Settings,
+    model: str,
+    recipe: Recipe,
+    target: Path,
+    data: str | None = None,
+    progress: ProgressSink | None = None,
+) -> AppliedRecipe:
+    """Replay a recipe on its model and write the product's files below the folder `target`.
+
+    Raises:
+        UserError: the model is not the one that the recipe was made for, or calibration data are missing.
+        ToolError: a step fails.
+    """
+    request = _request(model, data, None, seed=recipe.seed)
+    with scratch(settings, LocalExecutor(), request, progress) as execute:
+        admitted = admit(request, execute)
+        current, reports = admitted["original"], []
+        if current.id != recipe.model:
+            raise RequestError(
+                f"the recipe was made for model {recipe.model[:12]}, this one is {current.id[:12]}; "
+                "give the original that the recipe names"
+            )
+        session = RuntimeSettings()
+        for step in recipe.steps:
+            done = execute("perform", StepReport, inputs={"model": current}, data=admitted["data"], step=step)
+            current, reports = done.outputs["model"], [*reports, done.report]
+            session = RuntimeSettings.model_validate(done.report.details.get("settings", session))
+        _copy_files(execute.store.path(current), target)
+    return AppliedRecipe(artifact=current, reports=tuple(reports), settings=session)
+
+
+def make_demo(settings: Settings, target: Path, seed: int = 0, progress: ProgressSink | None = None) -> DemoFiles:
+    """Train the demo's model and write it with its held-out data below the folder `target`."""
+    request = Request(model="demo", seed=seed, memory=False)
+    with scratch(settings, LocalExecutor(), request, progress) as execute:
+        done = execute("demo", DemoReport)
+        for role in ("model", "data"):
+            _copy_files(execute.store.path(done.outputs[role]), target)
+    return DemoFiles(model=target / MODEL_FILE, data=next(target.glob("*.npz")), report=done.report)
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    """Copy an artifact's files as the user's own: writable, and not linked to the store."""
+    import shutil
+
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
