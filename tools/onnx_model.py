@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, numpy_helper
 
 from ..contracts import ModelFileError, ToolError
 
@@ -203,3 +205,25 @@ def opset(model: ModelProto) -> int:
 def is_standard(node: NodeProto) -> bool:
     """Tell whether the node's operator is of the default domain."""
     return node.domain in DEFAULT_DOMAINS
+
+
+def read_names(graph: GraphProto) -> set[str]:
+    """Return every name that is read in `graph` or in a subgraph of it, or given out by one of them."""
+    names: set[str] = set()
+    for inner in iter_graphs(graph):
+        names.update(name for node in inner.node for name in node.input)
+        names.update(each.name for each in inner.output)
+    return names
+
+
+def delete_named(repeated: Any, names: AbstractSet[str]) -> int:
+    """Delete the items with these names from a repeated protobuf field, in place; return how many went."""
+    indices = [index for index, item in enumerate(repeated) if item_name(item) in names]
+    for index in reversed(indices):
+        del repeated[index]
+    return len(indices)
+
+
+def item_name(item: Any) -> str:
+    """Return the name of a tensor, sparse tensor, value or node."""
+    return str(item.values.name if isinstance(item, SparseTensorProto) else item.name)

@@ -239,6 +239,13 @@ def test_external_data_missing_or_short(tmp_path: Path, external_model: Path, do
     assert "missing" in door(path).message
 
 
+def test_output_of_unknown_rank_comes_in(tmp_path: Path):
+    model = models.mlp()
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    (tmp_path / "copy").mkdir()
+    assert admit(models.save(model, tmp_path / "m.onnx"), tmp_path / "copy", LIMIT).nodes == 7
+
+
 def test_custom_operator_is_named(tmp_path: Path, door: Callable):
     node = helper.make_node("Secret\x1b[31m", ["x"], ["y"], domain="my.ops")
     model = models.build([node], [models.spec("x", [1])], [models.spec("y", [1])], {}, domains=["my.ops"])
