@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..contracts import (
     AdmitReport,
@@ -163,7 +163,7 @@ def check_model(
 
 
 def _data(execute: Execution, model: ArtifactRef, request: Request) -> DataRef:
-    params = {"source": request.data, "working_directory": os.getcwd(), "shape": {}}
+    params: dict[str, Any] = {"source": request.data, "working_directory": os.getcwd(), "shape": {}}
     return execute("data", DataReport, inputs={"model": model}, params=params).report.ref
 
 
@@ -184,7 +184,8 @@ def apply_recipe(
     request = _request(model, data, None, seed=recipe.seed)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
         admitted = admit(request, execute)
-        current, reports = admitted["original"], []
+        current = admitted["original"]
+        reports: list[StepReport] = []
         if current.id != recipe.model:
             raise RequestError(
                 f"the recipe was made for model {recipe.model[:12]}, this one is {current.id[:12]}; "
@@ -193,7 +194,8 @@ def apply_recipe(
         session = RuntimeSettings()
         for step in recipe.steps:
             done = execute("perform", StepReport, inputs={"model": current}, data=admitted["data"], step=step)
-            current, reports = done.outputs["model"], [*reports, done.report]
+            current = done.outputs["model"]
+            reports.append(done.report)
             session = RuntimeSettings.model_validate(done.report.details.get("settings", session))
         _copy_files(execute.store.path(current), target)
     return AppliedRecipe(artifact=current, reports=tuple(reports), settings=session)
