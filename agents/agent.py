@@ -63,7 +63,9 @@ class DeploymentOptimizationAgent:
             validation_data: path of an `.npz` or a folder of them, `module:callable`, or a mapping of arrays
                 named as the model's inputs, with `labels`.
             require_accuracy: smallest accuracy as a fraction.
-            target, optimization, monitoring: parts of the configuration to override, field by field.
+            target: part of the configuration to override, field by field.
+            optimization: likewise.
+            monitoring: likewise.
             on_event: called with each event while the run works.
             preferences: further fields of `Request`, such as `objective`, `seed`, `budget` or `constraints`.
 
@@ -139,5 +141,6 @@ def _data_path(data: Any, folder: Path) -> str | None:
 def _saved(arrays: Mapping[str, np.ndarray[Any, Any]], path: Path) -> str:
     import numpy as np
 
-    np.savez(path, **{name: np.asarray(array) for name, array in arrays.items()})
+    named: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    np.savez(path, **named)
     return str(path)

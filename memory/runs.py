@@ -120,6 +120,11 @@ class Runs:
                 (time.time(), status, body, elapsed_s, run),
             )
 
+    def discard(self, run: str) -> None:
+        """Remove a run whose request turned out to be wrong, as if it had never been entered."""
+        with self._database.write() as database:
+            database.execute("DELETE FROM runs WHERE id = ?", (run,))
+
     def get(self, name: str) -> RunRecord:
         """Return the run whose id is `name`, or begins with it.
 
