@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from ...contracts import RequestError, RuntimeSettings, ToolError
+from .. import session as stock_session
+from ..session import RUNTIME_ERRORS, runtime_words
 
 ALLOWED_PROVIDERS = frozenset({"CPUExecutionProvider"})
 
@@ -27,32 +28,9 @@ ALLOWED_ENTRIES: Mapping[str, frozenset[str]] = {
     )
 }
 
-# onnxruntime's exceptions share no base of their own; a plain RuntimeError is how unnamed C++ ones arrive,
-# ValueError how a feed that does not fit is refused before the C++ side sees it.
-RUNTIME_ERRORS: tuple[type[Exception], ...] = (
-    state.EPFail,
-    state.EngineError,
-    state.Fail,
-    state.InvalidArgument,
-    state.InvalidGraph,
-    state.InvalidProtobuf,
-    state.ModelLoaded,
-    state.NoModel,
-    state.NoSuchFile,
-    state.NotFound,
-    state.NotImplemented,
-    state.RuntimeException,
-    RuntimeError,
-    ValueError,
-)
-
-SILENT = 4  # onnxruntime's severity "fatal": what goes wrong arrives as an exception, not on stderr
-
-
-def first_line(error: BaseException, limit: int = 300) -> str:
-    """Return the runtime's own words in one line."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:limit]
+# Beside onnxruntime's own exceptions: a plain RuntimeError is how unnamed C++ ones arrive, ValueError how a feed
+# that does not fit is refused before the C++ side sees it.
+_RUN_ERRORS: tuple[type[Exception], ...] = (*RUNTIME_ERRORS, RuntimeError, ValueError)
 
 
 def check_settings(settings: RuntimeSettings) -> RuntimeSettings:
@@ -76,10 +54,8 @@ def check_settings(settings: RuntimeSettings) -> RuntimeSettings:
 
 def session_options(settings: RuntimeSettings) -> Any:
     """Return onnxruntime's options for `settings`, with nothing beyond them but silence."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = settings.intra_op_num_threads
+    options = stock_session.session_options(settings.intra_op_num_threads)
     options.inter_op_num_threads = settings.inter_op_num_threads
-    options.log_severity_level = SILENT
     for name, value in check_settings(settings).config_entries.items():
         options.add_session_config_entry(name, value)
     return options
@@ -93,7 +69,7 @@ class OnnxSession:
         self._inputs = tuple(item.name for item in inner.get_inputs())
         self._outputs = tuple(item.name for item in inner.get_outputs())
         self._quiet = onnxruntime.RunOptions()
-        self._quiet.log_severity_level = SILENT
+        self._quiet.log_severity_level = 4  # what goes wrong arrives as an exception, not on stderr
 
     @property
     def input_names(self) -> Sequence[str]:
@@ -111,8 +87,8 @@ class OnnxSession:
         """
         try:
             return self.inner.run(None, feeds, self._quiet)
-        except RUNTIME_ERRORS as error:
-            raise ToolError(f"the model does not run: {first_line(error)}") from error
+        except _RUN_ERRORS as error:
+            raise ToolError(f"the model does not run: {runtime_words(error)}") from error
 
 
 class OnnxRuntime:
@@ -133,12 +109,7 @@ class OnnxRuntime:
             ToolError: the runtime refuses the file; the message is the runtime's own.
             RequestError: a setting that is not on the allow-list.
         """
-        options = session_options(settings)
-        try:
-            inner = onnxruntime.InferenceSession(str(model), options, providers=list(settings.providers))
-        except RUNTIME_ERRORS as error:
-            raise ToolError(f"the model does not load in onnxruntime: {first_line(error)}") from error
-        return OnnxSession(inner)
+        return OnnxSession(stock_session.open_session(model, session_options(settings)))
 
 
 def stock(threads: int = 1) -> RuntimeSettings:

@@ -79,10 +79,23 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return Interval(low=float(array.mean()) - half, high=float(array.mean()) + half)
 
 
-def bootstrap_geometric_mean(ratios: Sequence[float], resamples: int = 1000, seed: int = 0) -> Interval:
-    """Return the percentile-bootstrap interval of the geometric mean of `ratios` (Efron, 1979)."""
+def trimmed_ratio(ratios: Sequence[float], trim: float = 0.2) -> float:
+    """Return the geometric mean of `ratios` without the share `trim` at either end (Tukey's trimmed mean of logs)."""
+    return float(np.exp(_trimmed(np.log(np.asarray(ratios, float))[np.newaxis], trim)[0]))
+
+
+def bootstrap_ratio(ratios: Sequence[float], trim: float = 0.2, resamples: int = 1000, seed: int = 0) -> Interval:
+    """Return the percentile-bootstrap interval of `trimmed_ratio` (Efron, 1979); one ratio has none, so it is wide."""
     logs = np.log(np.asarray(ratios, float))
+    if len(logs) < 2:
+        return Interval(low=0.0, high=math.inf)
     rng = np.random.default_rng(seed)
-    means = logs[rng.integers(0, len(logs), (resamples, len(logs)))].mean(axis=1)
+    means = _trimmed(logs[rng.integers(0, len(logs), (resamples, len(logs)))], trim)
     low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(low=float(math.exp(low)), high=float(math.exp(high)))
+    return Interval(low=math.exp(low), high=math.exp(high))
+
+
+def _trimmed(rows: np.ndarray, trim: float) -> np.ndarray:
+    """Mean of each row without its extremes."""
+    drop = int(rows.shape[1] * trim)
+    return np.sort(rows, axis=1)[:, drop : rows.shape[1] - drop].mean(axis=1)

@@ -90,7 +90,13 @@ def synthesize_feeds(
         DataError: an input that cannot be synthesised, or no guess that the model accepts.
         ToolError: the model does not load.
     """
-    session = open_session(model)
+    return synthesize_for(open_session(model), count, seed, shape)
+
+
+def synthesize_for(
+    session: OnnxSession, count: int, seed: int, shape: Mapping[str, tuple[int, ...]] | None = None
+) -> list[Feed]:
+    """Return feeds for a loaded model, as `synthesize_feeds` does for a file."""
     specs = [_pinned(spec, shape or {}) for spec in input_specs(session)]
     check_shape_names(shape or {}, [spec.name for spec in specs])
     guess = _accepted(session, specs)

@@ -1,0 +1,83 @@
+"""What every transformation must leave intact: the signature, a file that loads, answers that are numbers."""
+
+from __future__ import annotations
+
+import filecmp
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...contracts import DataError, NoOpError, StepReport, ToolError
+from ...contracts.errors import ErrorType
+from ..onnx_model import quoted
+from .session import OnnxSession, open_session
+from .synthesize import synthesize_for
+
+_FAULTS: dict[str, ErrorType] = {"quantize": "quantization", "prune": "pruning"}
+
+
+def ensure_sound(source: Path, target: Path, report: StepReport) -> None:
+    """Check the product of a transformation against what it was made from.
+
+    Inputs are synthesised for the check; a model for which that is impossible is only loaded.
+
+    Raises:
+        NoOpError: `report` says that something changed, but the files are the same byte for byte.
+        ToolError: no file, it does not load, its inputs or outputs changed, or it answers with NaN or
+            infinity where the source does not.
+    """
+    fault = _FAULTS.get(report.step.kind, "runtime")
+    if not target.is_file():
+        raise ToolError(f"the step {report.step.kind!r} wrote no model", fault)
+    if report.changed and _same_files(source, target):
+        raise NoOpError(f"the step {report.step.kind!r} changed nothing in the model", fault)
+    before, after = open_session(source), open_session(target)
+    _ensure_signature(before, after, fault)
+    try:
+        feed = synthesize_for(before, 1, seed=0)[0]
+    except DataError:
+        return
+    _ensure_finite(before, after, feed, fault)
+
+
+def _same_files(source: Path, target: Path) -> bool:
+    """Compare the model and whatever lies beside the target, which is a folder of its own."""
+    beside = [file.name for file in target.parent.iterdir() if file.is_file() and file != target]
+    return filecmp.cmp(source, target, shallow=False) and all(
+        (source.parent / name).is_file() and filecmp.cmp(source.parent / name, target.parent / name, shallow=False)
+        for name in beside
+    )
+
+
+def _ensure_signature(before: OnnxSession, after: OnnxSession, fault: ErrorType) -> None:
+    for kind in ("inputs", "outputs"):
+        old, new = (getattr(session.inner, f"get_{kind}")() for session in (before, after))
+        if [item.name for item in old] != [item.name for item in new]:
+            names = ", ".join(quoted(item.name) for item in new)
+            raise ToolError(f"the step changed the model's {kind}: they are now {names}", fault)
+        for was, now in zip(old, new, strict=True):
+            if was.type != now.type or not _compatible(was.shape, now.shape):
+                raise ToolError(
+                    f"the step changed {quoted(was.name)} from {was.type} {was.shape} to {now.type} {now.shape}", fault
+                )
+
+
+def _compatible(was: list[Any], now: list[Any]) -> bool:
+    """A transformation may learn a free dimension of an output, but never contradict a fixed one."""
+    if not was or not now:
+        return True  # onnxruntime says [] for a scalar and for an unknown rank alike
+    return len(was) == len(now) and all(
+        not isinstance(old, int) or not isinstance(new, int) or old == new for old, new in zip(was, now, strict=True)
+    )
+
+
+def _ensure_finite(before: OnnxSession, after: OnnxSession, feed: dict[str, np.ndarray], fault: ErrorType) -> None:
+    pairs = zip(after.output_names, before.run(feed), after.run(feed), strict=True)
+    for name, old, new in pairs:
+        if _finite(old) and not _finite(new):
+            raise ToolError(f"after the step, output {quoted(name)} is NaN or infinite", fault)
+
+
+def _finite(value: Any) -> bool:
+    return not isinstance(value, np.ndarray) or value.dtype.kind != "f" or bool(np.isfinite(value).all())

@@ -1,0 +1,125 @@
+"""Memory and load time: fresh processes that load and run a model, against one that only imports the runtime."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...contracts import (
+    Footprint,
+    Interval,
+    MemoryMetrics,
+    Progress,
+    ProgressSink,
+    Quantity,
+    RuntimeSettings,
+    ToolError,
+    Unit,
+    WorkerTimeout,
+)
+from ..context import silent
+from ..hardware import fingerprint
+from ..onnx_model import one_line
+from .session import runtime_label, session_options
+
+PROCESSES = 3
+_TIMEOUT_S = 120.0
+_CHILD = Path(__file__).with_name("footprint_child.py")
+
+
+class _Sample(NamedTuple):
+    """What one process measured of itself: bytes resident at most, on average while running, seconds to load."""
+
+    peak: int
+    average: float
+    load_s: float
+
+
+def measure_footprints(
+    subjects: Sequence[tuple[Path, RuntimeSettings]],
+    feeds: Sequence[Mapping[str, Any]],
+    progress: ProgressSink = silent,
+    processes: int = PROCESSES,
+) -> list[Footprint]:
+    """Return the footprint of each subject: the median of several fresh processes, interleaved.
+
+    What the same process needs to import the runtime and hold the feeds is subtracted.
+
+    Raises:
+        ToolError: a process failed; the message is the runtime's own.
+    """
+    samples: list[list[_Sample]] = [[] for _ in range(len(subjects) + 1)]
+    with tempfile.TemporaryDirectory(prefix="shipfit-") as folder:
+        count = _write_feeds(Path(folder), feeds)
+        for number in range(processes):
+            progress(Progress(tool="benchmark", message=f"fresh processes, round {number + 1} of {processes}"))
+            samples[0].append(_run_child(Path(folder), count, None))
+            for found, subject in zip(samples[1:], subjects, strict=True):
+                found.append(_run_child(Path(folder), count, subject))
+    bare = samples[0]
+    return [_footprint(found, bare) for found in samples[1:]]
+
+
+def _write_feeds(folder: Path, feeds: Sequence[Mapping[str, Any]]) -> int:
+    for number, feed in enumerate(feeds):
+        arrays = {f"i{position}": array for position, array in enumerate(feed.values())}
+        np.savez(folder / f"feed-{number}.npz", **arrays)
+        (folder / f"feed-{number}.json").write_text(json.dumps(list(feed)))
+    return len(feeds)
+
+
+def _run_child(folder: Path, feeds: int, subject: tuple[Path, RuntimeSettings] | None) -> _Sample:
+    task: dict[str, Any] = {"folder": str(folder), "feeds": feeds, "model": None}
+    if subject is not None:
+        model, settings = subject
+        session_options(settings)  # refuses what is not allowed before the child sees it
+        task |= {"model": str(model.resolve()), "settings": settings.model_dump(mode="json")}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", str(_CHILD)],
+            input=json.dumps(task).encode(),
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise WorkerTimeout(f"a process that only loads and runs the model took over {_TIMEOUT_S:.0f} s") from error
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = one_line(lines[-1]) if lines else f"status {done.returncode}"
+        raise ToolError(f"a fresh process cannot load and run the model: {reason}")
+    answer = json.loads(done.stdout)
+    return _Sample(int(answer["peak"]), float(answer["average"]), float(answer["load_s"]))
+
+
+def _footprint(samples: Sequence[_Sample], bare: Sequence[_Sample]) -> Footprint:
+    """Both sizes are above the bare runtime's peak, so that the average never exceeds the peak."""
+    alone = statistics.median(sample.peak for sample in bare)
+    return Footprint(
+        memory=MemoryMetrics(
+            peak=_quantity([sample.peak - alone for sample in samples], "bytes"),
+            average=_quantity([sample.average - alone for sample in samples], "bytes"),
+            runtime_alone=_quantity([sample.peak for sample in bare], "bytes"),
+        ),
+        load_time=_quantity([sample.load_s for sample in samples], "s"),
+    )
+
+
+def _quantity(values: Sequence[float], unit: Unit) -> Quantity:
+    """The median, with the extremes as interval: with three values there is no better one."""
+    return Quantity(
+        value=max(0.0, statistics.median(values)),
+        unit=unit,
+        runtime=runtime_label(),
+        hardware=fingerprint(),
+        samples=len(values),
+        interval=Interval(low=max(0.0, min(values)), high=max(0.0, *values)),
+    )

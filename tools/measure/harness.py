@@ -1,0 +1,167 @@
+"""Time several arms against each other on a noisy machine. Pure logic: the clock is given.
+
+An arm is one loaded session. Every round runs all arms in a rotated order; after each switch an arm warms up
+untimed, then a number of groups of calls is timed. A group is long enough for the clock and short enough to
+often escape preemption. Arms are compared by the median of their undisturbed groups within a round, so that
+what drifts from round to round cancels out.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from ...contracts import Interval
+from .statistics import bootstrap_ratio, trimmed_ratio
+
+# Runs an arm once on the feed of that number.
+Arm = Callable[[int], object]
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> float:
+        """Return wall time in seconds."""
+        ...
+
+    def preemptions(self) -> int:
+        """Return how often this process was preempted so far."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how often.
+
+    Attributes:
+        seconds: time limit of the whole measurement; at least `min_rounds_at_limit` rounds are made anyway.
+        warm_calls, warm_s: untimed work after each switch, both at least.
+        group_s: work per timed group; shorter calls are looped.
+        timed_s, min_groups: timed work per arm and round, both at least.
+        precision: half-width of the interval, as a share, at which measuring ends.
+        min_rounds: rounds before precision is believed.
+    """
+
+    seconds: float = 8.0
+    warm_calls: int = 3
+    warm_s: float = 0.020
+    group_s: float = 0.0015
+    timed_s: float = 0.020
+    min_groups: int = 3
+    precision: float = 0.02
+    min_rounds: int = 9
+    min_rounds_at_limit: int = 3
+
+
+@dataclass
+class ArmRound:
+    """One arm in one round: mean call time of each group, and whether the group was undisturbed."""
+
+    groups: list[float] = field(default_factory=list[float])
+    clean: list[bool] = field(default_factory=list[bool])
+
+    def median(self) -> float:
+        """Median of the undisturbed groups; of all of them where fewer than a third were undisturbed."""
+        kept = [value for value, clean in zip(self.groups, self.clean, strict=True) if clean]
+        return statistics.median(kept if 3 * len(kept) >= len(self.groups) else self.groups)
+
+
+@dataclass
+class Timings:
+    """What was measured: per arm the rounds, and the wall seconds of every timed call."""
+
+    rounds: list[list[ArmRound]]
+    calls: list[list[float]]
+    seconds: float = 0.0
+
+    @property
+    def preempted_share(self) -> float:
+        """Share of the timed groups in which the process was preempted."""
+        flags = [clean for arm in self.rounds for each in arm for clean in each.clean]
+        return 1 - sum(flags) / len(flags) if flags else 0.0
+
+    def ratios(self, numerators: Sequence[int], denominator: int) -> list[float]:
+        """Per round, the geometric mean time of arms `numerators` over that of arm `denominator`."""
+        medians = np.log([[each.median() for each in arm] for arm in self.rounds])
+        logs = medians[list(numerators)].mean(axis=0) - medians[denominator]
+        return [float(value) for value in np.exp(logs)]
+
+    def ratio(self, numerators: Sequence[int], denominator: int) -> tuple[float, Interval]:
+        """Return the trimmed mean of the rounds' ratios with its bootstrap interval."""
+        ratios = self.ratios(numerators, denominator)
+        return trimmed_ratio(ratios), bootstrap_ratio(ratios)
+
+
+def measure(
+    arms: Sequence[Arm],
+    feeds: int,
+    clock: Clock,
+    schedule: Schedule,
+    settled: Callable[[Timings], bool],
+) -> Timings:
+    """Run rounds until `settled` says so, or the schedule's time is over.
+
+    All arms of a round get the same feed; feeds and orders change from round to round.
+    """
+    started = clock.now()
+    timings = Timings([[] for _ in arms], [[] for _ in arms])
+    for number, first in enumerate(_starts(len(arms))):
+        if _finished(timings, number, clock.now() - started, schedule, settled):
+            break
+        for position in range(len(arms)):
+            arm = (first + position) % len(arms)
+            timings.rounds[arm].append(_run_arm(arms[arm], number % feeds, clock, schedule, timings.calls[arm]))
+    timings.seconds = clock.now() - started
+    return timings
+
+
+def _starts(arms: int) -> Iterator[int]:
+    """Yield which arm begins: each once in every `arms` rounds, shuffled so that no feed always meets one order."""
+    rng = random.Random(0)
+    while True:
+        yield from rng.sample(range(arms), arms)
+
+
+def _finished(
+    timings: Timings, rounds: int, elapsed: float, schedule: Schedule, settled: Callable[[Timings], bool]
+) -> bool:
+    if rounds >= schedule.min_rounds_at_limit and elapsed >= schedule.seconds:
+        return True
+    # The interval is worth computing only after every arm has had every position equally often.
+    return rounds >= schedule.min_rounds and rounds % len(timings.rounds) == 0 and settled(timings)
+
+
+def _run_arm(arm: Arm, feed: int, clock: Clock, schedule: Schedule, calls: list[float]) -> ArmRound:
+    loops = _warm_up(arm, feed, clock, schedule)
+    result = ArmRound()
+    begin = clock.now()
+    while len(result.groups) < schedule.min_groups or clock.now() - begin < schedule.timed_s:
+        before = clock.preemptions()
+        last = start = clock.now()
+        for _ in range(loops):
+            arm(feed)
+            now = clock.now()
+            calls.append(now - last)
+            last = now
+        result.groups.append((last - start) / loops)
+        result.clean.append(clock.preemptions() == before)
+    return result
+
+
+def _warm_up(arm: Arm, feed: int, clock: Clock, schedule: Schedule) -> int:
+    """Run untimed, and return how many calls make a group."""
+    start = last = clock.now()
+    shortest = float("inf")
+    count = 0
+    while count < schedule.warm_calls or last - start < schedule.warm_s:
+        arm(feed)
+        now = clock.now()
+        shortest, last = min(shortest, now - last), now
+        count += 1
+    return max(1, min(1000, round(schedule.group_s / max(shortest, 1e-9))))
