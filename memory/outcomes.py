@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -74,7 +75,7 @@ class ChromaOutcomeStore:
         """
         if outcomes:
             self._ledger.outcomes.put(outcomes)
-            self._search(outcomes, None, 0)
+            self._search(outcomes, None)
 
     def recall(self, profile: Profile, request: Request, model: str, hardware: str, limit: int = 8) -> list[Recalled]:
         """Return past outcomes, most similar first; of the equally similar, those of this model and machine first.
@@ -85,7 +86,7 @@ class ChromaOutcomeStore:
         if not self.count():
             return []
         vector = fingerprint(profile, request.target, request.constraints)
-        near = self._search((), vector, limit * _BREADTH)
+        near = self._search((), _Question(vector, model, limit * _BREADTH))
         known = self._read(list(near))
         found = [
             Recalled(outcome=outcome, similarity=near[outcome.id], same_model=outcome.model == model)
@@ -97,34 +98,27 @@ class ChromaOutcomeStore:
         """Return how many outcomes are kept."""
         return self._ledger.outcomes.count()
 
-    def _search(self, fresh: Sequence[Outcome], vector: list[float] | None, limit: int) -> dict[str, float]:
-        """Index `fresh`, and return id → similarity of the neighbours of `vector`; mend the index if need be."""
+    def _search(self, fresh: Sequence[Outcome], question: _Question | None) -> dict[str, float]:
+        """Index `fresh`, and return id → similarity of the neighbours asked for; mend the index if need be."""
         try:
             with self._collection() as collection:
-                return self._look(collection, fresh, vector, limit)
+                return self._look(collection, fresh, question)
         except _Damaged:
-            shutil.rmtree(self._path, ignore_errors=True)
+            pass
         try:
-            with self._collection() as collection:
-                return self._look(collection, (), vector, limit)
+            with self._collection(anew=True) as collection:
+                return self._look(collection, (), question)
         except _Damaged as error:
             raise MachineError(f"{self._path} cannot be built anew: {error}; move it away and run again") from error
 
-    def _look(
-        self, collection: Collection, fresh: Sequence[Outcome], vector: list[float] | None, limit: int
-    ) -> dict[str, float]:
+    def _look(self, collection: Collection, fresh: Sequence[Outcome], question: _Question | None) -> dict[str, float]:
         _index(collection, fresh)
         if collection.count() != self.count() - len(self.skipped):
             self._catch_up(collection)
-        if vector is None or not collection.count():
+        if question is None or not collection.count():
             return {}
-        answer = collection.query(
-            query_embeddings=[vector], n_results=min(limit, collection.count()), include=["distances"]
-        )
-        distances = answer["distances"]
-        if distances is None:
-            raise _Damaged("no distances")
-        return {name: 1.0 - distance for name, distance in zip(answer["ids"][0], distances[0], strict=True)}
+        # The search is approximate, and many models of a zoo look alike: this model's own outcomes are asked for too.
+        return _neighbours(collection, question) | _own(collection, question)
 
     def _catch_up(self, collection: Collection) -> None:
         """Make the index hold what the ledger holds."""
@@ -147,19 +141,35 @@ class ChromaOutcomeStore:
         return read
 
     @contextmanager
-    def _collection(self) -> Iterator[Collection]:
-        """Yield the collection to this process alone.
+    def _collection(self, anew: bool = False) -> Iterator[Collection]:
+        """Yield the collection to this process alone, in place of a damaged one if it is wanted `anew`.
 
         The client is closed again: one that stays open would not see what other processes add.
         """
-        lock = self._path.with_name(self._path.name + ".lock")
+        lock = self._path / "lock"
         with named(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.mkdir(parents=True, exist_ok=True)
             try:
-                with FileLock(lock, timeout=_PATIENCE_S), _open_collection(self._path) as collection:
+                with FileLock(lock, timeout=_PATIENCE_S), _open_collection(self._folder(anew)) as collection:
                     yield collection
             except Timeout as error:
                 raise MachineError(f"{self._path} is held by another process; wait for it, then run again") from error
+
+    def _folder(self, anew: bool) -> Path:
+        """Return Chroma's folder. A new one has a new name: in one process, Chroma remembers a failure by name."""
+        there = sorted(self._path.glob(f"{_COLLECTION}-*"))
+        generation = int(there[-1].name.rpartition("-")[2]) if there else 0
+        if anew:
+            for folder in there:
+                shutil.rmtree(folder, ignore_errors=True)
+        return self._path / f"{_COLLECTION}-{generation + anew:06d}"
+
+
+@dataclass(frozen=True)
+class _Question:
+    vector: list[float]
+    model: str
+    limit: int
 
 
 class _Damaged(Exception):
@@ -168,34 +178,52 @@ class _Damaged(Exception):
 
 @contextmanager
 def _open_collection(path: Path) -> Iterator[Collection]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of chromadb's own dependencies
-        import chromadb
-        from chromadb.config import Settings
-        from chromadb.errors import ChromaError
+    import chromadb
+    from chromadb.api.client import Client
+    from chromadb.config import Settings
+    from chromadb.errors import ChromaError
+
     try:
         client = chromadb.PersistentClient(str(path), settings=Settings(anonymized_telemetry=False))
-        try:
+        with closing(cast(Client, client)):
             yield client.get_or_create_collection(
-                _COLLECTION, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+                _COLLECTION, embedding_function=None, configuration={"hnsw": {"space": "cosine", "ef_search": 200}}
             )
-        finally:
-            client.close()
     except ChromaError as error:
         raise _Damaged(str(error)) from error
 
 
+def _neighbours(collection: Collection, question: _Question) -> dict[str, float]:
+    vectors: list[Sequence[float] | Sequence[int]] = [question.vector]
+    wanted = min(question.limit, collection.count())
+    answer = collection.query(query_embeddings=vectors, n_results=wanted, include=["distances"])
+    distances = answer["distances"] or [[]]
+    return {name: 1.0 - distance for name, distance in zip(answer["ids"][0], distances[0], strict=True)}
+
+
+def _own(collection: Collection, question: _Question) -> dict[str, float]:
+    answer = collection.get(where={"model": question.model}, limit=_AT_ONCE, include=["embeddings"])
+    vectors = cast("Sequence[Sequence[float]]", answer["embeddings"])
+    return {name: _cosine(question.vector, vector) for name, vector in zip(answer["ids"], vectors, strict=True)}
+
+
+def _cosine(a: Sequence[float], b: Sequence[float]) -> float:
+    product = sum(x * float(y) for x, y in zip(a, b, strict=True))
+    return product / ((math.hypot(*a) * math.hypot(*map(float, b))) or 1.0)
+
+
 def _index(collection: Collection, outcomes: Sequence[Outcome]) -> None:
     for chunk in _chunks(outcomes):
-        collection.upsert(
-            ids=[item.id for item in chunk],
-            embeddings=[list(fingerprint(item.profile, item.target, item.constraints)) for item in chunk],
-        )
+        vectors: list[Sequence[float] | Sequence[int]] = [
+            fingerprint(item.profile, item.target, item.constraints) for item in chunk
+        ]
+        models: list[Mapping[str, Any]] = [{"model": item.model} for item in chunk]
+        collection.upsert(ids=[item.id for item in chunk], embeddings=vectors, metadatas=models)
 
 
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+def _chunks(items: Sequence[T]) -> Iterator[list[T]]:
     for start in range(0, len(items), _AT_ONCE):
-        yield items[start : start + _AT_ONCE]
+        yield list(items[start : start + _AT_ONCE])
 
 
 def _parse(name: str, body: str) -> Outcome | None:
