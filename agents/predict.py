@@ -49,19 +49,17 @@ def _broke(attempt: Attempt, lever: QuantizeLever) -> bool:
     return tried.compute == lever.compute if tried.compute else tried.storage == lever.storage and not lever.compute
 
 
-def _same_forms(attempt: Attempt, lever: QuantizeLever) -> bool:
-    tried = attempt.plan.quantize or UNUSED
+def _same_forms(tried: QuantizeLever, lever: QuantizeLever) -> bool:
     return tried.compute == lever.compute and tried.storage == lever.storage
 
 
 def _size(lever: QuantizeLever, state: PolicyState) -> float:
-    exact = [a for a in state.attempts if _same_forms(a, lever) and a.candidate is not None and a.comparison]
-    if exact:
-        measured = exact[-1].candidate
-        assert measured is not None
-        tried = exact[-1].plan.quantize or UNUSED
-        widened = 1.0 if lever.min_fidelity_db == tried.min_fidelity_db or lever.storage == "fp16" else 1.08
-        return measured.size_bytes * widened
+    for attempt in reversed(state.attempts):
+        tried = attempt.plan.quantize or UNUSED
+        if attempt.candidate is not None and _same_forms(tried, lever):
+            # Sparing more units than last time leaves more weights wide.
+            finer = lever.min_fidelity_db is not None and lever.min_fidelity_db != tried.min_fidelity_db
+            return attempt.candidate.size_bytes * (1.08 if finer and lever.storage != "fp16" else 1.0)
     return predicted_bytes(lever, state.profile)
 
 
@@ -81,36 +79,48 @@ def predicted_bytes(lever: QuantizeLever, profile: Profile) -> float:
 
 
 def _speed(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
-    measured = [
-        attempt.comparison.speedup.value
-        for attempt in state.attempts
-        if (attempt.plan.quantize or UNUSED).compute == lever.compute
-        and attempt.comparison is not None
-        and attempt.comparison.speedup is not None
-    ]
-    if measured:
-        return measured[-1], SPEED_SPREAD_MEASURED
+    measured = [(tried.compute, speed) for tried, speed in _measured_speeds(state)]
+    same = [speed for compute, speed in measured if compute == lever.compute]
+    if same:
+        return same[-1], SPEED_SPREAD_MEASURED
     if not lever.compute:
         return 1.0, SPEED_SPREAD_MEASURED
+    savings = _savings(lever, state)
+    for compute, speed in measured:
+        # A related form saved more or less than expected: expect the same of the operators they share.
+        related = sum(_savings(QuantizeLever(compute=compute), state).values())
+        scale = (1 - 1 / speed) / related if related > 0.02 else 1.0
+        savings = {
+            op: saved * scale if compute.get(op) == lever.compute[op] else saved for op, saved in savings.items()
+        }
+    return 1.0 / max(1.0 - sum(savings.values()), 0.05), SPEED_SPREAD
+
+
+def _measured_speeds(state: PolicyState) -> list[tuple[QuantizeLever, float]]:
+    return [
+        (attempt.plan.quantize or UNUSED, attempt.comparison.speedup.value)
+        for attempt in state.attempts
+        if attempt.comparison is not None and attempt.comparison.speedup is not None
+    ]
+
+
+def _savings(lever: QuantizeLever, state: PolicyState) -> dict[str, float]:
+    """Return operator type → share of the run time that its int8 form is expected to save."""
     profile = state.profile
-    time = 1.0
-    for op_type, form in lever.compute.items():
-        share = profile.time_share(op_type)
-        time -= share * (1 - priors.time_factor(op_type, form, profile, vnni=state.vnni))
-    return 1.0 / max(time, 0.05), SPEED_SPREAD
+    return {
+        op_type: profile.time_share(op_type) * (1 - priors.time_factor(op_type, form, profile, vnni=state.vnni))
+        for op_type, form in lever.compute.items()
+    }
 
 
 def _quality(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
-    prior = _prior_quality(lever, state.profile)
     target = lever.min_fidelity_db
-    tried = [
-        (attempt.plan.quantize or UNUSED, attempt.comparison.fidelity.value)
-        for attempt in state.attempts
-        if _same_forms(attempt, lever) and attempt.comparison is not None and attempt.comparison.fidelity is not None
-    ]
-    if not tried:
-        return (prior if target is None else max(prior, target - 2.0)), QUALITY_SPREAD_DB
-    last, reached = tried[-1]
+    tried = _measured_qualities(state)
+    same = [(other, reached) for other, reached in tried if _same_forms(other, lever)]
+    if not same:
+        prior, spread = _expected_quality(lever, state, tried)
+        return (prior if target is None else max(prior, target - 2.0)), spread
+    last, reached = same[-1]
     if target is None:
         return reached, QUALITY_SPREAD_MEASURED_DB
     # Where additivity was too hopeful (or too gloomy), expect the same gap again.
@@ -118,12 +128,35 @@ def _quality(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
     return max(target - gap, min(reached, target)), QUALITY_SPREAD_DB / 2
 
 
-def _prior_quality(lever: QuantizeLever, profile: Profile) -> float:
-    noise = 10 ** (-priors.STORAGE_FIDELITY_DB[lever.storage] / 10)
-    for op_type, form in lever.compute.items():
-        noise += 10 ** (-priors.fidelity_db(op_type, form, profile) / 10)
+def _measured_qualities(state: PolicyState) -> list[tuple[QuantizeLever, float]]:
+    return [
+        (attempt.plan.quantize or UNUSED, attempt.comparison.fidelity.value)
+        for attempt in state.attempts
+        if attempt.comparison is not None and attempt.comparison.fidelity is not None
+    ]
+
+
+def _expected_quality(
+    lever: QuantizeLever, state: PolicyState, tried: list[tuple[QuantizeLever, float]]
+) -> tuple[float, float]:
+    """Return the prior in dB, with the noise of operators corrected by coarse attempts that shared their form."""
+    noise, spread = _noise(lever, state.profile), QUALITY_SPREAD_DB
+    for other, reached in tried:
+        shared = [part for part in noise if part in (expected := _noise(other, state.profile)) and part != "storage"]
+        if other.min_fidelity_db is None and shared:
+            scale = 10 ** (-reached / 10) / sum(expected.values())
+            noise |= {part: expected[part] * scale for part in shared}
+            spread = QUALITY_SPREAD_DB / 2
     bonus = 1.5 if lever.calibration == "percentile" else 0.0
-    return -10 * math.log10(noise) + bonus
+    return -10 * math.log10(sum(noise.values())) + bonus, spread
+
+
+def _noise(lever: QuantizeLever, profile: Profile) -> dict[str, float]:
+    """Return the expected noise power of each part, relative to the output's."""
+    parts = {"storage": 10 ** (-priors.STORAGE_FIDELITY_DB[lever.storage] / 10)}
+    for op_type, form in lever.compute.items():
+        parts[f"{op_type} {form}"] = 10 ** (-priors.fidelity_db(op_type, form, profile) / 10)
+    return parts
 
 
 def original_accuracy(state: PolicyState) -> float | None:

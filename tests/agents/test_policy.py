@@ -1,0 +1,213 @@
+"""What the built-in policy tries, and why."""
+
+from __future__ import annotations
+
+import pytest
+
+from shipfit.agents.policy import BuiltInPolicy, best_met, plans, value
+from shipfit.agents.predict import chance, estimate, quality_need
+from shipfit.contracts import (
+    OptimizationConfig,
+    Outcome,
+    Plan,
+    PolicyState,
+    Predicted,
+    Profile,
+    PruningConfig,
+    QuantizationConfig,
+    QuantizeLever,
+    Recalled,
+)
+
+from .facts import make_attempt, make_state
+
+POLICY = BuiltInPolicy()
+STATIC = {"Conv": "static", "Gemm": "static"}
+
+
+def propose(state: PolicyState) -> Plan:
+    plan = POLICY.propose(state)
+    assert plan is not None
+    return plan
+
+
+def restricted(state: PolicyState, **options: object) -> PolicyState:
+    optimization = OptimizationConfig.model_validate(options)
+    return state.model_copy(update={"request": state.request.model_copy(update={"optimization": optimization})})
+
+
+def test_convolutions_that_must_be_fast_get_static_int8_first(conv_profile: Profile) -> None:
+    plan = propose(make_state(conv_profile, max_size_ratio=0.3, min_speedup=3, max_accuracy_drop=0.01))
+    assert plan.quantize is not None
+    assert plan.quantize.compute["Conv"] == "static"
+    assert "Conv" in plan.reason
+
+
+def test_depthwise_nets_get_storage_because_int8_compute_is_slower_there(mobile_profile: Profile) -> None:
+    plan = propose(make_state(mobile_profile, labelled=False, max_size_ratio=0.5, min_fidelity_db=25))
+    assert plan.quantize is not None
+    assert plan.quantize.compute == {}
+    assert plan.quantize.storage == "int8"
+
+
+def test_recurrent_nets_get_dynamic_int8(lstm_profile: Profile) -> None:
+    plan = propose(make_state(lstm_profile, max_size_ratio=0.4, min_speedup=1.5))
+    assert plan.quantize is not None
+    assert plan.quantize.compute["LSTM"] == "dynamic"
+
+
+def test_a_high_fidelity_bound_chooses_fp16_storage(conv_profile: Profile) -> None:
+    plan = propose(make_state(conv_profile, labelled=False, max_size_ratio=0.6, min_fidelity_db=55))
+    assert plan.quantize == QuantizeLever(storage="fp16")
+
+
+def test_too_much_damage_makes_the_next_plan_finer(conv_profile: Profile) -> None:
+    bounds = {"max_size_ratio": 0.3, "min_speedup": 2.5, "max_accuracy_drop": 0.01}
+    first = propose(make_state(conv_profile, **bounds))
+    lost = make_attempt(1, first, "not_met", size=0.26, speed=None, db=14.0, drop=0.05, violated=("max_accuracy_drop",))
+    second = propose(make_state(conv_profile, lost, **bounds))
+    assert second.quantize is not None
+    assert second.quantize.min_fidelity_db is not None
+    assert second.quantize.min_fidelity_db > 14.0
+
+
+def test_what_was_tried_is_not_tried_again_and_the_search_ends(conv_profile: Profile) -> None:
+    state = make_state(conv_profile, max_size_ratio=0.01, max_accuracy_drop=0.0)
+    seen: list[Plan] = []
+    for index in range(1, 30):
+        plan = POLICY.propose(state)
+        if plan is None:
+            break
+        assert not any(plan.same_as(other) for other in seen)
+        seen.append(plan)
+        attempt = make_attempt(index, plan, "not_met", size=0.27, speed=None, violated=("max_size_ratio",))
+        state = state.model_copy(update={"attempts": (*state.attempts, attempt)})
+    assert plan is None
+    assert 2 <= len(seen) <= 4  # enough for offers, not more
+
+
+def test_a_met_run_goes_on_only_for_ten_percent(conv_profile: Profile) -> None:
+    lever = QuantizeLever(compute=STATIC, storage="int8")
+    best = make_attempt(1, Plan(quantize=lever), "met", size=0.26, speed=4.2)
+    assert POLICY.propose(make_state(conv_profile, best, max_size_ratio=0.3)) is None
+    poor = make_attempt(1, Plan(quantize=QuantizeLever(storage="fp16")), "met", size=0.5, speed=1.0)
+    further = POLICY.propose(make_state(conv_profile, poor, max_size_ratio=0.6))
+    assert further is not None
+    assert further.predicted is not None
+    assert further.predicted.size_ratio < 0.5
+
+
+def test_a_form_that_broke_is_avoided(conv_profile: Profile) -> None:
+    bounds = {"max_size_ratio": 0.3, "max_accuracy_drop": 0.01}
+    first = propose(make_state(conv_profile, **bounds))
+    broken = make_attempt(1, first, "failed").model_copy(update={"candidate": None, "comparison": None})
+    second = propose(make_state(conv_profile, broken, **bounds))
+    assert second.quantize is not None
+    assert first.quantize is not None
+    assert second.quantize.compute != first.quantize.compute
+
+
+@pytest.mark.parametrize(("precision", "storages"), [("16bit", {"fp16"}), ("32bit", set())])
+def test_precision_is_the_lowest_allowed(conv_profile: Profile, precision: str, storages: set[str]) -> None:
+    state = restricted(make_state(conv_profile), quantization=QuantizationConfig(precision=precision))  # type: ignore[arg-type]
+    levers = [plan.quantize for plan in plans(state) if plan.quantize]
+    assert {lever.storage for lever in levers} == storages
+    assert all(not lever.compute for lever in levers)
+
+
+def test_level_none_only_normalizes(conv_profile: Profile) -> None:
+    assert [plan.levers for plan in plans(restricted(make_state(conv_profile), level="none"))] == [()]
+
+
+def test_switches_take_their_passes_out(conv_profile: Profile) -> None:
+    off = {"fusion": False, "constant_folding": False, "layer_optimization": False}
+    assert all(plan.graph is None for plan in plans(restricted(make_state(conv_profile), graph=off)))
+    half = {"fusion": False}
+    graphs = [plan.graph for plan in plans(restricted(make_state(conv_profile), graph=half)) if plan.graph]
+    assert graphs
+    assert all(not graph.fusion and graph.constant_folding for graph in graphs)
+
+
+def test_only_aggressive_prunes_unless_asked(conv_profile: Profile) -> None:
+    state = make_state(conv_profile)
+    assert not any(plan.prune for plan in plans(state))
+    assert any(plan.prune for plan in plans(restricted(state, level="aggressive")))
+    asked = restricted(state, pruning=PruningConfig(enabled=True, threshold=0.02))
+    assert {plan.prune.threshold for plan in plans(asked) if plan.prune} == {0.02}
+    off = restricted(state, level="aggressive", pruning=PruningConfig(enabled=False))
+    assert not any(plan.prune for plan in plans(off))
+
+
+def recalled(state: PolicyState, plan: Plan, **changes: object) -> Recalled:
+    outcome = Outcome(
+        id="r-1", run="r", created=0.0, model="0" * 64, profile=state.profile, target=state.request.target,
+        constraints=state.request.constraints, hardware="h", plan=plan, verdict="met", size_ratio=0.26,
+        speedup=3.5, drop=0.001, fidelity_db=31.0,
+    )  # fmt: skip
+    return Recalled(outcome=outcome.model_copy(update=changes), similarity=1.0, same_model=True)
+
+
+def test_a_remembered_plan_comes_first_and_ends_the_run(conv_profile: Profile) -> None:
+    state = make_state(conv_profile, max_size_ratio=0.3, max_accuracy_drop=0.01)
+    plan = Plan(quantize=QuantizeLever(storage="int8", min_fidelity_db=33.0))
+    state = state.model_copy(update={"recalled": (recalled(state, plan),)})
+    first = propose(state)
+    assert first.proposer == "memory"
+    assert first.same_as(plan)
+    met = make_attempt(1, first, "met", size=0.29, speed=1.0)
+    assert POLICY.propose(state.model_copy(update={"attempts": (met,)})) is None
+
+
+def test_memory_never_widens_a_request(conv_profile: Profile) -> None:
+    state = restricted(make_state(conv_profile), quantization=QuantizationConfig(precision="16bit"))
+    state = state.model_copy(update={"recalled": (recalled(state, Plan(quantize=QuantizeLever(storage="int8"))),)})
+    assert propose(state).proposer == "policy"
+
+
+def test_memory_that_would_not_meet_the_bounds_is_left_alone(conv_profile: Profile) -> None:
+    state = make_state(conv_profile, max_size_ratio=0.2)
+    state = state.model_copy(update={"recalled": (recalled(state, Plan(quantize=QuantizeLever(storage="int8"))),)})
+    assert propose(state).proposer == "policy"
+
+
+def test_measurements_replace_priors(conv_profile: Profile) -> None:
+    plan = Plan(quantize=QuantizeLever(compute=STATIC, storage="int8"))
+    slow = make_attempt(1, plan, "not_met", size=0.28, speed=0.8, db=33.0)
+    guess = estimate(plan.model_copy(update={"tune": True}), make_state(conv_profile, slow))
+    assert guess.speedup == pytest.approx(0.8)
+    assert guess.fidelity_db == pytest.approx(33.0)
+    assert guess.size_bytes == pytest.approx(0.28 * 7_510_000, rel=1e-6)
+
+
+def test_a_lost_point_raises_the_quality_that_is_needed(conv_profile: Profile) -> None:
+    before = make_state(conv_profile, max_accuracy_drop=0.01)
+    lost = make_attempt(1, Plan(), "not_met", db=24.0, drop=0.04)
+    assert quality_need(make_state(conv_profile, lost, max_accuracy_drop=0.01)) > quality_need(before)
+
+
+def test_hopeless_plans_still_rank(conv_profile: Profile) -> None:
+    state = make_state(conv_profile, max_size_ratio=0.01)
+    small, _ = chance(Plan(quantize=QuantizeLever(storage="int8")), state)
+    large, _ = chance(Plan(quantize=QuantizeLever(storage="fp16")), state)
+    assert 0 < large < small < 0.01
+
+
+def test_of_equal_results_the_better_compressed_is_best(conv_profile: Profile) -> None:
+    first = make_attempt(1, Plan(), "met", size=0.30, speed=2.0)
+    second = make_attempt(2, Plan(tune=True), "met", size=0.20, speed=2.0)
+    best = best_met(make_state(conv_profile, first, second))
+    assert best is not None
+    assert best.index == 2
+
+
+@pytest.mark.parametrize(("objective", "winner"), [("size", 0), ("latency", 1), ("accuracy", 2)])
+def test_the_objective_decides_what_is_worth_most(conv_profile: Profile, objective: str, winner: int) -> None:
+    state = make_state(conv_profile)
+    state = state.model_copy(update={"request": state.request.model_copy(update={"objective": objective})})
+    options = [
+        Predicted(size_ratio=0.1, speedup=1.0, fidelity_db=20),
+        Predicted(size_ratio=0.5, speedup=4.0, fidelity_db=20),
+        Predicted(size_ratio=0.5, speedup=1.0, fidelity_db=70),
+    ]
+    values = [value(state, option) for option in options]
+    assert values.index(max(values)) == winner
