@@ -29,7 +29,7 @@ def answer(context: ToolContext) -> ToolAnswer:
     folder = context.work / "model"
     folder.mkdir()
     (folder / "model.onnx").write_bytes(b"model")
-    print("said to standard output")
+    sys.stdout.write("said to standard output")
     return ToolAnswer(report=REPORT, outputs={"model": folder})
 
 
@@ -45,7 +45,7 @@ def progress(context: ToolContext) -> ToolAnswer:
 
 
 def segfault(_: ToolContext) -> ToolAnswer:
-    print("\x1b[31mlast words", file=sys.stderr, flush=True)
+    os.write(2, b"\x1b[31mlast words\n")
     ctypes.string_at(0)
     raise AssertionError
 
@@ -59,8 +59,14 @@ def leaves(_: ToolContext) -> ToolAnswer:
     os._exit(3)
 
 
+def tell(context: ToolContext, pids: str) -> None:
+    place = Path(context.job.params["pids"])
+    place.with_suffix(".part").write_text(pids)
+    place.with_suffix(".part").rename(place)  # whoever waits for it reads all of it
+
+
 def sleeps(context: ToolContext) -> ToolAnswer:
-    (Path(context.job.params["pids"])).write_text(str(os.getpid()))
+    tell(context, str(os.getpid()))
     time.sleep(300)
     raise AssertionError
 
@@ -106,7 +112,7 @@ def endless(_: ToolContext) -> ToolAnswer:
 
 def chatters(_: ToolContext) -> ToolAnswer:
     for _ in range(4000):
-        print("y" * 1000)
+        sys.stdout.write("y" * 1000)
     os._exit(5)
 
 
@@ -160,7 +166,7 @@ def outlives(context: ToolContext) -> ToolAnswer:
     """Start a process that detaches itself, and one that does not, and answer while they run."""
     code = "import time; time.sleep(300)"
     started = [subprocess.Popen([sys.executable, "-c", code], start_new_session=apart) for apart in (False, True)]
-    Path(context.job.params["pids"]).write_text(" ".join(str(process.pid) for process in started))
+    tell(context, " ".join(str(process.pid) for process in started))
     return ToolAnswer(report=REPORT) if context.job.params["answers"] else sleeps_on()
 
 
