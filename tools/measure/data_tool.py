@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ...contracts import DataError, DataRef, DataReport, Part, Progress, ToolError
-from ..context import ToolAnswer, ToolContext
+from ...contracts import DataError, DataRef, DataReport, Part, Progress, ProgressSink, ToolError
+from ..context import ToolAnswer, ToolContext, silent
 from .data import CanonicalData, CanonicalWriter, DataIndex
 from .data_fit import Layout, class_index, fit, layout
 from .data_source import read_source
 from .data_split import SHARES, WITHOUT_CALIBRATION, Item, split
 from .data_spool import Spool
-from .score import ScoringOutput, check_labels, find_scores
+from .score import check_labels, find_scores
 from .session import open_session
 from .synthesize import check_shape_names, input_specs, synthesize_feeds
 
@@ -40,26 +40,41 @@ def data_tool(context: ToolContext) -> ToolAnswer:
     Raises:
         DataError: the data are missing, damaged or do not fit the model.
     """
-    params = context.job.params
-    folder = context.work / "data"
+    job = context.job
+    report = build_data(context.model(), context.work, job.params, job.seed, context.progress)
+    return ToolAnswer(report=report, outputs={"data": context.work / "data"})
+
+
+def build_data(
+    model: Path, work: Path, params: Mapping[str, Any], seed: int = 0, progress: ProgressSink = silent
+) -> DataReport:
+    """Make canonical data for `model` in `work/data`; `params` are those of the tool.
+
+    Raises:
+        DataError: the data are missing, damaged or do not fit the model.
+    """
+    folder = work / "data"
     folder.mkdir()
-    collector = _Collector(context)
-    with Spool(context.work / "spool") as spool:
+    collector = _Collector(model, params, seed, progress)
+    with Spool(work / "spool") as spool:
         given = params.get("source") or params.get("calibration_source")
         collected = collector.given(spool) if given else collector.synthetic(spool)
         index = _write(folder, spool, collector.names, collected)
-    report = _report(context, folder, index, collected, synthetic=not given)
-    return ToolAnswer(report=report, outputs={"data": folder})
+    ref = _reference(folder, index, seed, synthetic=not given)
+    found = _check_scores(model, CanonicalData(folder, ref, index), index, params.get("output"))
+    return DataReport(ref=ref.model_copy(update=found), source=collected.source, notes=tuple(collected.notes))
 
 
 class _Collector:
     """Reads samples for one model into a spool."""
 
-    def __init__(self, context: ToolContext) -> None:
-        self._context = context
-        self._params = context.job.params
-        self._shape = {name: tuple(dims) for name, dims in (self._params.get("shape") or {}).items()}
-        self._specs = input_specs(open_session(context.model()))
+    def __init__(self, model: Path, params: Mapping[str, Any], seed: int, progress: ProgressSink) -> None:
+        self._model = model
+        self._params = params
+        self._seed = seed
+        self._progress = progress
+        self._shape = {name: tuple(dims) for name, dims in (params.get("shape") or {}).items()}
+        self._specs = input_specs(open_session(model))
         self.names = [spec.name for spec in self._specs]
         check_shape_names(self._shape, self.names)
 
@@ -67,11 +82,10 @@ class _Collector:
         """Synthesise inputs: real shapes, made-up values."""
         if self._params.get("needs_accuracy"):
             raise DataError("an accuracy bound needs labelled data: give --data, or bound fidelity with --min-fidelity")
-        seed = self._context.job.seed
-        for feed in synthesize_feeds(self._context.model(), SYNTHETIC_SAMPLES, seed, self._shape):
+        for feed in synthesize_feeds(self._model, SYNTHETIC_SAMPLES, self._seed, self._shape):
             spool.add(feed)
         notes = ["inputs were synthesised: fidelity on made-up inputs is all that is known"]
-        return _Collected(split(spool.items(), SHARES, seed), Layout((), 1), "synthesised", notes)
+        return _Collected(split(spool.items(), SHARES, self._seed), Layout((), 1), "synthesised", notes)
 
     def given(self, spool: Spool) -> _Collected:
         """Read `source`; `calibration_source`, where both are given, becomes the calibration part."""
@@ -83,12 +97,11 @@ class _Collector:
         items = spool.items()
         if self._params.get("needs_accuracy"):
             _require_labels(items)
-        seed = self._context.job.seed
-        parts = split(items, WITHOUT_CALIBRATION if apart else SHARES, seed)
+        parts = split(items, WITHOUT_CALIBRATION if apart else SHARES, self._seed)
         if apart:
             self._read(str(calibration), spool, plan, labelled=False)
             kept = _kept_apart(spool.items(), len(items), notes)
-            parts |= split(kept, {"calibration": 1.0}, seed)
+            parts |= split(kept, {"calibration": 1.0}, self._seed)
         return _Collected(_whole_batches(parts, plan.batch, notes), plan, str(source), notes)
 
     def _read(self, source: str, spool: Spool, plan: Layout | None, labelled: bool) -> Layout:
@@ -102,7 +115,7 @@ class _Collector:
                 raise DataError(f"{sample.where} has a label although others have none; label all samples or none")
             spool.add(fit(self._specs, plan, sample), class_index(sample) if labels and labelled else None)
             if number % 1000 == 0:
-                self._context.progress(Progress(tool="data", message=f"{number} samples read"))
+                self._progress(Progress(tool="data", message=f"{number} samples read"))
         if plan is None or labels is None:
             raise DataError(f"{source} holds no sample; give some, or no data at all to have inputs synthesised")
         return plan
@@ -153,36 +166,38 @@ def _write(folder: Path, spool: Spool, names: Sequence[str], collected: _Collect
     return writer.close()
 
 
-def _report(context: ToolContext, folder: Path, index: DataIndex, collected: _Collected, synthetic: bool) -> DataReport:
-    labels = [label for part in index.labels.values() for label in part]
+def _reference(folder: Path, index: DataIndex, seed: int, synthetic: bool) -> DataRef:
     counts = {part: len(places) for part, places in index.parts.items()}
-    ref = DataRef(
+    return DataRef(
         id=folder_digest(folder),
         samples=sum(counts.values()),
         parts=counts,
-        labelled=bool(labels),
+        labelled=bool(index.labels),
         synthetic=synthetic,
-        seed=context.job.seed,
+        seed=seed,
     )
-    scores = _trial(context, CanonicalData(folder, ref, index), index.batch)
-    if labels:
-        if scores is None:
-            raise DataError("the data have labels, but no output carries class scores; remove the array `labels`")
-        check_labels(labels, scores)
-    meant = scores is not None and (bool(labels) or context.job.params.get("output") is not None)
-    found = {"output": scores.name, "classes": scores.classes} if scores and meant else {}
-    return DataReport(ref=ref.model_copy(update=found), source=collected.source, notes=tuple(collected.notes))
 
 
-def _trial(context: ToolContext, data: CanonicalData, batch: int) -> ScoringOutput | None:
-    """Run the model on one feed: it must accept it, and shows which output carries class scores."""
-    session = open_session(context.model())
+def _check_scores(model: Path, data: CanonicalData, index: DataIndex, wanted: str | None) -> dict[str, Any]:
+    """Run the model on one feed: it must accept it, and name the classes that the labels speak of.
+
+    Returns:
+        `output` and `classes` of the reference, where there are labels or an output was asked for.
+    """
+    session = open_session(model)
     try:
         outputs = session.run(data.feeds("selection", 1)[0])
     except ToolError as error:
         raise DataError(f"the model does not accept the data: {error.message}") from error
-    named = dict(zip(session.output_names, outputs, strict=True))
-    return find_scores(named, batch, context.job.params.get("output"))
+    scores = find_scores(dict(zip(session.output_names, outputs, strict=True)), index.batch, wanted)
+    labels = [label for part in index.labels.values() for label in part]
+    if not labels and wanted is None:
+        return {}
+    if scores is None:
+        raise DataError("the data have labels, but no output carries class scores; remove the array `labels`")
+    if labels:
+        check_labels(labels, scores)
+    return scores._asdict()
 
 
 def folder_digest(folder: Path) -> str:

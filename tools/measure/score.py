@@ -13,7 +13,7 @@ from ...contracts import DataError
 class ScoringOutput(NamedTuple):
     """The output that carries class scores, and how many classes it has."""
 
-    name: str
+    output: str
     classes: int
 
 
@@ -58,7 +58,7 @@ def check_labels(labels: Sequence[int], scores: ScoringOutput) -> None:
     for label in (min(labels), max(labels)):
         if not 0 <= label < scores.classes:
             raise DataError(
-                f"label {label} is out of range: output {scores.name!r} scores {scores.classes} classes, "
+                f"label {label} is out of range: output {scores.output!r} scores {scores.classes} classes, "
                 f"so labels run from 0 to {scores.classes - 1}; choose another output with --output, or fix the labels"
             )
 

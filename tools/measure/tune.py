@@ -1,0 +1,155 @@
+"""Measure session settings and keep those that help; the model itself stays as it is."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...contracts import DataView, Interval, Limits, RuntimeSettings, StepReport, TuneRuntimeStep, units
+from ..onnx_model import external_files, load_structure, model_bytes
+from .benchmark import MAX_FEEDS, SystemClock, session_arm
+from .fidelity import OutputError
+from .footprint import measure_footprints
+from .harness import Schedule, Timings, measure
+from .lock import measuring_lock
+from .session import OnnxSession, open_session, stock
+from .synthesize import synthesize_feeds
+
+Feed = Mapping[str, Any]
+
+_SECONDS = 3.0
+_GAIN = 0.03
+# Entries may reorder sums or flush tiny numbers; more than that is another model.
+_SAME_DB = 90.0
+
+# What each goal can hope for. Spinning threads only exist beyond the first.
+_FOR_LATENCY = {"session.set_denormal_as_zero": "1", "session.disable_prepacking": "1"}
+_FOR_LATENCY_THREADS = {"session.intra_op.allow_spinning": "0", "session.force_spinning_stop": "1"}
+_FOR_MEMORY = {"session.disable_prepacking": "1", "session.use_device_allocator_for_initializers": "1"}
+
+
+def tune_runtime(
+    step: TuneRuntimeStep, source: Path, target: Path, data: DataView | None, limits: Limits
+) -> StepReport:
+    """Copy the model unchanged, and report in `details["settings"]` the session that suits the goal best.
+
+    Every entry is tried alone against a stock session, in one interleaved measurement. Kept is what helps by
+    more than 3 % beyond doubt and leaves the outputs as they are.
+
+    Raises:
+        ToolError: the model does not load, or refuses the feeds.
+    """
+    started = time.perf_counter()
+    _copy(source, target)
+    feeds = _feeds(source, data)
+    entries = _FOR_MEMORY if step.goal == "memory" else _FOR_LATENCY
+    if step.threads > 1 and step.goal == "latency":
+        entries = entries | _FOR_LATENCY_THREADS
+    same = {name: value for name, value in entries.items() if _same_answers(source, step.threads, name, value, feeds)}
+    notes = [f"{name} changes the outputs and was not tried" for name in entries if name not in same]
+    with measuring_lock():
+        seconds = min(_SECONDS, limits.time_s / 4)
+        tried = _speedups(source, step.threads, same, feeds, seconds)
+        kept = (
+            _lighter(source, step.threads, same, tried, feeds, notes)
+            if step.goal == "memory"
+            else _faster(same, tried, notes)
+        )
+    settings = stock(step.threads).model_copy(update={"config_entries": kept})
+    return StepReport(
+        step=step,
+        changed=False,
+        notes=(*notes, f"session entries kept: {', '.join(kept) or 'none, a stock session is best'}"),
+        details={"settings": settings.model_dump(mode="json")},
+        size_bytes=model_bytes(target),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy the model and the external data that it refers to."""
+    shutil.copyfile(source, target)
+    for name in external_files(load_structure(source)):
+        copy = target.parent / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source.parent / name, copy)
+
+
+def _feeds(model: Path, data: DataView | None) -> Sequence[Feed]:
+    if data is None:
+        return list(synthesize_feeds(model, MAX_FEEDS, seed=0))
+    return list(data.feeds("selection", MAX_FEEDS))
+
+
+def _with(threads: int, name: str, value: str) -> RuntimeSettings:
+    return stock(threads).model_copy(update={"config_entries": {name: value}})
+
+
+def _same_answers(model: Path, threads: int, name: str, value: str, feeds: Sequence[Feed]) -> bool:
+    plain, changed = open_session(model, stock(threads)), open_session(model, _with(threads, name, value))
+    errors = [OutputError() for _ in plain.output_names]
+    for feed in feeds:
+        for error, before, after in zip(errors, plain.run(feed), changed.run(feed), strict=True):
+            error.add(before, after)
+    return all(error.decibels >= _SAME_DB for error in errors)
+
+
+def _speedups(
+    model: Path, threads: int, entries: Mapping[str, str], feeds: Sequence[Feed], seconds: float
+) -> dict[str, tuple[float, Interval]]:
+    """Return stock time / time with each entry, from two stock sessions and one per entry, interleaved."""
+    settings = [stock(threads), stock(threads), *(_with(threads, *entry) for entry in entries.items())]
+    sessions: list[OnnxSession] = [open_session(model, each) for each in settings]
+    schedule = Schedule(seconds=seconds)
+
+    def ratios(timings: Timings) -> list[tuple[float, Interval]]:
+        return [timings.ratio((0, 1), arm) for arm in range(2, len(sessions))]
+
+    gc.collect()
+    gc.disable()
+    try:
+        timings = measure(
+            [session_arm(session, feeds) for session in sessions],
+            len(feeds),
+            SystemClock(),
+            schedule,
+            lambda timings: all(each.half_width_ratio <= schedule.precision for _, each in ratios(timings)),
+        )
+    finally:
+        gc.enable()
+    return dict(zip(entries, ratios(timings), strict=True))
+
+
+def _faster(
+    entries: Mapping[str, str], tried: Mapping[str, tuple[float, Interval]], notes: list[str]
+) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    for name, (speed, interval) in tried.items():
+        notes.append(f"{name}={entries[name]}: {speed:.2f} times the stock speed")
+        if interval.low > 1 + _GAIN:
+            kept[name] = entries[name]
+    return kept
+
+
+def _lighter(
+    model: Path,
+    threads: int,
+    entries: Mapping[str, str],
+    tried: Mapping[str, tuple[float, Interval]],
+    feeds: Sequence[Feed],
+    notes: list[str],
+) -> dict[str, str]:
+    """Keep entries that lower the peak of a fresh process by more than 3 % and cost no speed beyond doubt."""
+    subjects = [(model, stock(threads)), *((model, _with(threads, *entry)) for entry in entries.items())]
+    plain, *others = (each.memory.peak for each in measure_footprints(subjects, feeds))
+    kept: dict[str, str] = {}
+    for (name, value), peak in zip(entries.items(), others, strict=True):
+        notes.append(f"{name}={value}: peak {units.format_bytes(peak.value)} of {units.format_bytes(plain.value)}")
+        apart = peak.interval is not None and plain.interval is not None and peak.interval.high < plain.interval.low
+        if apart and peak.value < plain.value * (1 - _GAIN) and tried[name][1].high > 1 - _GAIN:
+            kept[name] = value
+    return kept
