@@ -1,0 +1,143 @@
+"""Ranges of activations over calibration samples, in bounded memory.
+
+`minmax` lets the graph itself reduce each tensor, so nothing larger than two scalars a tensor leaves the runtime.
+`percentile` then reads the tensors in groups of at most 32 MB a sample and counts them into fixed histograms.
+Samples are fed one by one and never kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from onnx import ModelProto, helper
+
+from ...contracts import DataError
+from .graphs import Names
+from .trial import copy_model, opened, run
+
+BINS = 2048
+GROUP_BYTES = 32 * 2**20
+
+Method = Literal["minmax", "percentile"]
+Feeds = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a tensor's values lie between, finite and low ≤ high."""
+
+    low: float
+    high: float
+
+
+@dataclass
+class _Seen:
+    low: float = float("inf")
+    high: float = float("-inf")
+    elements: int = 0
+    finite: bool = True
+
+    def add(self, low: float, high: float, elements: int) -> None:
+        self.elements = max(self.elements, elements)
+        if elements == 0:
+            return
+        self.finite = self.finite and bool(np.isfinite(low) and np.isfinite(high))
+        self.low, self.high = min(self.low, low), max(self.high, high)
+
+    @property
+    def usable(self) -> bool:
+        return self.finite and self.low <= self.high
+
+
+def tensor_ranges(
+    model: ModelProto, tensors: Sequence[str], feeds: Feeds, method: Method = "minmax", percentile: float = 99.99
+) -> dict[str, Range]:
+    """Return the range of each float32 tensor of the main graph that stayed finite on every sample.
+
+    Args:
+        model: left as it is.
+        tensors: names of inputs or node outputs.
+        feeds: at least one sample.
+        method: `minmax`, or `percentile`, which cuts both tails.
+        percentile: share of the values, per cent, below the upper end; the lower end mirrors it.
+
+    Raises:
+        DataError: no samples.
+        ToolError: the model does not load, or does not run on them.
+    """
+    if not tensors:
+        return {}
+    if not len(feeds):
+        raise DataError("calibration needs at least one sample; give --data or --calibration-data")
+    seen = {name: each for name, each in _extremes(model, tensors, feeds).items() if each.usable}
+    if method == "minmax":
+        return {name: Range(each.low, each.high) for name, each in seen.items()}
+    ranges: dict[str, Range] = {}
+    for group in _groups(seen):
+        ranges.update(_percentiles(model, {name: seen[name] for name in group}, feeds, percentile))
+    return ranges
+
+
+def _extremes(model: ModelProto, tensors: Sequence[str], feeds: Feeds) -> dict[str, _Seen]:
+    watches = [(op_type, tensor) for tensor in tensors for op_type in ("ReduceMin", "ReduceMax", "Size")]
+    seen = {tensor: _Seen() for tensor in tensors}
+    for values in _run(model, watches, feeds):
+        for index, tensor in enumerate(tensors):
+            low, high, count = values[3 * index : 3 * index + 3]
+            seen[tensor].add(float(low), float(high), int(count))
+    return seen
+
+
+def _run(model: ModelProto, watches: Sequence[tuple[str, str]], feeds: Feeds) -> Iterator[list[Any]]:
+    """Yield, sample by sample, what each watch (operator, tensor) gives; the model's own outputs are not computed."""
+    watched = copy_model(model)
+    names = Names(watched)
+    del watched.graph.output[:]
+    for op_type, tensor in watches:
+        node = helper.make_node(op_type, [tensor], [names.fresh("watch")], names.fresh("watcher"))
+        if op_type.startswith("Reduce"):
+            node.attribute.append(helper.make_attribute("keepdims", 0))
+        watched.graph.node.append(node)
+        watched.graph.output.append(helper.make_empty_tensor_value_info(node.output[0]))
+    with opened(watched) as session:
+        for feed in feeds:
+            yield run(session, feed)
+
+
+def _groups(seen: Mapping[str, _Seen]) -> Iterator[list[str]]:
+    """Split the tensors so that one sample's values of each group fit in `GROUP_BYTES`, or are a single tensor."""
+    group: list[str] = []
+    size = 0
+    for name, each in seen.items():
+        if group and size + 4 * each.elements > GROUP_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(name)
+        size += 4 * each.elements
+    if group:
+        yield group
+
+
+def _percentiles(model: ModelProto, seen: Mapping[str, _Seen], feeds: Feeds, percentile: float) -> dict[str, Range]:
+    counts = {name: np.zeros(BINS, np.int64) for name in seen}
+    for values in _run(model, [("Identity", name) for name in seen], feeds):
+        for (name, each), value in zip(seen.items(), values, strict=True):
+            # One-point ranges get a width, which numpy's histogram wants.
+            edges = (each.low, max(each.high, np.nextafter(np.float32(each.low), np.float32(np.inf))))
+            counts[name] += np.histogram(np.asarray(value, np.float32), bins=BINS, range=edges)[0]
+    return {name: _cut(counts[name], each, percentile) for name, each in seen.items()}
+
+
+def _cut(counts: np.ndarray, seen: _Seen, percentile: float) -> Range:
+    """The narrowest run of bins that leaves out at most the tails' share on either side."""
+    total = int(counts.sum())
+    tail = (100.0 - percentile) / 100.0 * total
+    cumulative = np.cumsum(counts)
+    first = int(np.searchsorted(cumulative, tail, side="right"))
+    last = int(np.searchsorted(cumulative, total - tail, side="left"))
+    width = (seen.high - seen.low) / BINS
+    high = seen.high if last >= BINS - 1 else seen.low + (last + 1) * width
+    return Range(seen.low + min(first, last) * width, high)

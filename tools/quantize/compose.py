@@ -1,0 +1,157 @@
+"""Perform a quantize step: static compute, dynamic compute, then storage of what is still float32."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import ModelProto
+
+from ...contracts import (
+    DataError,
+    DataView,
+    LayerForm,
+    Limits,
+    NoOpError,
+    QuantizeStep,
+    RequestError,
+    StepReport,
+    ToolError,
+)
+from ..onnx_model import iter_graphs, iter_nodes, load, model_bytes, one_line, quoted, save
+from ..session import open_session
+from .calibrate import Feeds
+from .dynamic import quantize_dynamic
+from .static import calibrate, write_static
+from .storage import storage_units, store_weights
+
+MAX_LAYERS = 512
+
+
+def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | None, limits: Limits) -> StepReport:
+    """Give the model at `source` the forms that `step` names and write it to `target`.
+
+    The order matters: calibration reads the unchanged model, and storage takes only what no integer operator took.
+
+    Args:
+        step: forms by operator type, exceptions by name.
+        source: a model file; opset 13 or above for one scale per channel in static compute.
+        target: a path that does not exist yet.
+        data: needed where `static` is asked for; only its calibration part is read.
+        limits: held by the process that runs this.
+
+    Raises:
+        NoOpError: nothing could take the form asked for; the message says why.
+        RequestError: a name in the step that the model does not have.
+        DataError: `static` without calibration samples.
+        ToolError: the result is no valid model, or does not load.
+    """
+    del limits
+    started = time.perf_counter()
+    model = load(source)
+    _check_names(step, model)
+    # Scales and zero points that integer operators bring along are not weights to be stored.
+    weights = {unit.name for unit in storage_units(model)}
+    layers, samples = _compute(step, model, data)
+    stored = store_weights(model, step.storage, step.store_fp16, step.store_fp32, weights)
+    layers += [layer for layer in stored if layer.form != "fp32" or layer.why != "asked for"]
+    if all(layer.form == "fp32" for layer in layers):
+        raise NoOpError(f"nothing was quantized: {_reasons(step, layers)}", "quantization")
+    save(model, target)
+    check_loads(target)
+    return StepReport(
+        step=step,
+        changed=True,
+        notes=tuple(_notes(step, layers)),
+        layers=_most_weighty(layers),
+        details=_details(layers, samples, step),
+        size_bytes=model_bytes(target),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _check_names(step: QuantizeStep, model: ModelProto) -> None:
+    nodes = {node.name for node in iter_nodes(model)}
+    initializers = {tensor.name for graph in iter_graphs(model) for tensor in graph.initializer}
+    for label, names, known in (
+        ("keep", step.keep, nodes),
+        ("store_fp16", step.store_fp16, initializers),
+        ("store_fp32", step.store_fp32, initializers),
+    ):
+        for name in names:
+            if name not in known:
+                raise RequestError(f"{label}: the model has no {quoted(name)}; `shipfit inspect` lists what it has")
+
+
+def _compute(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tuple[list[LayerForm], int]:
+    static = {name for name, form in step.compute.items() if form == "static"}
+    dynamic = {name for name, form in step.compute.items() if form == "dynamic"}
+    layers: list[LayerForm] = []
+    feeds: Feeds = ()
+    if static & {node.op_type for node in model.graph.node}:
+        if data is None:
+            raise DataError("static quantization needs calibration samples; give --data or --calibration-data")
+        feeds = data.feeds("calibration", step.samples)
+    if static:
+        ranges = calibrate(model, static, step.keep, feeds, step.calibration, step.percentile)
+        layers += write_static(model, static, step.keep, ranges, step.per_channel)
+    if dynamic:
+        layers += quantize_dynamic(model, dynamic, step.keep, step.per_channel)
+    return layers, len(feeds)
+
+
+def check_loads(path: Path) -> None:
+    """Check a written model against the ONNX rules and load it in a stock session.
+
+    Raises:
+        ToolError: it is not valid, or the runtime refuses it.
+    """
+    try:
+        onnx.checker.check_model(str(path))
+    except onnx.checker.ValidationError as error:
+        raise ToolError(f"quantization made an invalid model: {one_line(str(error))}", "quantization") from error
+    open_session(path)
+
+
+def _reasons(step: QuantizeStep, layers: Sequence[LayerForm]) -> str:
+    found = [f"{count} × {op}: {why}" for (op, why), count in _obstacles(layers).items()]
+    present = {layer.op_type for layer in layers}
+    found += [f"the model has no {op}" for op in sorted(step.compute) if op not in present]
+    if step.storage != "none" and not found:
+        found.append("no float32 weight is large enough to store (1,024 elements, or 4,096 in a vector)")
+    return one_line("; ".join(found) or "the step names neither compute nor storage")
+
+
+def _obstacles(layers: Sequence[LayerForm]) -> Counter[tuple[str, str]]:
+    return Counter((layer.op_type, layer.why) for layer in layers if layer.form == "fp32")
+
+
+def _notes(step: QuantizeStep, layers: Sequence[LayerForm]) -> list[str]:
+    counts = Counter((layer.form, layer.op_type) for layer in layers if layer.form != "fp32")
+    notes = [f"{form}: {count} × {op}" for (form, op), count in sorted(counts.items())]
+    notes += [f"left fp32: {count} × {op}: {why}" for (op, why), count in _obstacles(layers).items()]
+    present = {layer.op_type for layer in layers}
+    return notes + [f"the model has no {op}" for op in sorted(step.compute) if op not in present]
+
+
+def _most_weighty(layers: Sequence[LayerForm]) -> tuple[LayerForm, ...]:
+    """Keep the order of the file, and where there are too many the layers with the most bytes."""
+    heavy = sorted(range(len(layers)), key=lambda index: (-(layers[index].weight_bytes or 0), index))
+    return tuple(layers[index] for index in sorted(heavy[:MAX_LAYERS]))
+
+
+def _details(layers: Sequence[LayerForm], samples: int, step: QuantizeStep) -> dict[str, Any]:
+    forms = sorted({layer.form for layer in layers})
+    details: dict[str, Any] = {
+        "units": {form: sum(layer.form == form for layer in layers) for form in forms},
+        "weight_bytes": {
+            form: sum(layer.weight_bytes or 0 for layer in layers if layer.form == form) for form in forms
+        },
+    }
+    if samples:
+        details |= {"calibration": step.calibration, "calibration_samples": samples}
+    return details

@@ -1,0 +1,90 @@
+"""Dynamic int8 compute: weights are int8 in the file, activations are quantized at each call.
+
+Works on every graph of the model, branches included. Weights are symmetric with one scale per output channel;
+activations are uint8 as `DynamicQuantizeLinear` makes them. What onnxruntime fuses at load:
+
+- `MatMul`, `Gemm` → `DynamicQuantizeLinear` → `MatMulInteger` → `Cast` → `Mul` (→ `Add`)
+- `Conv` → `DynamicQuantizeLinear` → `ConvInteger` → `Cast` → `Mul` (→ `Add`)
+- `LSTM` → `DynamicQuantizeLSTM`, `Attention` → `QAttention` (domain `com.microsoft`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from onnx import GraphProto, ModelProto, NodeProto, helper
+
+from ...contracts import LayerForm
+from ..onnx_model import iter_graphs, opset
+from .dynamic_ops import EMITTERS, Emission, Unfit
+from .graphs import Names, input_name, replace_nodes
+from .weights import Weights, drop_unused
+
+MIN_OPSET = 11
+CONTRIB = "com.microsoft"
+
+_NO_KERNEL = "onnxruntime has no dynamic int8 kernel for it"
+
+
+def quantize_dynamic(
+    model: ModelProto, op_types: Collection[str], keep: Collection[str] = (), per_channel: bool = True
+) -> list[LayerForm]:
+    """Turn the nodes of `op_types` to dynamic int8 in place; return what became of each, with the reason.
+
+    Args:
+        model: of opset 11 or above for anything to change.
+        op_types: operators asked for; one without a kernel is reported, not refused.
+        keep: names of nodes that stay in floating point.
+        per_channel: one scale per output channel instead of one per weight.
+    """
+    names = Names(model)
+    weights = Weights(model, names)
+    layers: list[LayerForm] = []
+    changed: list[tuple[GraphProto, list[NodeProto]]] = []
+    replaced: set[str] = set()
+    for graph in list(iter_graphs(model)):
+        emission = Emission(graph, weights, per_channel)
+        nodes: list[NodeProto] = []
+        for node in graph.node:
+            if node.op_type not in op_types:
+                nodes.append(node)
+                continue
+            why = "kept" if node.name in keep else _try(node, emission, opset(model), nodes.extend)
+            if why:
+                nodes.append(node)
+            else:
+                replaced.update(node.input)
+            layers.append(_layer(node, emission, why))
+        changed.append((graph, nodes))
+    for graph, nodes in reversed(changed):
+        replace_nodes(graph, nodes)
+    drop_unused(model, replaced)
+    _import_contrib(model)
+    return layers
+
+
+def _try(node: NodeProto, emission: Emission, version: int, accept: Callable[[list[NodeProto]], None]) -> str:
+    """Emit the int8 form of `node`; return why there is none, or nothing."""
+    emitter = EMITTERS.get((node.domain if node.domain == CONTRIB else "", node.op_type))
+    if emitter is None:
+        return _NO_KERNEL
+    if version < MIN_OPSET:
+        return f"needs opset {MIN_OPSET}, the model has {version}"
+    try:
+        accept(emitter(node, emission))
+    except Unfit as reason:
+        return str(reason)
+    return ""
+
+
+def _layer(node: NodeProto, emission: Emission, why: str) -> LayerForm:
+    weight = emission.weights.floats(emission.graph, input_name(node, 1))
+    size = None if weight is None else int(weight.size) * (4 if why else 1)
+    form = "fp32" if why else "int8 dynamic"
+    return LayerForm(name=node.name, op_type=node.op_type, form=form, why=why, weight_bytes=size)
+
+
+def _import_contrib(model: ModelProto) -> None:
+    used = any(node.domain == CONTRIB for graph in iter_graphs(model) for node in graph.node)
+    if used and all(each.domain != CONTRIB for each in model.opset_import):
+        model.opset_import.append(helper.make_opsetid(CONTRIB, 1))

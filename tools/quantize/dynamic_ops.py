@@ -1,0 +1,202 @@
+"""The dynamic int8 form of each operator that onnxruntime has a kernel for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from onnx import GraphProto, NodeProto, TensorProto, helper
+
+from .graphs import attribute, float_attribute, input_name, int_attribute
+from .rounding import FloatArray, channel_scales, round_int8
+from .weights import Weights
+
+
+class Unfit(Exception):
+    """Why a node cannot take the form asked for; the message is shown in the layer table."""
+
+
+@dataclass
+class Emission:
+    """Where the new nodes of one graph come from; activations that several nodes read are quantized once."""
+
+    graph: GraphProto
+    weights: Weights
+    per_channel: bool
+    quantized: dict[str, tuple[str, str, str]] = field(default_factory=dict[str, tuple[str, str, str]])
+
+    def weight(self, name: str) -> FloatArray:
+        """Return the values of a constant weight, or say why there are none."""
+        values = self.weights.floats(self.graph, name)
+        if values is not None:
+            return values
+        if self.weights.tensor(self.graph, name) is not None:
+            raise Unfit("its weight is not finite float32")
+        if self._dequantized(name):
+            raise Unfit("its weight is quantized already")
+        raise Unfit("its weight is computed, not constant")
+
+    def _dequantized(self, name: str) -> bool:
+        return any(name in node.output and node.op_type == "DequantizeLinear" for node in self.graph.node)
+
+    def activation(self, name: str, nodes: list[NodeProto]) -> tuple[str, str, str]:
+        """Return values, scale and zero point of an activation as uint8, adding the node that makes them."""
+        if name not in self.quantized:
+            made = (self.fresh("quantized"), self.fresh("scale"), self.fresh("zero"))
+            nodes.append(self.node("DynamicQuantizeLinear", [name], list(made)))
+            self.quantized[name] = made
+        return self.quantized[name]
+
+    def fresh(self, base: str) -> str:
+        """Return a name that the model does not have yet."""
+        return self.weights.names.fresh(base)
+
+    def node(self, op_type: str, inputs: list[str], outputs: list[str], domain: str = "") -> NodeProto:
+        """Return a node with a name of its own."""
+        return helper.make_node(op_type, inputs, outputs, self.fresh(op_type), domain=domain)
+
+    def constant(self, origin: str, key: str, *arrays: tuple[str, np.ndarray]) -> tuple[str, ...]:
+        """Return names of constants made from weight `origin`."""
+        return self.weights.add(self.graph, origin, (key, self.per_channel), arrays)
+
+
+def emit_matmul(node: NodeProto, emission: Emission) -> list[NodeProto]:
+    """Return `MatMul` of an activation and a constant in int8."""
+    return _matmul(node.input[0], node.input[1], emission.weight(node.input[1]), "matmul", node.output[0], emission)
+
+
+def _matmul(x: str, origin: str, weight: FloatArray, key: str, output: str, emission: Emission) -> list[NodeProto]:
+    if weight.ndim < 2:
+        raise Unfit("its weight is a vector")
+    # Above rank 2 the scale would have to broadcast over the batch axes of the product: one for all.
+    scales = channel_scales(weight, (1,) if emission.per_channel and weight.ndim == 2 else ())
+    flat = scales.reshape(-1) if scales.size > 1 else scales.reshape(())
+    packed, scale = emission.constant(origin, key, ("int8", round_int8(weight, scales)), ("scale", flat))
+    nodes: list[NodeProto] = []
+    values, x_scale, x_zero = emission.activation(x, nodes)
+    product = emission.fresh("product")
+    nodes.append(emission.node("MatMulInteger", [values, packed, x_zero], [product]))
+    return [*nodes, *_rescale(product, x_scale, scale, output, emission)]
+
+
+def _rescale(product: str, x_scale: str, scale: str, output: str, emission: Emission) -> list[NodeProto]:
+    wide, factor = emission.fresh("wide"), emission.fresh("factor")
+    cast = emission.node("Cast", [product], [wide])
+    cast.attribute.append(helper.make_attribute("to", TensorProto.FLOAT))
+    return [
+        cast,
+        emission.node("Mul", [x_scale, scale], [factor]),
+        emission.node("Mul", [wide, factor], [output]),
+    ]
+
+
+def emit_gemm(node: NodeProto, emission: Emission) -> list[NodeProto]:
+    """Return `Gemm` as an int8 product and the addition of its bias; `alpha` goes into the weight."""
+    if int_attribute(node, "transA", 0):
+        raise Unfit("its first operand is transposed")
+    weight, alpha = emission.weight(node.input[1]), np.float32(float_attribute(node, "alpha", 1.0))
+    transposed = int_attribute(node, "transB", 0)
+    weight = np.ascontiguousarray(weight.T if transposed else weight) * alpha
+    bias, extra = _gemm_bias(node, emission)
+    output = emission.fresh("unbiased") if bias else node.output[0]
+    key = f"gemm{transposed}{alpha}"
+    nodes = _matmul(node.input[0], node.input[1], weight, key, output, emission)
+    if bias:
+        nodes += [*extra, emission.node("Add", [output, bias], [node.output[0]])]
+    return nodes
+
+
+def _gemm_bias(node: NodeProto, emission: Emission) -> tuple[str, list[NodeProto]]:
+    name, beta = input_name(node, 2), float_attribute(node, "beta", 1.0)
+    if not name or beta == 1.0:
+        return name, []
+    (factor,) = emission.weights.add(emission.graph, "", ("beta", beta), [("beta", np.asarray(beta, np.float32))])
+    scaled = emission.fresh("bias")
+    return scaled, [emission.node("Mul", [name, factor], [scaled])]
+
+
+def emit_conv(node: NodeProto, emission: Emission) -> list[NodeProto]:
+    """Return `Conv` in int8; its scales apply to the output, so they may differ per channel."""
+    weight = emission.weight(node.input[1])
+    scales = channel_scales(weight, (0,) if emission.per_channel else ())
+    across = (1, -1, *(1 for _ in range(weight.ndim - 2)))
+    packed, scale = emission.constant(
+        node.input[1], "conv", ("int8", round_int8(weight, scales)), ("scale", scales.reshape(across))
+    )
+    nodes: list[NodeProto] = []
+    values, x_scale, x_zero = emission.activation(node.input[0], nodes)
+    product, bias = emission.fresh("product"), input_name(node, 2)
+    integer = emission.node("ConvInteger", [values, packed, x_zero], [product])
+    integer.attribute.extend(node.attribute)
+    output = emission.fresh("unbiased") if bias else node.output[0]
+    nodes += [integer, *_rescale(product, x_scale, scale, output, emission)]
+    if bias:
+        (shape,) = emission.weights.add(
+            emission.graph, "", ("across", len(across)), [("across", np.array(across, np.int64))]
+        )
+        spread = emission.fresh("bias")
+        nodes += [
+            emission.node("Reshape", [bias, shape], [spread]),
+            emission.node("Add", [output, spread], [node.output[0]]),
+        ]
+    return nodes
+
+
+def emit_lstm(node: NodeProto, emission: Emission) -> list[NodeProto]:
+    """Return `DynamicQuantizeLSTM` with one scale per gate and unit."""
+    if int_attribute(node, "layout", 0):
+        raise Unfit("its batch comes first")
+    if len(node.input) > 7 and node.input[7]:
+        raise Unfit("it has peepholes")
+    inputs = [input_name(node, index) for index in range(8)]
+    extra: list[str] = []
+    for index, key in ((1, "lstm.w"), (2, "lstm.r")):
+        weight = np.ascontiguousarray(emission.weight(inputs[index]).transpose(0, 2, 1))
+        inputs[index], *quantization = _recurrent(node.input[index], weight, key, emission)
+        extra += quantization
+    made = helper.make_node(
+        "DynamicQuantizeLSTM", [*inputs, *extra], list(node.output), emission.fresh("lstm"), domain="com.microsoft"
+    )
+    made.attribute.extend(each for each in node.attribute if each.name != "layout")
+    return [made]
+
+
+def _recurrent(origin: str, weight: FloatArray, key: str, emission: Emission) -> tuple[str, ...]:
+    """Names of values, scales and zero points of a weight of shape (directions, inputs, gates × units)."""
+    scales = channel_scales(weight, (0, 2) if emission.per_channel else (0,))
+    flat = scales.reshape(weight.shape[0], -1) if emission.per_channel else scales.reshape(-1)
+    zero = np.zeros(flat.shape, np.int8)
+    return emission.constant(origin, key, ("int8", round_int8(weight, scales)), ("scale", flat), ("zero", zero))
+
+
+def emit_attention(node: NodeProto, emission: Emission) -> list[NodeProto]:
+    """Return onnxruntime's fused `Attention` as `QAttention`."""
+    if attribute(node, "qkv_hidden_sizes") is not None or any(node.input[5:]):
+        raise Unfit("QAttention does not know its hidden sizes or biases")
+    weight = emission.weight(node.input[1])
+    scales = channel_scales(weight, (1,) if emission.per_channel else ())
+    flat = scales.reshape(-1) if scales.size > 1 else scales.reshape(())
+    packed, scale, zero = emission.constant(
+        node.input[1],
+        "attention",
+        ("int8", round_int8(weight, scales)),
+        ("scale", flat),
+        ("zero", np.zeros(flat.shape, np.int8)),
+    )
+    nodes: list[NodeProto] = []
+    values, x_scale, x_zero = emission.activation(node.input[0], nodes)
+    rest = [input_name(node, 3), x_zero, zero, input_name(node, 4)]
+    inputs = [values, packed, input_name(node, 2), x_scale, scale, *rest]
+    made = emission.node("QAttention", inputs, list(node.output), domain="com.microsoft")
+    made.attribute.extend(node.attribute)
+    return [*nodes, made]
+
+
+EMITTERS: dict[tuple[str, str], Callable[[NodeProto, Emission], list[NodeProto]]] = {
+    ("", "MatMul"): emit_matmul,
+    ("", "Gemm"): emit_gemm,
+    ("", "Conv"): emit_conv,
+    ("", "LSTM"): emit_lstm,
+    ("com.microsoft", "Attention"): emit_attention,
+}

@@ -1,0 +1,216 @@
+"""Static int8 compute: activations are uint8 with calibrated ranges, weights int8, in the QDQ form.
+
+Before: `Conv(x, W, b)`. After: `QuantizeLinear → DequantizeLinear` on `x` and on the output, an int8 `W` and an
+int32 `b` each behind `DequantizeLinear`; onnxruntime fuses what stands between them into `QLinearConv` and its kin.
+Activations are asymmetric and per tensor, weights symmetric with one scale per output channel (U8S8, the form that
+processors with VNNI are fast at). A file in QDQ form means the same without any fusion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+import numpy as np
+from onnx import ModelProto, NodeProto, helper
+
+from ...contracts import LayerForm
+from ..onnx_model import elements, iter_graphs, opset, to_array
+from .calibrate import Feeds, Method, Range, tensor_ranges
+from .graphs import Names, float_attribute, input_name, int_attribute, replace_nodes
+from .rounding import FloatArray, channel_scales, round_int8
+from .static_plan import Planner, StaticPlan
+from .weights import Weights, drop_unused
+
+PER_CHANNEL_OPSET = 13  # DequantizeLinear has no axis below
+_TINY = np.finfo(np.float32).tiny
+_INT32_MAX = np.iinfo(np.int32).max
+
+
+def calibrate(
+    model: ModelProto,
+    op_types: Collection[str],
+    keep: Collection[str],
+    feeds: Feeds,
+    method: Method = "minmax",
+    percentile: float = 99.99,
+) -> dict[str, Range]:
+    """Return the ranges of all activations that static compute of `op_types` would quantize."""
+    scales = Planner(model).plan(op_types, keep).scales
+    return tensor_ranges(model, sorted({*scales, *scales.values()}), feeds, method, percentile)
+
+
+def write_static(
+    model: ModelProto,
+    op_types: Collection[str],
+    keep: Collection[str],
+    ranges: Mapping[str, Range],
+    per_channel: bool = True,
+) -> list[LayerForm]:
+    """Turn the nodes of `op_types` to static int8 in place; return what became of each, with the reason."""
+    planner = Planner(model)
+    plan = planner.plan(op_types, keep, ranges)
+    writer = _Writer(model, planner, plan, ranges, per_channel and opset(model) >= PER_CHANNEL_OPSET)
+    layers = [writer.layer(index) for index in sorted(plan.units | plan.why.keys())]
+    layers += [
+        LayerForm(name=node.name, op_type=node.op_type, form="fp32", why="it is inside a subgraph")
+        for graph in list(iter_graphs(model))[1:]
+        for node in graph.node
+        if node.op_type in op_types
+    ]
+    if plan.units:
+        writer.write()
+    return layers
+
+
+def activation_scale(span: Range) -> tuple[np.float32, np.uint8]:
+    """Return scale and zero point that map `span`, widened to hold zero exactly, to 0..255."""
+    low, high = min(span.low, 0.0), max(span.high, 0.0)
+    scale = np.float32(max((high - low) / 255.0, float(_TINY))) if high > low else np.float32(1.0)
+    return scale, np.uint8(np.clip(np.rint(-low / float(scale)), 0, 255))
+
+
+class _Writer:
+    """Writes one plan into one model."""
+
+    def __init__(
+        self, model: ModelProto, planner: Planner, plan: StaticPlan, ranges: Mapping[str, Range], per_channel: bool
+    ) -> None:
+        self.model, self.planner, self.plan, self.ranges = model, planner, plan, ranges
+        self.per_channel = per_channel
+        self.names = Names(model)
+        self.weights = Weights(model, self.names)
+        self.replaced: set[str] = set()
+        self._dequantized: dict[str, str] = {}
+
+    def write(self) -> None:
+        """Rebuild the graph's nodes in topological order."""
+        nodes: list[NodeProto] = []
+        for value in self.model.graph.input:
+            nodes += self._boundary(value.name)
+        gone = set(self.plan.absorbed.values())
+        for index, node in enumerate(self.planner.nodes):
+            if index in self.plan.quantized:
+                nodes += self._quantized(index, node)
+            elif index not in gone:
+                nodes.append(node)
+                for name in node.output:
+                    nodes += self._boundary(name)
+        replace_nodes(self.model.graph, nodes)
+        drop_unused(self.model, self.replaced)
+
+    def _boundary(self, tensor: str) -> list[NodeProto]:
+        """Quantize what a float node gives; its float readers go on reading it, unrounded."""
+        if tensor not in self.plan.scales:
+            return []
+        self._dequantized[tensor] = self.names.fresh("dequantized")
+        return self._pair(tensor, tensor, self._dequantized[tensor])
+
+    def _pair(self, tensor: str, source: str, result: str) -> list[NodeProto]:
+        root = self.plan.scales[tensor]
+        scale, zero = activation_scale(self.ranges[root])
+        parameters = self.weights.add(
+            self.model.graph, "", ("activation", root), [("scale", np.asarray(scale)), ("zero", np.asarray(zero))]
+        )
+        packed = self.names.fresh("quantized")
+        return [
+            self._node("QuantizeLinear", [source, *parameters], packed),
+            self._node("DequantizeLinear", [packed, *parameters], result),
+        ]
+
+    def _node(self, op_type: str, inputs: list[str], output: str, axis: int | None = None) -> NodeProto:
+        made = helper.make_node(op_type, inputs, [output], self.names.fresh(op_type))
+        if axis is not None:
+            made.attribute.append(helper.make_attribute("axis", axis))
+        return made
+
+    def _quantized(self, index: int, node: NodeProto) -> list[NodeProto]:
+        """Write a unit or carrier, its operands dequantized, its output quantized under the name it had."""
+        output = self.planner.output(self.plan, index)
+        written = NodeProto.FromString(node.SerializeToString())
+        before: list[NodeProto] = []
+        for at, name in enumerate(node.input):
+            written.input[at] = self._dequantized.get(name, name)
+        if index in self.plan.units:
+            before = self._constants(node, written)
+        if output not in self.plan.scales:
+            return [*before, written]
+        written.output[0] = self.names.fresh("raw")
+        self._dequantized[output] = output
+        return [*before, written, *self._pair(output, written.output[0], output)]
+
+    def _constants(self, node: NodeProto, written: NodeProto) -> list[NodeProto]:
+        """Put the unit's weight and bias behind `DequantizeLinear`."""
+        weight, bias, axis = unit_operands(node, lambda name: to_array(self.planner.constants[name]))
+        x_scale = float(activation_scale(self.ranges[self.plan.scales[node.input[0]]])[0])
+        scales = unit_scales(weight, bias, axis if self.per_channel else None, x_scale)
+        channel = axis if scales.size > 1 else None
+        self.replaced.update(node.input[1:])
+        written.input[1], first = self._weight(node.input[1], weight, scales, channel)
+        nodes = [first]
+        if bias is not None:
+            written.input[2], second = self._bias(node, bias, x_scale * scales.reshape(-1).astype(np.float64))
+            nodes.append(second)
+        for index in reversed([at for at, each in enumerate(written.attribute) if each.name in ("alpha", "beta")]):
+            del written.attribute[index]
+        return nodes
+
+    def _weight(self, origin: str, weight: FloatArray, scales: FloatArray, axis: int | None) -> tuple[str, NodeProto]:
+        flat = scales.reshape(()) if axis is None else scales.reshape(-1)
+        constants = self.weights.add(
+            self.model.graph,
+            origin,
+            ("static", scales.tobytes()),
+            [("int8", round_int8(weight, scales)), ("scale", flat), ("zero", np.zeros(flat.shape, np.int8))],
+        )
+        result = self.names.fresh("weight")
+        return result, self._node("DequantizeLinear", list(constants), result, axis)
+
+    def _bias(self, node: NodeProto, bias: FloatArray, scales: np.ndarray) -> tuple[str, NodeProto]:
+        values = np.clip(np.rint(bias.astype(np.float64) / scales), -_INT32_MAX, _INT32_MAX).astype(np.int32)
+        flat = (scales.reshape(()) if scales.size == 1 else scales).astype(np.float32)
+        arrays = [("int32", values), ("scale", flat), ("zero", np.zeros(flat.shape, np.int32))]
+        constants = self.weights.add(self.model.graph, "", ("bias", node.name, node.output[0]), arrays)
+        result = self.names.fresh("bias")
+        return result, self._node("DequantizeLinear", list(constants), result, 0 if scales.size > 1 else None)
+
+    def layer(self, index: int) -> LayerForm:
+        """Return what became of the node at `index`."""
+        node, why = self.planner.nodes[index], self.plan.why.get(index, "")
+        tensor = self.planner.constants.get(input_name(node, 1))
+        size = None if tensor is None else elements(tensor) * (4 if why else 1)
+        form = "fp32" if why else "int8 static"
+        return LayerForm(name=node.name, op_type=node.op_type, form=form, why=why, weight_bytes=size)
+
+
+def unit_operands(node: NodeProto, values: Callable[[str], FloatArray]) -> tuple[FloatArray, FloatArray | None, int]:
+    """Return weight, bias and the weight's channel axis; `alpha` and `beta` of a `Gemm` are multiplied in."""
+    weight, name = values(node.input[1]), input_name(node, 2)
+    if node.op_type == "Conv":
+        return weight, values(name) if name else None, 0
+    if node.op_type == "MatMul":
+        # Above rank 2 a scale per column could not be told from one per batch: one for all.
+        return weight, None, 1 if weight.ndim == 2 else -1
+    axis = 0 if int_attribute(node, "transB", 0) else 1
+    weight = weight * np.float32(float_attribute(node, "alpha", 1.0))
+    if not name:
+        return weight, None, axis
+    bias = values(name).reshape(-1) * np.float32(float_attribute(node, "beta", 1.0))
+    return weight, np.broadcast_to(bias, (weight.shape[axis],)), axis
+
+
+def unit_scales(weight: FloatArray, bias: FloatArray | None, axis: int | None, x_scale: float) -> FloatArray:
+    """Return the weight's scales, large enough that the int32 bias in units of `x_scale · scale` does not overflow.
+
+    Args:
+        weight: finite values.
+        bias: one value per channel of the weight.
+        axis: channel axis; None or −1 gives one scale for all.
+        x_scale: scale of the activation that the weight meets.
+    """
+    per_channel = axis is not None and axis >= 0
+    scales = channel_scales(weight, (axis,) if per_channel and axis is not None else ())
+    least = np.asarray(float(_TINY) * max(1.0, 1.0 / x_scale))
+    if bias is not None:
+        needed = np.abs(bias.astype(np.float64)) / (x_scale * _INT32_MAX)
+        least = np.maximum(least, needed.reshape(scales.shape) if per_channel else needed.max())
+    return np.maximum(scales, least).astype(np.float32)

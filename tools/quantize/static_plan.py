@@ -1,0 +1,204 @@
+"""Decide which nodes compute in int8 and which tensors are quantized, before any node is written.
+
+A unit is a `Conv`, `Gemm` or `MatMul` with constant weights. A carrier passes 8-bit values on between units
+(`MaxPool`, `Add`, `Concat`, …); it is quantized only where its output reaches a unit, so that nothing at the end of
+a model loses precision for no gain. A `Relu` or `Clip` after a quantized node disappears in the saturation of that
+node's output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto
+
+from ..onnx_model import elements, is_standard, opset, to_array
+from .calibrate import Range
+from .graphs import Use, fixed_initializers, input_name, int_attribute, uses
+
+COMPUTE = ("Conv", "Gemm", "MatMul")
+MIN_OPSET = 10
+
+# The values move, none is computed: the output shares the scale of the first input.
+MOVERS = frozenset(
+    {"MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "DepthToSpace", "Resize"}
+)
+# The output has a scale of its own; the operands that may be activations.
+MIXERS: dict[str, slice] = {
+    "Add": slice(0, 2),
+    "Mul": slice(0, 2),
+    "Concat": slice(0, None),
+    "GlobalAveragePool": slice(0, 1),
+    "AveragePool": slice(0, 1),
+}
+
+
+@dataclass
+class StaticPlan:
+    """What is to be written; nodes are keyed by their index in the graph.
+
+    Attributes:
+        units: nodes that compute in int8.
+        carriers: nodes that pass 8-bit values on.
+        absorbed: index of a node → index of the `Relu` or `Clip` after it that disappears.
+        scales: quantized activation → the activation whose scale it shares, itself unless a mover made it.
+        why: index of a node of a type asked for → why it stays in floating point.
+    """
+
+    units: set[int] = field(default_factory=set[int])
+    carriers: set[int] = field(default_factory=set[int])
+    absorbed: dict[int, int] = field(default_factory=dict[int, int])
+    scales: dict[str, str] = field(default_factory=dict[str, str])
+    why: dict[int, str] = field(default_factory=dict[int, str])
+
+    @property
+    def quantized(self) -> set[int]:
+        """Units and carriers."""
+        return self.units | self.carriers
+
+
+class Planner:
+    """Plans for one model, with known ranges or before there are any."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self.nodes = list(model.graph.node)
+        self.constants = fixed_initializers(model.graph)
+        self._opset = opset(model)
+        self._index = {id(node): index for index, node in enumerate(self.nodes)}
+        self._readers = uses(model.graph)
+        self._dequantized = {node.output[0] for node in self.nodes if node.op_type == "DequantizeLinear"}
+        self._outputs = {each.name for each in model.graph.output}
+
+    def plan(
+        self, op_types: Collection[str], keep: Collection[str] = (), ranges: Mapping[str, Range] | None = None
+    ) -> StaticPlan:
+        """Return the plan for the operators asked for; without `ranges` every activation counts as calibrated.
+
+        The tensors to calibrate are the keys and values of such a first plan's `scales`.
+        """
+        plan = StaticPlan()
+        for index, node in enumerate(self.nodes):
+            if node.op_type in op_types:
+                why = "kept" if node.name in keep else self.obstacle(node)
+                plan.why.update({index: why} if why else {})
+                plan.units.update(() if why else (index,))
+        self._absorb(plan, plan.units, ranges)
+        self._settle(plan, ranges)
+        self._carry(plan, ranges)
+        self._prune(plan)
+        return plan
+
+    def obstacle(self, node: NodeProto) -> str:
+        """Return why `node` cannot compute in static int8, or nothing."""
+        if node.op_type not in COMPUTE or not is_standard(node):
+            return "onnxruntime has no static int8 kernel for it"
+        if self._opset < MIN_OPSET:
+            return f"needs opset {MIN_OPSET}, the model has {self._opset}"
+        weight = self.constants.get(node.input[1])
+        if node.input[1] in self._dequantized:
+            return "its weight is quantized already"
+        if weight is None or weight.data_type != TensorProto.FLOAT or len(weight.dims) < 2:
+            return "its weight is no constant float32 matrix"
+        if not np.isfinite(to_array(weight)).all():
+            return "its weight holds NaN or infinity"
+        if node.input[0] in self.constants:
+            return "its input is constant"
+        return self._bias_obstacle(node, weight)
+
+    def _bias_obstacle(self, node: NodeProto, weight: TensorProto) -> str:
+        if int_attribute(node, "transA", 0):
+            return "its first operand is transposed"
+        name = input_name(node, 2)
+        if not name:
+            return ""
+        bias = self.constants.get(name)
+        if bias is None or bias.data_type != TensorProto.FLOAT or not np.isfinite(to_array(bias)).all():
+            return "its bias is no constant float32 vector"
+        width = weight.dims[0 if node.op_type == "Conv" or int_attribute(node, "transB", 0) else 1]
+        return (
+            ""
+            if elements(bias) in (1, width) and elements(bias) == max(bias.dims, default=1)
+            else "its bias is a matrix"
+        )
+
+    def output(self, plan: StaticPlan, index: int) -> str:
+        """Return what a quantized node gives after the activation it absorbed."""
+        return self.nodes[plan.absorbed.get(index, index)].output[0]
+
+    def _known(self, tensor: str, ranges: Mapping[str, Range] | None) -> bool:
+        return ranges is None or tensor in ranges
+
+    def _absorb(self, plan: StaticPlan, indices: Collection[int], ranges: Mapping[str, Range] | None) -> None:
+        for index in indices:
+            node = self.nodes[index]
+            readers = self._readers.get(node.output[0], [])
+            if node.op_type == "MatMul" or node.output[0] in self._outputs or len(readers) != 1:
+                continue
+            after = readers[0].node
+            if id(after) in self._index and self._saturates(after) and self._known(after.output[0], ranges):
+                plan.absorbed[index] = self._index[id(after)]
+
+    def _saturates(self, node: NodeProto) -> bool:
+        """Tell whether rounding to the calibrated range, which holds zero, does what `node` does."""
+        if node.op_type == "Relu":
+            return True
+        if node.op_type != "Clip" or len(node.input) < 2:
+            return False
+        low, high = (self._scalar(input_name(node, index)) for index in (1, 2))
+        return low is not None and high is not None and low <= 0.0 <= high
+
+    def _scalar(self, name: str) -> float | None:
+        tensor = self.constants.get(name)
+        return None if tensor is None or elements(tensor) != 1 else float(to_array(tensor).reshape(()))
+
+    def _settle(self, plan: StaticPlan, ranges: Mapping[str, Range] | None) -> None:
+        """Keep the units whose activations have ranges; the output of a product may do without one."""
+        for index in sorted(plan.units):
+            node, output = self.nodes[index], self.output(plan, index)
+            known = self._known(output, ranges)
+            if self._known(node.input[0], ranges) and (known or node.op_type != "Conv"):
+                plan.scales[node.input[0]] = node.input[0]
+                plan.scales.update({output: output} if known else {})
+            else:
+                plan.units.discard(index)
+                plan.absorbed.pop(index, None)
+                plan.why[index] = "its activations are not all finite"
+
+    def _carry(self, plan: StaticPlan, ranges: Mapping[str, Range] | None) -> None:
+        """Extend the quantized tensors forward, through what can pass them on."""
+        taken = set(plan.absorbed.values())
+        for index, node in enumerate(self.nodes):
+            if index in plan.units or index in taken or not is_standard(node) or len(node.output) != 1:
+                continue
+            if node.op_type in MOVERS and node.input and node.input[0] in plan.scales:
+                if self._known(node.output[0], ranges) and node.output[0] not in plan.scales:
+                    plan.carriers.add(index)
+                    plan.scales[node.output[0]] = plan.scales[node.input[0]]
+            elif node.op_type in MIXERS and self._mixes(node, plan, ranges):
+                self._absorb(plan, [index], ranges)
+                taken.update(plan.absorbed.values())
+                plan.carriers.add(index)
+                plan.scales.setdefault(self.output(plan, index), self.output(plan, index))
+
+    def _mixes(self, node: NodeProto, plan: StaticPlan, ranges: Mapping[str, Range] | None) -> bool:
+        operands = node.input[MIXERS[node.op_type]]
+        return all(name in plan.scales for name in operands) and self._known(node.output[0], ranges)
+
+    def _prune(self, plan: StaticPlan) -> None:
+        """Take back carriers, and scales of products, that no unit profits from."""
+        for index in reversed(range(len(self.nodes))):
+            if index not in plan.quantized:
+                continue
+            output = self.output(plan, index)
+            if any(self._reads_int8(use, plan) for use in self._readers.get(output, [])):
+                continue
+            plan.carriers.discard(index)
+            if self.nodes[index].op_type != "Conv":
+                plan.absorbed.pop(index, None)
+                plan.scales.pop(output, None)
+
+    def _reads_int8(self, use: Use, plan: StaticPlan) -> bool:
+        index = self._index.get(id(use.node))
+        return index is not None and index in plan.quantized

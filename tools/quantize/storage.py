@@ -1,0 +1,220 @@
+"""Store weights small; the runtime unfolds them to float32 when it folds constants at load.
+
+Before: a float32 initializer `W`. After: an int8 initializer → `Cast(to=FLOAT)` → `Mul(scale)` whose output is `W`,
+or an fp16 initializer → `Cast(to=FLOAT)` whose output is `W`. No consumer changes, in the graph or its subgraphs.
+Every optimization level of onnxruntime but "disabled" folds this; `DequantizeLinear` would be kept for int8 compute.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
+
+from ...contracts import LayerForm, Storage
+from ..onnx_model import elements, iter_graphs, to_array, to_tensor
+from .graphs import Names, Use, fixed_initializers, int_attribute, replace_nodes, uses
+from .rounding import FP16_MAX, FloatArray, channel_scales, round_int8, rounded_int8, squares
+
+MIN_ELEMENTS = 1024
+MIN_ELEMENTS_OF_VECTOR = 4096
+
+StoredForm = Literal["int8", "fp16"]
+
+# Operator → input → axes of the weight whose indices are independent output channels. Axis 1 of recurrent weights
+# runs over gates and units: one scale for all of them costs an LSTM a fifth of its accuracy.
+_RECURRENT: dict[int, tuple[int, ...]] = {1: (0, 1), 2: (0, 1)}
+_AXES: dict[str, dict[int, tuple[int, ...]]] = {
+    "Conv": {1: (0,)},
+    "FusedConv": {1: (0,)},
+    "ConvTranspose": {1: (1,)},
+    "MatMul": {1: (-1,), 0: (-2,)},
+    "FusedMatMul": {1: (-1,), 0: (-2,)},
+    "LSTM": _RECURRENT,
+    "GRU": _RECURRENT,
+    "RNN": _RECURRENT,
+    "Gather": {0: (0,)},
+    "EmbedLayerNormalization": {2: (0,), 3: (0,), 4: (0,)},
+    "Attention": {1: (-1,)},
+}
+
+
+@dataclass(frozen=True)
+class StorageUnit:
+    """One initializer that storage can take.
+
+    Attributes:
+        name: of the initializer; branches of an `If` may use one name twice.
+        op_type: operator that reads it first, `-` where none does.
+        bytes: as float32.
+        axes: axes with one int8 scale per index, none for one scale in all.
+        in_subgraph: whether a subgraph holds it.
+    """
+
+    name: str
+    op_type: str
+    bytes: int
+    axes: tuple[int, ...]
+    in_subgraph: bool
+
+
+def is_storable(tensor: TensorProto) -> bool:
+    """Tell whether the tensor is large enough to be worth unfolding: float32, 1,024 elements, or 4,096 in a vector."""
+    least = MIN_ELEMENTS if len(tensor.dims) >= 2 else MIN_ELEMENTS_OF_VECTOR
+    return tensor.data_type == TensorProto.FLOAT and len(tensor.dims) >= 1 and elements(tensor) >= least
+
+
+# Operator → first input that holds scales and zero points rather than weights.
+_PARAMETERS = {"QuantizeLinear": 1, "DequantizeLinear": 1, "DynamicQuantizeLSTM": 8, "QAttention": 3}
+
+
+def _is_parameter(readers: list[Use]) -> bool:
+    return any(use.index >= _PARAMETERS.get(use.node.op_type, use.index + 1) for use in readers)
+
+
+def storage_units(model: ModelProto) -> list[StorageUnit]:
+    """Return the initializers that storage can take, in the order of the file, those in subgraphs included."""
+    return [unit for _, _, unit in _located(model)]
+
+
+def _located(model: ModelProto) -> Iterator[tuple[GraphProto, TensorProto, StorageUnit]]:
+    for graph in iter_graphs(model):
+        candidates = [tensor for tensor in fixed_initializers(graph).values() if is_storable(tensor)]
+        readers = uses(graph) if candidates else {}
+        for tensor in candidates:
+            found = readers.get(tensor.name, [])
+            if not _is_parameter(found):
+                yield graph, tensor, _unit(tensor, found, graph is not model.graph)
+
+
+def _unit(tensor: TensorProto, readers: list[Use], in_subgraph: bool) -> StorageUnit:
+    op_type = readers[0].node.op_type if readers else "-"
+    return StorageUnit(tensor.name, op_type, 4 * elements(tensor), _axes(tensor, readers), in_subgraph)
+
+
+def _axes(tensor: TensorProto, readers: list[Use]) -> tuple[int, ...]:
+    """The axes that the readers agree on, else the one that rounds best; none for vectors."""
+    rank = len(tensor.dims)
+    if rank < 2:
+        return ()
+    wanted = {_channel_axes(use, rank) for use in readers}
+    if len(wanted) == 1 and (only := wanted.pop()):
+        return only
+    return _best_axes(to_array(tensor))
+
+
+def _channel_axes(use: Use, rank: int) -> tuple[int, ...]:
+    """The axes that the reader names; none where it is of no known kind."""
+    if use.node.op_type == "Gemm" and use.index == 1:
+        return (1 - int_attribute(use.node, "transB", 0),)
+    axes = _AXES.get(use.node.op_type, {}).get(use.index, ())
+    return tuple(axis % rank for axis in axes) if all(-rank <= axis < rank for axis in axes) else ()
+
+
+def _best_axes(weight: FloatArray) -> tuple[int, ...]:
+    """The axis with the least rounding noise whose scales take at most an eighth of the bytes saved."""
+    affordable = [axis for axis in range(weight.ndim) if 4 * weight.shape[axis] <= weight.size * 3 // 8]
+    if not affordable or not np.isfinite(weight).all():
+        return ()
+    return (min(affordable, key=lambda axis: squares(weight, rounded_int8(weight, (axis,)))[1]),)
+
+
+def stored_bytes(shape: tuple[int, ...], axes: tuple[int, ...], form: StoredForm) -> int:
+    """Return the bytes of the values and scales that a weight of this shape takes in `form`."""
+    count = math.prod(shape)
+    return 2 * count if form == "fp16" else count + 4 * math.prod(shape[axis] for axis in axes)
+
+
+def predict_storage_bytes(model: ModelProto, storage: Storage, store_fp16: Collection[str] = ()) -> int:
+    """Return the bytes by which storing shrinks the weights; names and nodes take about 150 bytes each of it."""
+    saved = 0
+    for _, tensor, unit in _located(model):
+        form = _form(tensor, unit, storage, store_fp16, ())
+        if form is not None:
+            saved += unit.bytes - stored_bytes(tuple(tensor.dims), unit.axes, form)
+    return saved
+
+
+def _form(
+    tensor: TensorProto, unit: StorageUnit, storage: Storage, fp16: Collection[str], fp32: Collection[str]
+) -> StoredForm | None:
+    if unit.name in fp32 or (storage == "none" and unit.name not in fp16):
+        return None
+    if unit.name in fp16 or storage == "fp16":
+        return "fp16"
+    shape = tuple(tensor.dims)
+    if max(shape) == unit.bytes // 4:
+        return "fp16"  # one scale for a whole vector, such as a bias, is too coarse
+    cheaper = stored_bytes(shape, unit.axes, "int8") < stored_bytes(shape, unit.axes, "fp16")
+    return "int8" if cheaper else "fp16"
+
+
+def store_weights(
+    model: ModelProto,
+    storage: Storage,
+    store_fp16: Collection[str] = (),
+    store_fp32: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> list[LayerForm]:
+    """Store the weights of `model` in place and return what each became, those left alone with the reason.
+
+    Args:
+        model: with all its weights.
+        storage: form of all weights that are not named below.
+        store_fp16: names stored as fp16 whatever `storage` says.
+        store_fp32: names left alone.
+        only: names that may be touched; absent, all.
+    """
+    names = Names(model)
+    layers: list[LayerForm] = []
+    fronts: dict[int, tuple[GraphProto, list[NodeProto]]] = {}
+    for graph, tensor, unit in list(_located(model)):
+        if only is not None and unit.name not in only:
+            continue
+        form = _form(tensor, unit, storage, store_fp16, store_fp32)
+        why = "asked for" if form is None else _obstacle(tensor, form)
+        if form is None or why:
+            layers.append(_layer(unit, "fp32", why, unit.bytes))
+            continue
+        front = fronts.setdefault(id(graph), (graph, []))[1]
+        layers.append(_layer(unit, f"{form} stored", "", stored_bytes(tuple(tensor.dims), unit.axes, form)))
+        front.extend(_store(graph, tensor, unit, form, names))
+    # Inner graphs first: giving a graph its nodes anew copies the graphs inside them.
+    for graph, front in reversed(fronts.values()):
+        replace_nodes(graph, [*front, *graph.node])
+    return layers
+
+
+def _layer(unit: StorageUnit, form: str, why: str, size: int) -> LayerForm:
+    return LayerForm(name=unit.name, op_type=unit.op_type, form=form, why=why, weight_bytes=size)
+
+
+def _obstacle(tensor: TensorProto, form: StoredForm) -> str:
+    weight = to_array(tensor)
+    if not np.isfinite(weight).all():
+        return "holds NaN or infinity"
+    if form == "fp16" and float(np.max(np.abs(weight))) > FP16_MAX:
+        return "holds values beyond fp16"
+    return ""
+
+
+def _store(
+    graph: GraphProto, tensor: TensorProto, unit: StorageUnit, form: StoredForm, names: Names
+) -> list[NodeProto]:
+    """Replace the initializer by its stored form; return the nodes that unfold it under its old name."""
+    weight, original = to_array(tensor), tensor.name
+    packed = names.fresh("stored")
+    cast = helper.make_node("Cast", [packed], [original], names.fresh("unfold"), to=TensorProto.FLOAT)
+    if form == "fp16":
+        tensor.CopyFrom(to_tensor(weight.astype(np.float16), packed))
+        return [cast]
+    scales = channel_scales(weight, unit.axes)
+    tensor.CopyFrom(to_tensor(round_int8(weight, scales), packed))
+    scale, wide = names.fresh("scale"), names.fresh("wide")
+    graph.initializer.append(to_tensor(scales, scale))
+    cast.output[0] = wide
+    return [cast, helper.make_node("Mul", [wide, scale], [original], names.fresh("rescale"))]
