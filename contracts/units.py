@@ -29,17 +29,31 @@ _DURATIONS = {
     "s": "second", "sec": "second", "secs": "second", "second": "second", "seconds": "second",
     "m": "minute", "min": "minute", "mins": "minute", "minute": "minute", "minutes": "minute",
     "h": "hour", "hr": "hour", "hour": "hour", "hours": "hour",
+    "d": "day", "day": "day", "days": "day",
 }  # fmt: skip
 _SHARES = {"": "dimensionless", "%": "percent", "percent": "percent", "pct": "percent", "pt": "percent",
            "point": "percent", "points": "percent", "pp": "percent"}  # fmt: skip
 _PER = re.compile(r"^(?:/|per)\s*(\S+)$|^hz$|^(?:qps|rps|ips|fps)$")
 
 
+# Defining only what the tables above use is twice as fast as pint's own list, which counts where an argument is wrong.
+_DEFINITIONS = (
+    "nano- = 1e-9 = n-", "micro- = 1e-6 = µ- = μ- = u-", "milli- = 1e-3 = m-",
+    "kilo- = 1e3 = k-", "mega- = 1e6 = M-", "giga- = 1e9 = G-", "tera- = 1e12 = T-", "peta- = 1e15 = P-",
+    "kibi- = 2**10 = Ki-", "mebi- = 2**20 = Mi-", "gibi- = 2**30 = Gi-", "tebi- = 2**40 = Ti-",
+    "byte = [information] = B", "percent = 0.01 = %",
+    "second = [time] = s", "minute = 60 * second = min", "hour = 60 * minute = h", "day = 24 * hour = d",
+)  # fmt: skip
+
+
 @cache
 def _registry() -> Any:
     import pint
 
-    return pint.UnitRegistry(cache_folder=None)
+    registry: Any = pint.UnitRegistry(None, cache_folder=None)
+    for definition in _DEFINITIONS:
+        registry.define(definition)
+    return registry
 
 
 def _split(text: str | float, what: str, example: str) -> tuple[float, str]:

@@ -1,0 +1,44 @@
+"""`report.html`: everything that a run found out, on one page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...contracts import OptimizationResponse
+from .view import report_view
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_FOLDER = Path(__file__).parent
+
+
+def render(response: OptimizationResponse) -> str:
+    """Return the report as one HTML document: no script, no network, everything from outside escaped."""
+    css = (_FOLDER / "report.css").read_text(encoding="utf-8")
+    # Only this very stylesheet may apply: what slipped through escaping could not even bring its own style.
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    template = _environment().get_template("report.html.j2")
+    return template.render(css=css, css_digest=digest, **vars(report_view(response)))
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    from ..text import clean
+
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Control codes and characters that turn text around survive HTML escaping, so every text passes `clean` first.
+    environment.finalize = lambda value: clean(value, limit=4000) if type(value) is str else value
+    return environment

@@ -1,0 +1,59 @@
+"""`shipfit check`: does a model load and run in a runtime, and what stands in the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import options as opt
+
+if TYPE_CHECKING:
+    from ...contracts import CompatibilityReport
+
+INCOMPATIBLE = 3
+
+
+def check(
+    model: opt.Model,
+    runtime: Annotated[str, typer.Option("--runtime", metavar="onnx", help="Where it shall run.")] = "onnx",
+    data: opt.Data = None,
+    shape: opt.Shape = None,
+    json: opt.Json = False,
+) -> int:
+    """Say whether MODEL loads and runs in a runtime; exit with 3 when it does not."""
+    from ...contracts import SERVED_RUNTIMES, load_settings, refuse_unserved
+    from .bounds import read_shapes
+    from .console import print_json
+    from .paths import data_source, model_path
+
+    refuse_unserved("runtime", runtime, SERVED_RUNTIMES)
+    path = model_path(model)
+    source = data_source(data) if data else None
+    shapes = read_shapes(shape or [])
+
+    from ...agents.standalone import check_model
+
+    report = check_model(load_settings(), str(path), data=source, shape=shapes or None)
+    if json:
+        print_json({**report.model_dump(mode="json"), "compatible": report.compatible})
+    else:
+        _print(report)
+    return 0 if report.compatible else INCOMPATIBLE
+
+
+def _print(report: CompatibilityReport) -> None:
+    from ..text import clean
+    from .console import results
+
+    console = results()
+    words = {True: "yes", False: "no"}
+    verdict, style = ("compatible", "bold green") if report.compatible else ("not compatible", "bold red")
+    console.print(f"{verdict} with {clean(report.runtime)}", style=style)
+    console.print(f"loads: {words[report.loads]}, runs: {words[report.runs]}, opset {report.opset}")
+    if report.unsupported:
+        console.print(f"unsupported operators: {clean(', '.join(report.unsupported), 2000)}", style="red")
+    for problem in report.problems:
+        console.print(f"problem: {clean(problem, 2000)}", style="red")
+    for warning in report.warnings:
+        console.print(f"warning: {clean(warning, 2000)}", style="yellow")

@@ -1,0 +1,60 @@
+"""What is printed when a command ends in an error, and with which exit status."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import typer
+
+from ...contracts import Interrupted, OptimizationError, load_settings, to_wire
+from .console import print_json, say, say_error
+
+FAULT = 1
+WRONG_REQUEST = 2
+INTERRUPTED = 130
+
+
+def report_usage(error: typer.TyperException) -> int:
+    """Say on one line what is wrong with the arguments, and where the help is."""
+    context = getattr(error, "ctx", None)
+    command = getattr(context, "command_path", "shipfit")
+    message = error.format_message().strip().rstrip(".")
+    if not message:  # no command was given, and the help has been shown
+        return error.exit_code
+    say_error(f"{message}; see {command} --help")
+    return error.exit_code
+
+
+def report_error(error: OptimizationError, as_json: bool) -> int:
+    """Say on one line what went wrong; with `as_json` the same as a document on stdout."""
+    if isinstance(error, Interrupted):
+        say(error.message)
+    else:
+        say_error(error.message)
+    if as_json:
+        print_json(to_wire(error))
+    return error.exit_status
+
+
+def report_fault(error: BaseException) -> int:
+    """Save the traceback of an error that nobody foresaw, and say on one line where."""
+    summary = f"{type(error).__name__}: {error}".rstrip(": ")
+    say_error(f"this is a fault of shipfit, not of your request: {summary} (traceback: {_save(error)})")
+    return FAULT
+
+
+def _save(error: BaseException) -> Path | str:
+    text = "".join(traceback.format_exception(error))
+    name = f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    for folder in (load_settings().home / "logs", Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return folder / name
+    return "nowhere, no folder could be written to"

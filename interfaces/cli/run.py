@@ -1,0 +1,88 @@
+"""Follow a run from its start, or from where it was interrupted, to its product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...contracts import Interrupted, MachineError, OptimizationResponse, Request
+from ..delivery import default_folder, deliver
+from .console import print_json
+from .progress import open_display
+from .seam import open_service
+from .summary import print_summary
+
+if TYPE_CHECKING:
+    from ...agents.service import Service
+
+# On the trail of a run whose product lies where it was asked for.
+DELIVERED = "delivered"
+
+
+def start_run(request: Request, as_json: bool) -> int:
+    """Start a run for `request` and follow it; returns its exit status."""
+    service = open_service()
+    run = service.start(request)
+    if request.out is None:
+        # Fixed now: whoever resumes the run may do so from another working directory.
+        service.ledger.runs.update(run, out=default_folder(request.model, run))
+    return follow(service, run, as_json)
+
+
+def follow(service: Service, run: str, as_json: bool) -> int:
+    """Show a run until it ends, deliver its product, print what it came to, and return its exit status.
+
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM; the run can be resumed.
+        MachineError: the product could not be written.
+    """
+    try:
+        with open_display(service.run(run).request.budget) as display:
+            for event in service.events(run):
+                display.show(event)
+        return conclude(service, run, as_json)
+    except KeyboardInterrupt:
+        service.cancel(run)
+        raise Interrupted(f"interrupted; go on with: shipfit resume {run}", details={"run": run}) from None
+
+
+def conclude(service: Service, run: str, as_json: bool) -> int:
+    """Deliver the product of a finished run, print what it came to, and return its exit status.
+
+    Raises:
+        MachineError: the product could not be written.
+    """
+    response = _deliver(service, run)
+    if as_json:
+        print_json(response)
+    else:
+        print_summary(response)
+    return response.exit_status
+
+
+def undelivered(service: Service, run: str | None) -> str | None:
+    """Return the finished run whose product never came to its folder: `run` itself, or without one the latest.
+
+    A run that ends needs one more moment to be delivered; one that was killed in it is resumed by delivering it.
+    """
+    records = [service.run(run)] if run else service.runs()
+    for record in records:
+        if not record.finished and run is None:
+            return None
+        waits = record.finished and record.out is not None and not record.owner.is_alive()
+        if waits and record.response and not service.ledger.trail.of(record.id, DELIVERED):
+            return record.id
+    return None
+
+
+def _deliver(service: Service, run: str) -> OptimizationResponse:
+    """Write the product of a finished run, and return its response with the folder it went to."""
+    response = service.response(run)
+    known = service.run(run).out
+    out = Path(known) if known else default_folder(response.request.model, run)
+    try:
+        deliver(response, service.product_folder(run), service.trail(run), out)
+    except MachineError as error:
+        raise MachineError(f"{error.message}; then: shipfit resume {run}", details={"run": run}) from error
+    service.ledger.trail.append(run, DELIVERED, {"out": str(out)}, once=DELIVERED)
+    return response.model_copy(update={"out": str(out)})

@@ -1,0 +1,17 @@
+"""The one door to the floor below; nothing of it is imported before a command needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...contracts import load_settings
+
+if TYPE_CHECKING:
+    from ...agents.service import Service
+
+
+def open_service() -> Service:
+    """Return the service that plans, runs and remembers."""
+    from ...agents.service import Service
+
+    return Service(load_settings())

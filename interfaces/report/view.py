@@ -1,0 +1,264 @@
+"""What the report shows, as plain rows; the template only lays them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...contracts import Attempt, LayerForm, OptimizationResponse, Quantity, units
+from ..command_line import bound_words, offer_command, replay_command
+from ..facts import (
+    STATUS_TITLES,
+    bound_text,
+    constraint_label,
+    measured_text,
+    met_word,
+    metric_rows,
+    plan_text,
+    quality_text,
+    size_ratio_text,
+    speed_text,
+    verdict_text,
+)
+from ..text import show, show_interval
+from .scatter import Scatter, draw
+
+# More layers than this are folded away: the table is looked up, not read.
+LAYERS_OPEN = 12
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """The variables of the template."""
+
+    title: str
+    status: str
+    headline: str
+    sentence: str
+    reason: str
+    tiles: list[dict[str, str]]
+    metrics: list[dict[str, str]]
+    constraints: list[dict[str, str]]
+    attempts: list[dict[str, str]]
+    scatter: Scatter | None
+    layers: list[dict[str, str]]
+    layer_summary: list[dict[str, str]]
+    layers_open: bool
+    offers: list[dict[str, str]]
+    recommendations: list[dict[str, str]]
+    alerts: list[str]
+    effort: list[tuple[str, str]]
+    environment: list[tuple[str, str]]
+    measured_where: list[str]
+    settings: list[tuple[str, str]]
+    replay: str
+    asked: str
+    original: bool
+
+
+def report_view(response: OptimizationResponse) -> ReportView:
+    """Return everything that the report of a run shows."""
+    return ReportView(
+        title=Path(response.request.model).name,
+        status=response.status,
+        headline=STATUS_TITLES[response.status],
+        sentence=_sentence(response),
+        reason=response.reason,
+        tiles=_tiles(response),
+        metrics=_metrics(response),
+        constraints=_constraints(response),
+        attempts=[_attempt(attempt, response) for attempt in response.attempts],
+        scatter=draw(response),
+        layers=[_layer(layer) for layer in response.layers],
+        layer_summary=_layer_summary(response),
+        layers_open=len(response.layers) <= LAYERS_OPEN,
+        offers=[{"text": offer.text, "command": offer_command(response.request, offer)} for offer in response.offers],
+        recommendations=[item.model_dump() for item in response.recommendations],
+        alerts=list(response.alerts),
+        effort=_effort(response),
+        environment=_environment(response),
+        measured_where=_measured_where(response),
+        settings=_settings(response),
+        replay=replay_command(response),
+        asked=" ".join(bound_words(response.request.constraints)) or "no bounds; everything is guarded",
+        original=response.artifact.original,
+    )
+
+
+def _sentence(response: OptimizationResponse) -> str:
+    target = f"{response.target.platform} with {response.target.runtime}"
+    return {
+        "met": f"The model in this folder meets everything that was asked, measured where it will run ({target}).",
+        "unverified": "The model in this folder meets every bound on this machine, "
+        f"but its target ({target}) could not be measured here.",
+        "rolled_back": "No recipe met everything. The model in this folder is the original, byte for byte; "
+        "below are the nearest results.",
+        "failed": "No candidate could be judged. The model in this folder is the original, byte for byte.",
+    }[response.status]
+
+
+def _tiles(response: OptimizationResponse) -> list[dict[str, str]]:
+    """Return the three numbers that a reader looks for first; none where nothing was gained or delivered."""
+    comparison = response.comparison
+    if comparison is None or response.artifact.original:
+        return []
+    quality = "change of accuracy" if comparison.accuracy_delta else "fidelity to the original"
+    tiles = [
+        {"value": size_ratio_text(comparison), "label": "of the original's size"},
+        {"value": speed_text(comparison), "label": "the original's speed"},
+        {"value": quality_text(comparison), "label": quality},
+    ]
+    return [tile for tile in tiles if tile["value"] != "–"]
+
+
+def _metrics(response: OptimizationResponse) -> list[dict[str, str]]:
+    tone = {True: "good", False: "bad", None: ""}
+    return [
+        {
+            "label": row.label,
+            "before": show(row.before),
+            "before_interval": show_interval(row.before),
+            "after": show(row.after),
+            "after_interval": show_interval(row.after),
+            "change": row.change,
+            "tone": tone[row.better],
+            "how": _how(row.after or row.before),
+        }
+        for row in metric_rows(response)
+    ]
+
+
+def _how(quantity: Quantity | None) -> str:
+    """Return the provenance of a number in words."""
+    if quantity is None:
+        return ""
+    where = "" if quantity.runtime == "-" else f", {quantity.runtime}"
+    count = f", n = {quantity.samples:,}" if quantity.samples > 1 else ""
+    return f"{quantity.source}{where}{count}"
+
+
+def _constraints(response: OptimizationResponse) -> list[dict[str, str]]:
+    rows = []
+    for result in response.constraints:
+        interval = result.interval
+        ends = (units.format_value(end, result.unit) for end in (interval.low, interval.high)) if interval else ()
+        rows.append(
+            {
+                "label": constraint_label(result),
+                "bound": bound_text(result),
+                "measured": measured_text(result),
+                "interval": " … ".join(ends),
+                "where": "" if result.measured_on == "-" else result.measured_on,
+                "word": met_word(result),
+                "tone": {True: "good", False: "bad", None: "open"}[result.met],
+                "note": result.note,
+            }
+        )
+    return rows
+
+
+def _attempt(attempt: Attempt, response: OptimizationResponse) -> dict[str, str]:
+    return {
+        "index": str(attempt.index),
+        "plan": plan_text(attempt),
+        "why": attempt.plan.reason,
+        "proposer": attempt.plan.proposer,
+        "size": size_ratio_text(attempt.comparison),
+        "speed": speed_text(attempt.comparison),
+        "quality": quality_text(attempt.comparison),
+        "verdict": verdict_text(attempt, response.delivered),
+        "kind": attempt.verdict.kind,
+        "reason": attempt.verdict.reason,
+        "seconds": units.format_seconds(attempt.wall_s),
+        "final": "judged on the final part" if attempt.final_look else "",
+        "expected": _expected(attempt),
+    }
+
+
+def _expected(attempt: Attempt) -> str:
+    predicted = attempt.plan.predicted
+    if predicted is None:
+        return ""
+    size, speed = units.format_share(predicted.size_ratio), units.format_factor(predicted.speedup)
+    return f"predicted: size {size}, speed {speed}, {units.format_decibels(predicted.fidelity_db)}"
+
+
+def _layer(layer: LayerForm) -> dict[str, str]:
+    return {
+        "name": layer.name,
+        "op_type": layer.op_type,
+        "form": layer.form,
+        "why": layer.why,
+        "damage": "–" if layer.damage_db is None else units.format_decibels(layer.damage_db),
+        "time": "–" if layer.time_share is None else units.format_share(layer.time_share),
+        "weights": "–" if layer.weight_bytes is None else units.format_bytes(layer.weight_bytes),
+    }
+
+
+def _layer_summary(response: OptimizationResponse) -> list[dict[str, str]]:
+    """Return how many layers took which form, and how much of the weights is in them."""
+    forms: dict[str, tuple[int, int]] = {}
+    for layer in response.layers:
+        count, size = forms.get(layer.form, (0, 0))
+        forms[layer.form] = (count + 1, size + (layer.weight_bytes or 0))
+    ordered = sorted(forms.items(), key=lambda item: (-item[1][1], item[0]))
+    return [{"form": form, "count": str(count), "weights": units.format_bytes(size)} for form, (count, size) in ordered]
+
+
+def _effort(response: OptimizationResponse) -> list[tuple[str, str]]:
+    effort, timing = response.effort, response.timing
+    first = "–" if response.first_met is None else f"attempt {response.first_met}"
+    return [
+        ("attempts", str(effort.attempts)),
+        ("first that met everything", first),
+        ("candidates built", str(effort.candidates)),
+        ("sample runs", f"{effort.sample_runs:,}"),
+        ("jobs, of which answered from the store", f"{effort.jobs}, {effort.cached_jobs}"),
+        ("wall time", units.format_seconds(timing.wall_s)),
+        ("of it inside tools", units.format_seconds(timing.tools_s)),
+        ("CPU time of tools", units.format_seconds(effort.cpu_s)),
+        ("CPU time of the coordinator", units.format_seconds(timing.coordinator_cpu_s)),
+        ("peak memory of the coordinator", units.format_bytes(timing.coordinator_peak_bytes)),
+    ]
+
+
+def _environment(response: OptimizationResponse) -> list[tuple[str, str]]:
+    provenance = response.provenance
+    split = ", ".join(f"{part} {count:,}" for part, count in provenance.split.items())
+    return [
+        ("run", response.run),
+        ("shipfit", provenance.shipfit),
+        *sorted(provenance.versions.items()),
+        ("machine", provenance.hardware),
+        *((name.replace("_", " "), text) for name, text in provenance.machine.items()),
+        ("data", provenance.data_source),
+        ("samples", split or "–"),
+        ("looks at the final part", str(provenance.final_looks)),
+        ("seed", str(provenance.seed)),
+        ("product, sha256", response.artifact.sha256),
+    ]
+
+
+def _measured_where(response: OptimizationResponse) -> list[str]:
+    """Return one line per place where something was measured."""
+    places: dict[str, list[str]] = {}
+    for result in response.constraints:
+        if result.measured is not None:
+            place = result.measured_on if result.measured_on != "-" else "the files themselves"
+            places.setdefault(place, []).append(constraint_label(result))
+    lines = [f"{', '.join(dict.fromkeys(names))}: {place}" for place, names in places.items()]
+    if response.comparison and response.comparison.synthetic_data:
+        lines.append("fidelity is known on synthesised inputs only: no data were given")
+    return lines
+
+
+def _settings(response: OptimizationResponse) -> list[tuple[str, str]]:
+    settings = response.runtime_settings
+    entries = [(name, value) for name, value in sorted(settings.config_entries.items())]
+    return [
+        ("runtime", settings.runtime),
+        ("providers", ", ".join(settings.providers)),
+        ("intra_op_num_threads", str(settings.intra_op_num_threads)),
+        ("inter_op_num_threads", str(settings.inter_op_num_threads)),
+        *entries,
+    ]
