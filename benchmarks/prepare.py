@@ -1,0 +1,140 @@
+"""Make the model and the samples of a scenario; a part of the samples is held out from the product.
+
+Everything is made anew in `benchmarks/.cache/cases` (only what was downloaded is kept from before).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import files_by_type
+import numpy as np
+import speech
+import text_lines
+from fetch import CACHE, fetch
+from onnx_files import sha256
+from pydantic import BaseModel
+from scenario import DataName, Scenario, load_models
+
+Arrays = dict[str, np.ndarray]
+
+# Every third sample is kept from the product, so that what it is judged on here, its search has never seen.
+_HOLD_OUT_EVERY = 3
+_FILES_AT_LEAST, _FILES_AT_MOST = 24, 45
+_BLOCKS, _FRAMES = 144, 48
+_CROPS = 144
+
+
+class Case(BaseModel):
+    """The files of one scenario, their digests, and how many samples each part has."""
+
+    model: Path
+    data: Path
+    held_out: Path
+    digests: dict[str, str]
+    samples: dict[str, int]
+    labels: int = 0
+
+
+def prepare(scenario: Scenario) -> Case:
+    """Return the files of a scenario, making them when this process has not made them yet.
+
+    Raises:
+        RuntimeError: a model could not be fetched, or is not the pinned one.
+    """
+    return _prepare(scenario.model, scenario.data, scenario.seed)
+
+
+@cache
+def _prepare(model: str, data: DataName, seed: int) -> Case:
+    folder = CACHE / "cases" / f"{model}-{data}-{seed}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    path, arrays = _MAKERS[data](model, seed)
+    given, held_out = _split(arrays)
+    if data == "digits_shuffled":
+        given["labels"] = np.random.default_rng(seed).permutation(given["labels"])
+    shutil.copyfile(path, folder / "model.onnx")
+    np.savez(folder / "data.npz", **given)  # type: ignore[arg-type]
+    np.savez(folder / "held_out.npz", **held_out)  # type: ignore[arg-type]
+    files = {name: folder / f"{name}.npz" for name in ("data", "held_out")} | {"model": folder / "model.onnx"}
+    return Case(
+        **files,
+        digests={name: sha256(file) for name, file in files.items()},
+        samples={"data": _count(given), "held_out": _count(held_out)},
+        labels=len(np.unique(arrays["labels"])) if "labels" in arrays else 0,
+    )
+
+
+def _split(arrays: Arrays) -> tuple[Arrays, Arrays]:
+    out = np.arange(_count(arrays)) % _HOLD_OUT_EVERY == _HOLD_OUT_EVERY - 1
+    return {name: rows[~out] for name, rows in arrays.items()}, {name: rows[out] for name, rows in arrays.items()}
+
+
+def _count(arrays: Arrays) -> int:
+    return len(next(iter(arrays.values())))
+
+
+@cache
+def _demo(seed: int) -> tuple[Path, Arrays]:
+    """Return what `shipfit demo` trains and measures on: its model, and the digits that it was not trained on."""
+    from shipfit.agents.standalone import make_demo
+    from shipfit.contracts import Settings
+
+    home = CACHE / "demo"
+    shutil.rmtree(home, ignore_errors=True)
+    files = make_demo(Settings(home=home), seed)
+    archives = sorted(files.data.glob("*.npz")) if files.data.is_dir() else [files.data]
+    parts = [dict(np.load(archive)) for archive in archives]
+    return files.model, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _digits(model: str, seed: int) -> tuple[Path, Arrays]:
+    return _demo(seed)
+
+
+def _speech(model: str, seed: int) -> tuple[Path, Arrays]:
+    path = _fetched(model)["model"]
+    session = open_session(path)
+
+    def step(feed: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        after = dict(zip([output.name for output in session.get_outputs()], session.run(None, feed), strict=True))
+        return after["hn"], after["cn"]
+
+    return path, speech.blocks(_BLOCKS, _FRAMES, seed, step)
+
+
+def _files(model: str, seed: int) -> tuple[Path, Arrays]:
+    files = _fetched(model)
+    arrays = files_by_type.labelled_files(files["config"], files["content_types"], _FILES_AT_LEAST, _FILES_AT_MOST)
+    return files["model"], arrays
+
+
+def _text_lines(model: str, seed: int) -> tuple[Path, Arrays]:
+    return _fetched(model)["model"], text_lines.text_lines(_CROPS, seed)
+
+
+def _fetched(model: str) -> dict[str, Path]:
+    return fetch(model, load_models()[model])
+
+
+def open_session(path: Path) -> Any:
+    """Return a stock session of one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+_MAKERS: dict[DataName, Callable[[str, int], tuple[Path, Arrays]]] = {
+    "digits": _digits,
+    "digits_shuffled": _digits,
+    "speech": _speech,
+    "files": _files,
+    "text_lines": _text_lines,
+}
