@@ -86,10 +86,11 @@ def watch(
 
 
 def _read(stream: IO[str], lines: list[str], on_line: Callable[[str, int], None] | None, pid: int) -> None:
-    for line in stream:
-        lines.append(line)
-        if on_line is not None:
-            on_line(line.rstrip("\n"), pid)
+    with stream:
+        for line in stream:
+            lines.append(line)
+            if on_line is not None:
+                on_line(line.rstrip("\n"), pid)
 
 
 def _wait_without_reaping(pid: int) -> int:
