@@ -104,6 +104,8 @@ class Drive:
             original=ArtifactRef.model_validate(body["original"]),
             data=DataRef.model_validate(body["data"]),
             data_source=str(body["data_source"]),
+            effort=Effort.model_validate(body["effort"]),
+            elapsed_s=float(body["elapsed_s"]),
         )
 
     def stop(self) -> None:
@@ -186,7 +188,7 @@ class Drive:
         effort = state.get("effort", Effort())
         timing = Timing(
             wall_s=state.get("elapsed_s", 0.0),
-            tools_s=effort.wall_s,
+            tools_s=max(effort.wall_s, self.execution.tools_s),
             coordinator_cpu_s=time.process_time() - self._import_cpu_s,
             import_cpu_s=self._import_cpu_s,
             coordinator_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import (
@@ -16,7 +17,7 @@ from ..contracts import (
     ToolError,
 )
 from .execute import Execution
-from .state import RunInput, RunState
+from .state import RunInput, RunState, add_effort
 
 if TYPE_CHECKING:
     from .context import RunContext
@@ -30,10 +31,19 @@ def admit(request: Request, execute: Execution) -> RunInput:
     Raises:
         UserError: what was given cannot be used; one line says why.
     """
+    started = time.monotonic()
     model = execute("admit", AdmitReport, params={"source": request.model, "max_bytes": MAX_MODEL_BYTES})
     original = model.outputs["model"]
     data = execute("data", DataReport, inputs={"model": original}, params=_data_params(request))
-    return RunInput(original=original, data=data.report.ref, data_source=data.report.source)
+    # The store names the data; the tool, which does not know it, cannot.
+    ref = data.report.ref.model_copy(update={"id": data.outputs["data"].id})
+    return RunInput(
+        original=original,
+        data=ref,
+        data_source=data.report.source,
+        effort=add_effort(model.effort, data.effort),
+        elapsed_s=time.monotonic() - started,
+    )
 
 
 def _data_params(request: Request) -> dict[str, Any]:

@@ -167,5 +167,7 @@ class Service:
             "original": admitted["original"].model_dump(mode="json"),
             "data": admitted["data"].model_dump(mode="json"),
             "data_source": admitted["data_source"],
+            "effort": admitted["effort"].model_dump(mode="json"),
+            "elapsed_s": admitted["elapsed_s"],
         }
         self.ledger.trail.append(run, "admitted", body, once="admitted")

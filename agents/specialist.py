@@ -7,7 +7,6 @@ from ..contracts import (
     DataRef,
     Evaluation,
     Measured,
-    NoOpError,
     OptimizationError,
     Stage,
     Step,
@@ -38,15 +37,13 @@ def failed(draft: Draft, error: OptimizationError) -> Draft:
 def apply(context: RunContext, state: RunState, draft: Draft, step: Step, stage: Stage, *, optional: bool) -> Draft:
     """Have `step` performed on the draft; a tool's error ends the attempt, not the run.
 
-    An `optional` step that changes nothing is left out of the recipe and noted.
+    An `optional` step that changes nothing or fails is left out of the recipe and noted.
     """
     draft = draft.model_copy(update={"stage": stage})
     try:
         done = context.execute("perform", StepReport, inputs={"model": draft.artifact}, data=state["data"], step=step)
-    except NoOpError as error:
-        return _note(draft, f"{step.kind} left out: {error.message}") if optional else failed(draft, error)
     except ToolError as error:
-        return failed(draft, error)
+        return _note(draft, f"{step.kind} left out: {error.message}") if optional else failed(draft, error)
     return _advance(draft, step, done)
 
 

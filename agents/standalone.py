@@ -164,7 +164,8 @@ def check_model(
 
 def _data(execute: Execution, model: ArtifactRef, request: Request) -> DataRef:
     params: dict[str, Any] = {"source": request.data, "working_directory": os.getcwd(), "shape": {}}
-    return execute("data", DataReport, inputs={"model": model}, params=params).report.ref
+    done = execute("data", DataReport, inputs={"model": model}, params=params)
+    return done.report.ref.model_copy(update={"id": done.outputs["data"].id})
 
 
 def apply_recipe(

@@ -90,8 +90,10 @@ class RunState(TypedDict, total=False):
 
 
 class RunInput(TypedDict):
-    """What a run starts from: admitted, content-addressed, small."""
+    """What a run starts from: admitted, content-addressed, small; and what admitting it took."""
 
     original: ArtifactRef
     data: DataRef
     data_source: str
+    effort: Effort
+    elapsed_s: float
