@@ -19,6 +19,7 @@ from shipfit.tools.normalize.equivalence import decibels
 from shipfit.tools.normalize.folding import fold_movements
 from shipfit.tools.normalize.inputs import fix_initializers
 from shipfit.tools.normalize.names import name_nodes
+from shipfit.tools.normalize.remarks import drop_remarks
 from shipfit.tools.normalize.shapes import infer_shapes
 from shipfit.tools.normalize.sharing import share_equal
 from shipfit.tools.normalize.unused import drop_unused
@@ -257,6 +258,19 @@ def test_names_are_unique_across_subgraphs(if_model: Path):
     assert len(names) == len(set(names))
     assert first in names
     assert name_nodes(model) is None
+
+
+def test_remarks_of_the_exporter_go_and_those_of_the_model_stay():
+    model = models.mlp()
+    before = model.ByteSize()
+    for node in model.graph.node:
+        node.doc_string = "stack trace\n" * 10
+        helper.set_model_props(model, {"names": "a,b"})
+        node.metadata_props.add(key="pkg.torch.onnx.stack_trace", value="File x.py" * 9)
+    assert drop_remarks(model) is not None
+    assert [(each.key, each.value) for each in model.metadata_props] == [("names", "a,b")]
+    assert model.ByteSize() < before + 32
+    assert drop_remarks(model) is None
 
 
 def test_shapes_that_contradict_are_survived():

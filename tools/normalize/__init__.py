@@ -21,6 +21,7 @@ from .folding import fold_movements
 from .inputs import fix_initializers
 from .names import name_nodes
 from .opsets import lift_opset
+from .remarks import drop_remarks
 from .shapes import store_shapes
 from .sharing import share_equal
 from .unused import drop_unused
@@ -29,6 +30,7 @@ __all__ = ["normalize"]
 
 # In order; each rewrites in place and says what it did. Sources of folded weights become unused.
 _REWRITES: Sequence[Callable[[ModelProto], str | None]] = (
+    drop_remarks,
     fix_initializers,
     lift_constants,
     drop_unused,
