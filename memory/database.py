@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -118,13 +118,13 @@ class Database:
         self._opened: sqlite3.Connection | None = None
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Generator[sqlite3.Connection]:
         """Yield the connection for statements that change nothing."""
         with self._lock, named(self.path):
             yield self._connection()
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Generator[sqlite3.Connection]:
         """Yield the connection inside a transaction that no other writer can come between.
 
         It is committed at the end of the block, or rolled back when the block raises.

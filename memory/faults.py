@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
-def named(place: Path) -> Iterator[None]:
+def named(place: Path) -> Generator[None]:
     """Raise `MachineError` for an operating system or database error inside the block that concerns `place`."""
     try:
         yield

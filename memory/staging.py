@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _LOCK = ".lock"
 
 
 @contextmanager
-def stage(folder: Path) -> Iterator[Path]:
+def stage(folder: Path) -> Generator[Path]:
     """Yield a new folder below `folder`, and remove whatever is left of it afterwards.
 
     It is locked while it is used; the kernel drops the lock of a process that dies, and the next to stage anything

@@ -11,16 +11,14 @@ import sys
 import time
 from pathlib import Path
 
-from shipfit.tools.worker.sandbox import confine
-
-if __name__ == "__main__":
-    confined = confine(sys.argv[1:])
-
 from shipfit import contracts
 from shipfit.contracts import AdviceReport, Interval, Progress
 from shipfit.tools.context import ToolAnswer, ToolContext
 from shipfit.tools.worker.child import main
 from shipfit.tools.worker.messages import encode
+from shipfit.tools.worker.sandbox import confine
+
+ANSWERS = int(sys.argv[2])
 
 REPORT = AdviceReport(baseline_compressed_bytes=7, prunable_share=0.5, options=(), recommendation="ok")
 
@@ -84,19 +82,19 @@ def hogs_below(_: ToolContext) -> ToolAnswer:
 
 
 def garbage(_: ToolContext) -> ToolAnswer:
-    os.write(confined.answers, b"\xff\xfe{{{\n")
+    os.write(ANSWERS, b"\xff\xfe{{{\n")
     time.sleep(300)
     raise AssertionError
 
 
 def wrong_type(_: ToolContext) -> ToolAnswer:
-    os.write(confined.answers, encode("answer", {"report": [], "outputs": 3}))
+    os.write(ANSWERS, encode("answer", {"report": [], "outputs": 3}))
     time.sleep(300)
     raise AssertionError
 
 
 def wrong_progress(_: ToolContext) -> ToolAnswer:
-    os.write(confined.answers, encode("progress", {"tool": "x", "fraction": "half"}))
+    os.write(ANSWERS, encode("progress", {"tool": "x", "fraction": "half"}))
     time.sleep(300)
     raise AssertionError
 
@@ -107,11 +105,11 @@ def giant(_: ToolContext) -> ToolAnswer:
 
 def endless(_: ToolContext) -> ToolAnswer:
     while True:
-        os.write(confined.answers, b"x" * 2**16)
+        os.write(ANSWERS, b"x" * 2**16)
 
 
 def chatters(_: ToolContext) -> ToolAnswer:
-    for _ in range(4000):
+    for _line in range(4000):
         sys.stdout.write("y" * 1000)
     os._exit(5)
 
@@ -196,4 +194,4 @@ def environment(_: ToolContext) -> ToolAnswer:
 
 
 if __name__ == "__main__":
-    main(confined, lambda name: globals()[name])
+    main(confine(sys.argv[1:]), lambda name: globals()[name])
