@@ -48,10 +48,25 @@ class BuiltInPolicy:
         if met:
             return _further(ranked, met, state)
         likely = best[1].predicted.chance if best[1].predicted else 0.0
-        built = sum(attempt.candidate is not None for attempt in state.attempts)
-        if likely < HOPELESS and built >= CANDIDATES_FOR_OFFERS:
-            return None
-        return best[1]
+        return best[1] if likely >= HOPELESS else _for_offers(ranked, state)
+
+
+def _for_offers(ranked: list[tuple[float, Plan]], state: PolicyState) -> Plan | None:
+    """Return the nearest plan that differs from what was built, until there is enough to choose offers from."""
+    built = [item.comparison for item in state.attempts if item.candidate is not None and item.comparison is not None]
+    if len(built) >= CANDIDATES_FOR_OFFERS:
+        return None
+    others = [item for item in ranked if not any(_alike(item[1], comparison) for comparison in built)]
+    return max(others, key=lambda item: item[0])[1] if others else None
+
+
+def _alike(plan: Plan, built: OptimizationMetrics) -> bool:
+    """Tell whether a plan is predicted to land where a candidate already is, so that it would offer nothing new."""
+    expected = plan.predicted
+    if expected is None or built.fidelity is None:
+        return False
+    near = abs(math.log(expected.size_ratio / built.size_ratio.value)) < 0.1
+    return near and abs(expected.fidelity_db - built.fidelity.value) < 6.0 and expected.speedup < 1.5
 
 
 def _in(plan: Plan, tried: list[Plan]) -> bool:

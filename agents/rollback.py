@@ -24,6 +24,7 @@ from .state import RunState, add_effort
 from .validator import QUICK_SECONDS, candidate_metrics, compare, original_metrics
 
 OFFERS = 3
+MEASURED_AT_MOST = 4
 _OPTIONS = {
     "max_size_bytes": "--max-size",
     "max_size_ratio": "--max-size",
@@ -45,16 +46,34 @@ def rollback(state: RunState, context: RunContext) -> RunState:
     """Measure the nearest candidates in full, and offer each with the smallest relaxation it needs."""
     offers: list[Offer] = []
     effort = Effort()
-    for attempt in nearest(state.get("attempts", ())):
+    for attempt in nearest(state.get("attempts", ()))[:MEASURED_AT_MOST]:
         if len(offers) >= OFFERS:
             break
         known, spent = _measured(state, context, attempt)
         effort = add_effort(effort, spent)
         offer = to_offer(context.request, attempt, known, context.measured_on) if known else None
-        if offer is not None and not any(offer.relax == other.relax for other in offers):
+        if offer is not None:
             context.emit(Measured(attempt=attempt.index, name="offer", text=offer.text))
             offers.append(offer)
-    return {"offers": tuple(offers), "effort": effort}
+    return {"offers": tuple(worth_offering(offers)), "effort": effort}
+
+
+def worth_offering(offers: list[Offer]) -> list[Offer]:
+    """Return the offers that no other beats in every respect; two at least, where there are two."""
+    best = [offer for offer in offers if not any(_beats(other, offer) for other in offers if other is not offer)]
+    rest = [offer for offer in offers if offer not in best]
+    return best + rest[: max(0, 2 - len(best))]
+
+
+def _beats(one: Offer, other: Offer) -> bool:
+    """Tell whether `one` asks for no relaxation that `other` does not ask for too, at least as large."""
+    if not set(one.relax) <= set(other.relax) or not set(one.allow_regression) <= set(other.allow_regression):
+        return False
+    smaller = [
+        one.relax[name] <= other.relax[name] if name.startswith("max_") else one.relax[name] >= other.relax[name]
+        for name in one.relax
+    ]
+    return all(smaller) and (one.relax, one.allow_regression) != (other.relax, other.allow_regression)
 
 
 def nearest(attempts: tuple[Attempt, ...]) -> list[Attempt]:

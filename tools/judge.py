@@ -112,7 +112,8 @@ def _compare(
 ) -> ConstraintResult:
     tolerance = 1e-9 * max(1.0, abs(bound))
     met = value <= bound + tolerance if upper else value >= bound - tolerance
-    gap = (value - bound if upper else bound - value) / max(abs(bound), 1e-9)
+    # A share of a zero bound would be infinite; a fraction misses by points then.
+    gap = (value - bound if upper else bound - value) / max(abs(bound), 0.01 if unit == "fraction" else 1e-9)
     return ConstraintResult(
         name=name,
         bound=bound,
@@ -194,7 +195,7 @@ def drop_result(name: str, bound: float, evaluation: Evaluation | None, *, stric
     if bound < 1 / evaluation.samples and not strict:
         met = evaluation.net_loss <= 0
         note = f"finer than one of {evaluation.samples} samples: met only at no net loss"
-        gap = 0.0 if met else max(result.shortfall, 1.0)
+        gap = 0.0 if met else max(result.shortfall, 0.1)
         return result.model_copy(update={"met": met, "note": note, "shortfall": gap})
     return result
 
