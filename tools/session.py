@@ -30,7 +30,12 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     _state.RuntimeException,
 )
 
-_NOISE = re.compile(r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : |Load model from .*? failed:|\S*onnxruntime/\S+:\d+ ")
+_NOISE = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : "
+    r"|Load model from .*? failed: ?"
+    r"|\S*/onnxruntime/\S+:\d+ "
+    r"|(?:\w+ )?onnxruntime::[^\n]*?\) "
+)
 
 
 def runtime_words(error: Exception) -> str:

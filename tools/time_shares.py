@@ -11,11 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import onnxruntime as ort
-
-from ..contracts import ToolError
-from .measure.session import OnnxSession, open_session, session_options, stock
-from .session import RUNTIME_ERRORS, runtime_words
+from .measure.session import OnnxSession, open_session
+from .session import open_session as open_stock
+from .session import session_options
 
 _SECONDS = 0.4
 _MAX_RUNS = 200
@@ -81,13 +79,10 @@ def _latency(session: OnnxSession, feeds: Sequence[Mapping[str, Any]]) -> float:
 
 def _profile(model: Path, feeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     with TemporaryDirectory() as folder:
-        options = session_options(stock())
+        options = session_options()
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "profile")
-        try:
-            inner = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        except RUNTIME_ERRORS as error:
-            raise ToolError(f"the model cannot be profiled: {runtime_words(error)}") from error
+        inner = open_stock(model, options)
         _repeat(OnnxSession(inner), feeds)
         return list(json.loads(Path(inner.end_profiling()).read_text()))
 
