@@ -102,16 +102,13 @@ class ChromaOutcomeStore:
             raise MachineError(f"{self._path} cannot be built anew: {error}; move it away and run again") from error
 
     def _up_to_date(self, index: OpenIndex, fresh: Sequence[Outcome], use: Callable[[OpenIndex], T]) -> T:
+        """Make the index hold what the ledger holds, also after a crash between the two, and use it."""
         index.add(_entries(fresh))
-        if index.count() != self.count() - len(self.skipped):
-            self._catch_up(index)
-        return use(index)
-
-    def _catch_up(self, index: OpenIndex) -> None:
-        """Make the index hold what the ledger holds, as after a crash between the two."""
         indexed, kept = index.ids(), self._log.ids()
-        index.add(_entries(self._read([name for name in kept if name not in indexed])))
+        unindexed = [name for name in kept if name not in indexed and name not in self.skipped]
+        index.add(_entries(self._read(unindexed)))
         index.remove(sorted(indexed.difference(kept)))
+        return use(index)
 
     def _read(self, ids: Sequence[str]) -> list[Outcome]:
         """Return the outcomes of `ids` that are sound; what was kept may have been tampered with or be too old."""

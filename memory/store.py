@@ -23,12 +23,12 @@ _READ_ONLY = 0o444
 class LocalArtifactStore:
     """Implements `contracts.ArtifactStore` in a folder that several processes share.
 
-    Args:
+    Attributes:
         root: folder of the store, made at the first `put`.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._verified: set[str] = set()
 
     def put(
@@ -46,7 +46,7 @@ class LocalArtifactStore:
         Raises:
             MachineError: the disk is full, something cannot be read or written, or `source` holds no plain file.
         """
-        with named(self._root), stage(self._root / _STAGES) as staged:
+        with named(self.root), stage(self.root / _STAGES) as staged:
             files = dict(self._fill(source, kind, staged, move))
             if not files:
                 raise MachineError(f"{source} holds no file; an artifact needs one")
@@ -68,9 +68,9 @@ class LocalArtifactStore:
         folder = self._folder(ref.id)
         with named(folder):
             if not folder.is_dir():
-                raise MachineError(f"artifact {ref.id[:12]} is gone from {self._root}; start the run anew")
+                raise MachineError(f"artifact {ref.id[:12]} is gone from {self.root}; start the run anew")
             if not self._is_sound(ref.id):
-                raise MachineError(f"artifact {ref.id[:12]} in {self._root} is damaged; remove {folder} and run again")
+                raise MachineError(f"artifact {ref.id[:12]} in {self.root} is damaged; remove {folder} and run again")
         return folder
 
     def exists(self, artifact: str) -> bool:
@@ -88,15 +88,15 @@ class LocalArtifactStore:
 
     def remove(self, artifact: str) -> bool:
         """Remove an artifact, at once for everybody who looks; tell whether it was there."""
-        with named(self._root), stage(self._root / _STAGES) as staged:
+        with named(self.root), stage(self.root / _STAGES) as staged:
             self._verified.discard(artifact)
             return self._discard(artifact, staged)
 
     def _folder(self, artifact: str) -> Path:
-        return self._root / artifact[:2] / artifact
+        return self.root / artifact[:2] / artifact
 
     def _folders(self) -> Iterator[Path]:
-        return self._root.glob("[0-9a-f][0-9a-f]/*")
+        return self.root.glob("[0-9a-f][0-9a-f]/*")
 
     def _fill(self, source: Path, kind: str, staged: Path, move: bool) -> Iterator[tuple[str, str]]:
         take = _move if move else _copy
@@ -122,7 +122,7 @@ class LocalArtifactStore:
             if self._is_sound(artifact):
                 _refuse_other_names(folder, names)
                 return
-            with stage(self._root / _STAGES) as damaged:
+            with stage(self.root / _STAGES) as damaged:
                 self._discard(artifact, damaged)
         _sync(folder.parent)
         self._verified.add(artifact)
