@@ -117,6 +117,11 @@ class Execution:
             return known
         return self._perform(key, job, registered, report)
 
+    def clear(self) -> None:
+        """Remove what killed jobs of this run left in the work folder."""
+        for folder in self.work.glob(f"{self.run}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def key(self, job: Job, registered: ToolSpec) -> str:
         """Return the execution key: everything that decides the result.
 

@@ -181,6 +181,8 @@ def quality_need(state: PolicyState) -> float:
 def _accuracy_need(state: PolicyState) -> float:
     drop = allowed_drop(state)
     need = priors.needed_db(drop)
+    if drop < 0:
+        return need  # the original itself misses the bound: no quality is enough
     for attempt in state.attempts:
         comparison = attempt.comparison
         if comparison is None or comparison.fidelity is None or comparison.accuracy_delta is None:

@@ -77,6 +77,7 @@ class Service:
         record = self.ledger.runs.claim(name)
         drive = self._drive(record.id, record.request)
         drive.resumed = True
+        drive.execution.clear()
         for ref in self._inputs(record.id, drive):
             self.store.path(ref)
         return record.id
