@@ -139,3 +139,12 @@ def test_a_later_process_of_the_same_number_is_another() -> None:
     assert mine.is_alive()
     assert not Owner(mine.pid, mine.started - 60).is_alive()
     assert not Owner(2**22 + 1, mine.started).is_alive()
+
+
+def test_a_discarded_run_was_never_there(ledger: Ledger, run: RunRecord) -> None:
+    ledger.trail.append(run.id, "attempt", {})
+    ledger.leases.add(run.id, "b" * 64)
+    ledger.runs.discard(run.id)
+    assert ledger.runs.latest() == []
+    assert ledger.trail.of(run.id) == []
+    assert ledger.leases.of(run.id) == frozenset()

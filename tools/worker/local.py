@@ -7,7 +7,8 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,20 +63,13 @@ class LocalExecutor:
         request = WorkerRequest(
             job=job, inputs={role: os.fspath(path.absolute()) for role, path in inputs.items()}, work=os.fspath(work)
         )
-        environment = child_environment(os.environ, temporary, job.threads)
-        with ChildProcess(self._command, environment) as child:
+        with self._child(child_environment(os.environ, temporary, job.threads)) as child:
             conversation = Conversation(job, child, progress)
-            with self._lock:
-                self._running.add(child)
             try:
                 message = conversation.answer(request.model_dump_json().encode() + b"\n")
             except OptimizationError:
                 self._raise_if_cancelled(child)
                 raise
-            finally:
-                with self._lock:
-                    self._running.discard(child)
-                    self._cancelled.discard(child)
         if message.kind == "error":
             raise _error(message.body)
         return _result(job, message.body, work, conversation.peak_bytes)
@@ -87,6 +81,19 @@ class LocalExecutor:
             self._cancelled |= children
         for child in children:
             child.kill()
+
+    @contextmanager
+    def _child(self, environment: Mapping[str, str]) -> Generator[ChildProcess]:
+        with self._lock:  # `cancel` waits, and then finds the child that is being started
+            child = ChildProcess(self._command, environment)
+            self._running.add(child)
+        try:
+            with child:
+                yield child
+        finally:
+            with self._lock:
+                self._running.discard(child)
+                self._cancelled.discard(child)
 
     def _raise_if_cancelled(self, child: ChildProcess) -> None:
         with self._lock:
