@@ -136,9 +136,9 @@ def parse_factor(text: str | float, what: str = "speedup") -> float:
     return _positive(number / 100 if word == "%" else number, text, what)
 
 
-def is_share(text: str | float) -> bool:
+def is_share(text: str | float, what: str = "bound") -> bool:
     """Tell whether `text` is written as a share (`30%`) rather than as an amount."""
-    return isinstance(text, str) and _split(text, "bound", "10MB or 30%")[1] in {"%", "percent", "pct"}
+    return isinstance(text, str) and _split(text, what, "10MB or 30%")[1] in {"%", "percent", "pct"}
 
 
 def _compact(value: float, unit: str) -> str:

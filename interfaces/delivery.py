@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -78,7 +78,7 @@ def write_folder(out: Path, fill: Callable[[Path], T]) -> T:
 
 
 @contextmanager
-def _staging(out: Path) -> Iterator[Path]:
+def _staging(out: Path) -> Generator[Path]:
     """Yield an empty folder on the file system of `out`; what is left of it, and of new parents, goes at the end."""
     made = _make_parents(out.parent)
     name = f".{out.name}-{uuid.uuid4().hex[:8]}"

@@ -64,7 +64,7 @@ def read_bound(name: str, value: object, what: str) -> tuple[str, float]:
 
 def _amount_or_share(name: str, text: str, what: str) -> tuple[str, float]:
     amount, share = _EITHER[name]
-    if units.is_share(text):
+    if units.is_share(text, what):
         return share, units.parse_share(text, what)
     number = text.strip()
     # parse_bytes would round 0.3 up to one byte, which is not what anyone means.

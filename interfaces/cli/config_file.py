@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -46,7 +46,7 @@ def read_config(given: str) -> dict[str, Any]:
 def _load(text: str, given: str) -> dict[str, Any]:
     try:
         _refuse_bombs(text, given)
-        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+        raw: object = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}" if mark else ""
@@ -54,9 +54,10 @@ def _load(text: str, given: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RequestError(f"{given}: cannot be read as YAML: {first}") from error
-    if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
+    settings = _group(raw)
+    if settings is None or not all(isinstance(key, str) for key in settings):
         raise RequestError(f"{given}: holds no settings; write lines such as `objective: size`")
-    return raw
+    return settings
 
 
 def _refuse_bombs(text: str, given: str) -> None:
@@ -74,51 +75,57 @@ def _refuse_bombs(text: str, given: str) -> None:
 
 
 def _request_fields(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    known = {*Request.model_fields, *BOUND_NAMES}
-    for key in raw:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(Request.model_fields))}"
-            raise RequestError(f"unknown key {key!r}; {hint}")
+    _refuse_unknown(raw, {*Request.model_fields, *BOUND_NAMES}, "key")
     fields = {key: value for key, value in raw.items() if key not in BOUND_NAMES}
-    bounds = _collect_bounds(raw)
-    if isinstance(fields.get("target"), dict):
-        fields["target"] = {key: value for key, value in fields["target"].items() if key != "constraints"}
+    target = _group(fields.get("target"))
+    bounds = _collect_bounds(raw, target)
+    if target is not None:
+        fields["target"] = {key: value for key, value in target.items() if key != "constraints"}
     if bounds or "constraints" in fields:
         fields["constraints"] = bounds
     _absolute_paths(fields, folder)
-    _read_units(fields)
+    _read_budget(fields)
+    _read_alerts(fields)
+    shape = _group(fields.get("shape"))
+    if shape is not None:
+        fields["shape"] = {name: _dimensions(name, value) for name, value in shape.items()}
+    if isinstance(fields.get("allow_regression"), str):
+        fields["allow_regression"] = [item.strip() for item in fields["allow_regression"].split(",")]
     return fields
 
 
-def _collect_bounds(raw: Mapping[str, Any]) -> dict[str, Any]:
+def _group(value: object) -> dict[Any, Any] | None:
+    """Return a copy of a nested group of settings, or None where the value is no group."""
+    return dict(cast("dict[Any, Any]", value)) if isinstance(value, dict) else None
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: Iterable[str], what: str, prefix: str = "") -> None:
+    known = sorted(known)
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise RequestError(f"unknown {what} '{prefix}{key}'; {hint}")
+
+
+def _collect_bounds(raw: Mapping[str, Any], target: Mapping[str, Any] | None) -> dict[str, Any]:
     """Gather the bounds from the three places where they may stand: top, `constraints`, `target.constraints`."""
-    target = raw.get("target")
     places = {
         "": {key: value for key, value in raw.items() if key in BOUND_NAMES},
         "constraints.": raw.get("constraints"),
-        "target.constraints.": target.get("constraints") if isinstance(target, dict) else None,
+        "target.constraints.": (target or {}).get("constraints"),
     }
     gathered: dict[str, Any] = {}
-    for prefix, given in places.items():
+    for prefix, value in places.items():
+        given = {} if value is None else _group(value)
         if given is None:
-            continue
-        if not isinstance(given, dict):
             raise RequestError(f"{prefix.rstrip('.')} must be a list of bounds such as `max_size: 10MB`")
-        _refuse_unknown_bounds(given, prefix)
-        bounds = read_bounds({key: value for key, value in given.items() if value is not None}, prefix.__add__)
+        _refuse_unknown(given, BOUND_NAMES, "bound", prefix)
+        bounds = read_bounds({key: bound for key, bound in given.items() if bound is not None}, prefix.__add__)
         if twice := set(bounds) & set(gathered):
             raise RequestError(f"{min(twice)} is given twice; give it once")
         gathered |= bounds
     return gathered
-
-
-def _refuse_unknown_bounds(given: Mapping[Any, Any], prefix: str) -> None:
-    for key in given:
-        if key not in BOUND_NAMES:
-            near = difflib.get_close_matches(str(key), BOUND_NAMES, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(BOUND_NAMES))}"
-            raise RequestError(f"unknown bound '{prefix}{key}'; {hint}")
 
 
 def _absolute_paths(fields: dict[str, Any], folder: Path) -> None:
@@ -129,26 +136,23 @@ def _absolute_paths(fields: dict[str, Any], folder: Path) -> None:
             fields[name] = str(folder / Path(value).expanduser())
 
 
-def _read_units(fields: dict[str, Any]) -> None:
-    """Turn the texts that may carry a unit into numbers, in place."""
-    budget = fields.get("budget")
-    if isinstance(budget, dict):
-        fields["budget"] = budget = dict(budget)
+def _dimensions(name: str, value: object) -> object:
+    return read_dimensions(value, f"shape.{name}") if isinstance(value, str) else value
+
+
+def _read_budget(fields: dict[str, Any]) -> None:
+    budget = _group(fields.get("budget"))
+    if budget is not None:
         if "time_limit" in budget:
             budget["time_limit_s"] = budget.pop("time_limit")
         _convert(budget, "time_limit_s", units.parse_seconds, "budget.")
-    shape = fields.get("shape")
-    if isinstance(shape, dict):
-        fields["shape"] = {
-            name: read_dimensions(value, f"shape.{name}") if isinstance(value, str) else value
-            for name, value in shape.items()
-        }
-    if isinstance(fields.get("allow_regression"), str):
-        fields["allow_regression"] = [item.strip() for item in fields["allow_regression"].split(",")]
-    monitoring = fields.get("monitoring")
-    alerts = monitoring.get("alerts") if isinstance(monitoring, dict) else None
-    if isinstance(monitoring, dict) and isinstance(alerts, dict):
-        alerts = dict(alerts)
+        fields["budget"] = budget
+
+
+def _read_alerts(fields: dict[str, Any]) -> None:
+    monitoring = _group(fields.get("monitoring"))
+    alerts = _group((monitoring or {}).get("alerts"))
+    if monitoring is not None and alerts is not None:
         _convert(alerts, "latency", units.parse_milliseconds, "monitoring.alerts.")
         _convert(alerts, "memory_usage", units.parse_bytes, "monitoring.alerts.")
         _convert(alerts, "error_rate", units.parse_share, "monitoring.alerts.")
@@ -156,5 +160,6 @@ def _read_units(fields: dict[str, Any]) -> None:
 
 
 def _convert(group: dict[str, Any], name: str, parse: Callable[[str, str], float], prefix: str) -> None:
+    """Turn a text that may carry a unit into a number, in place."""
     if isinstance(group.get(name), str):
         group[name] = parse(group[name], prefix + name)

@@ -84,9 +84,9 @@ def read_conditions(texts: Sequence[str], has_data: bool) -> list[Condition]:
     return [_read(clean(text), has_data) for text in texts]
 
 
-def _is_ratio(value: str) -> bool:
+def _is_ratio(value: str, what: str) -> bool:
     """Tell a share of A (`30%`, `0.3`) from an amount of bytes."""
-    return units.is_share(value) or (re.fullmatch(r"\d*\.?\d+", value) is not None and float(value) < 100)
+    return units.is_share(value, what) or (re.fullmatch(r"\d*\.?\d+", value) is not None and float(value) < 100)
 
 
 def _read(text: str, has_data: bool) -> Condition:
@@ -96,9 +96,10 @@ def _read(text: str, has_data: bool) -> Condition:
     name, op, value = match.groups()
     if name not in _MEASURES:
         raise RequestError(f"--fail-if {text!r}: there is no {name!r}; there are {', '.join(sorted(_MEASURES))}")
-    if name == "size" and _is_ratio(value):
+    what = f"--fail-if {text!r}: the value"
+    if name == "size" and _is_ratio(value, what):
         name = "size_ratio"
     measure = _MEASURES[name]
     if measure.needs_labels and not has_data:
         raise RequestError(f"--fail-if {text!r} needs labelled data; give --data")
-    return Condition(text, name, op, measure.parse(value, f"--fail-if {text!r}: the value"))
+    return Condition(text, name, op, measure.parse(value, what))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from ...contracts import Progress, ProgressSink
@@ -13,7 +13,7 @@ from .progress import SECONDS_BETWEEN_PROGRESS
 
 
 @contextmanager
-def tool_progress() -> Iterator[ProgressSink]:
+def tool_progress() -> Generator[ProgressSink]:
     """Yield a sink that shows progress on stderr: a spinner on a terminal, sparse lines elsewhere."""
     console = messages()
     if not console.is_terminal or console.is_dumb_terminal:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...contracts import OptimizationResponse
+from ..text import clean
 from .view import report_view
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ def render(response: OptimizationResponse) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from ..text import clean
-
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -39,6 +38,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Control codes and characters that turn text around survive HTML escaping, so every text passes `clean` first.
-    environment.finalize = lambda value: clean(value, limit=4000) if type(value) is str else value
+    environment.finalize = _finalize
     return environment
+
+
+def _finalize(value: object) -> object:
+    """Clean every text: control codes and characters that turn text around survive HTML escaping."""
+    return clean(value, limit=4000) if type(value) is str else value

@@ -112,7 +112,7 @@ def _tiles(response: OptimizationResponse) -> list[dict[str, str]]:
 
 
 def _metrics(response: OptimizationResponse) -> list[dict[str, str]]:
-    tone = {True: "good", False: "bad", None: ""}
+    tone = {True: "good", False: "worse", None: ""}
     return [
         {
             "label": row.label,
@@ -133,12 +133,12 @@ def _how(quantity: Quantity | None) -> str:
     if quantity is None:
         return ""
     where = "" if quantity.runtime == "-" else f", {quantity.runtime}"
-    count = f", n = {quantity.samples:,}" if quantity.samples > 1 else ""
+    count = f", n\u00a0=\u00a0{quantity.samples:,}" if quantity.samples > 1 else ""
     return f"{quantity.source}{where}{count}"
 
 
 def _constraints(response: OptimizationResponse) -> list[dict[str, str]]:
-    rows = []
+    rows: list[dict[str, str]] = []
     for result in response.constraints:
         interval = result.interval
         ends = (units.format_value(end, result.unit) for end in (interval.low, interval.high)) if interval else ()

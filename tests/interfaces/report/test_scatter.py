@@ -1,0 +1,79 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shipfit.contracts import Constraints
+from shipfit.interfaces.report.scatter import Point, Scatter, draw
+
+from .. import responses
+
+
+def by_label(scatter: Scatter | None) -> dict[str, Point]:
+    assert scatter is not None
+    return {point.label: point for point in scatter.points}
+
+
+def test_axes_follow_the_request():
+    speed = draw(responses.response())
+    latency = draw(responses.rolled_back())
+    assert speed is not None
+    assert latency is not None
+    assert speed.x_title.startswith("speed")
+    assert latency.x_title.startswith("median latency, ms")
+    assert speed.y_title.startswith("accuracy")
+
+
+def test_delivered_is_marked_and_better_is_further_along():
+    points = by_label(draw(responses.response()))
+    assert [label for label, point in points.items() if point.delivered] == ["2"]
+    assert points["2"].x > points["1"].x
+    assert points["1"].y < points["2"].y
+    assert points["original"].kind == "original"
+
+
+def test_area_is_size():
+    points = by_label(draw(responses.response()))
+    ratio = (points["2"].radius / points["original"].radius) ** 2
+    assert ratio == pytest.approx(0.261, abs=0.02)
+
+
+def test_bounds_stand_where_they_belong():
+    scatter = draw(responses.response())
+    assert scatter is not None
+    (line,) = scatter.lines
+    points = by_label(scatter)
+    assert (line.axis, line.text) == ("x", "≥ 3×")
+    assert points["1"].x < line.at < points["2"].x
+
+
+def test_bit_equal_outputs_have_a_place():
+    run = responses.unverified()
+    exact = responses.attempt(3, "met", 0.9, 1.0, None, math.inf)
+    points = by_label(draw(run.model_copy(update={"attempts": (*run.attempts, exact)})))
+    assert points["3"].y == points["original"].y < points["2"].y
+
+
+def test_no_picture_without_measurements():
+    assert draw(responses.response(attempts=(responses.failed_attempt(1),))) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.01, 50), st.floats(0.01, 5), st.floats(-0.9, 0.05)), min_size=1, max_size=6))
+def test_everything_stays_inside(models: list[tuple[float, float, float]]):
+    attempts = tuple(
+        responses.attempt(index, "not_met", size, speed, delta)
+        for index, (speed, size, delta) in enumerate(models, start=1)
+    )
+    bounds = Constraints(min_accuracy=0.9, max_size_ratio=0.5)
+    scatter = draw(responses.response(attempts=attempts, request=responses.request(constraints=bounds)))
+    assert scatter is not None
+    for point in scatter.points:
+        assert scatter.left <= point.x <= scatter.right
+        assert scatter.top <= point.y <= scatter.bottom
+    for line in scatter.lines:
+        assert scatter.top <= line.at <= scatter.bottom
+    assert 3 <= len(scatter.x_ticks) <= 12
+    assert 3 <= len(scatter.y_ticks) <= 12
+    assert len({tick.text for tick in scatter.x_ticks}) == len(scatter.x_ticks)
