@@ -20,6 +20,7 @@ from .trial import copy_model, opened, run
 
 BINS = 2048
 GROUP_BYTES = 32 * 2**20
+COUNTED_AT_ONCE = 2**20
 
 Method = Literal["minmax", "percentile"]
 Feeds = Sequence[Mapping[str, Any]]
@@ -125,10 +126,17 @@ def _percentiles(model: ModelProto, seen: Mapping[str, _Seen], feeds: Feeds, per
     counts = {name: np.zeros(BINS, np.int64) for name in seen}
     for values in _run(model, [("Identity", name) for name in seen], feeds):
         for (name, each), value in zip(seen.items(), values, strict=True):
-            # One-point ranges get a width, which numpy's histogram wants.
-            edges = (each.low, max(each.high, np.nextafter(np.float32(each.low), np.float32(np.inf))))
-            counts[name] += np.histogram(np.asarray(value, np.float32), bins=BINS, range=edges)[0]
+            _count(np.asarray(value, np.float32).reshape(-1), each, counts[name])
     return {name: _cut(counts[name], each, percentile) for name, each in seen.items()}
+
+
+def _count(values: np.ndarray, seen: _Seen, counts: np.ndarray) -> None:
+    """Add `values` to the histogram of their tensor; all fall into the first bin where it has no width."""
+    scale = BINS / (seen.high - seen.low) if seen.high > seen.low else 0.0
+    for start in range(0, values.size, COUNTED_AT_ONCE):
+        offsets = values[start : start + COUNTED_AT_ONCE].astype(np.float64) - seen.low
+        bins = np.clip(offsets * scale, 0, BINS - 1).astype(np.int64)
+        counts += np.bincount(bins, minlength=BINS)
 
 
 def _cut(counts: np.ndarray, seen: _Seen, percentile: float) -> Range:

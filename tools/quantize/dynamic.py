@@ -17,7 +17,7 @@ from onnx import GraphProto, ModelProto, NodeProto, helper
 from ...contracts import LayerForm
 from ..onnx_model import iter_graphs, opset
 from .dynamic_ops import EMITTERS, Emission, Unfit
-from .graphs import Names, input_name, replace_nodes
+from .graphs import Names, replace_nodes
 from .weights import Weights, drop_unused
 
 MIN_OPSET = 11
@@ -78,8 +78,8 @@ def _try(node: NodeProto, emission: Emission, version: int, accept: Callable[[li
 
 
 def _layer(node: NodeProto, emission: Emission, why: str) -> LayerForm:
-    weight = emission.weights.floats(emission.graph, input_name(node, 1))
-    size = None if weight is None else int(weight.size) * (4 if why else 1)
+    sizes = [emission.weight_size(name) for name in list(node.input)[1 : 3 if node.op_type == "LSTM" else 2]]
+    size = sum(sizes) * (4 if why else 1)
     form = "fp32" if why else "int8 dynamic"
     return LayerForm(name=node.name, op_type=node.op_type, form=form, why=why, weight_bytes=size)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, helper
 
+from ..onnx_model import elements
 from .graphs import attribute, float_attribute, input_name, int_attribute
 from .rounding import FloatArray, channel_scales, round_int8
 from .weights import Weights
@@ -36,6 +37,11 @@ class Emission:
         if self._dequantized(name):
             raise Unfit("its weight is quantized already")
         raise Unfit("its weight is computed, not constant")
+
+    def weight_size(self, name: str) -> int:
+        """Return the elements of a constant, 0 where `name` is none."""
+        tensor = self.weights.tensor(self.graph, name)
+        return 0 if tensor is None else elements(tensor)
 
     def _dequantized(self, name: str) -> bool:
         return any(name in node.output and node.op_type == "DequantizeLinear" for node in self.graph.node)

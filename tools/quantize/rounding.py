@@ -1,4 +1,4 @@
-"""Round weights to 8 bits, symmetric, one scale per channel; and say in decibels what that costs."""
+"""Round weights to 8 bits, symmetric, one scale per channel, or to fp16."""
 
 from __future__ import annotations
 
@@ -44,30 +44,6 @@ def rounded_fp16(weight: FloatArray) -> FloatArray:
     return weight.astype(np.float16).astype(np.float32)
 
 
-def sqnr_db(reference: npt.NDArray[np.floating], actual: npt.NDArray[np.floating]) -> float:
-    """Return the signal-to-quantization-noise ratio, dB; infinite when both are equal."""
-    signal, noise = squares(reference, actual)
-    return decibels(signal, noise)
-
-
-def squares(reference: npt.NDArray[np.floating], actual: npt.NDArray[np.floating]) -> tuple[float, float]:
-    """Return the energies of the reference and of the difference, summed in float64.
-
-    Positions where the reference itself is not finite do not count; a value lost elsewhere counts as infinite noise.
-    """
-    wanted = np.asarray(reference, np.float64)
-    got = np.asarray(actual, np.float64)
-    here = np.isfinite(wanted)
-    signal = float(np.sum(np.square(wanted, where=here, out=np.zeros_like(wanted))))
-    difference = np.where(here, got, 0.0) - np.where(here, wanted, 0.0)
-    noise = float(np.sum(np.square(difference))) if np.isfinite(difference).all() else float("inf")
-    return signal, noise
-
-
-def decibels(signal: float, noise: float) -> float:
-    """Return 10·log10 of the ratio; equal outputs are infinite, a lost signal is −inf."""
-    if noise == 0:
-        return float("inf")
-    if signal == 0 or not np.isfinite(noise):
-        return float("-inf")
-    return float(10 * np.log10(signal / noise))
+def rounding_noise(weight: FloatArray, axes: tuple[int, ...]) -> float:
+    """Return the energy of what int8 with one scale per index of `axes` loses."""
+    return float(np.sum(np.square(weight.astype(np.float64) - rounded_int8(weight, axes))))

@@ -23,7 +23,7 @@ from .weights import Weights, drop_unused
 
 PER_CHANNEL_OPSET = 13  # DequantizeLinear has no axis below
 _TINY = np.finfo(np.float32).tiny
-_INT32_MAX = np.iinfo(np.int32).max
+_BIAS_MAX = 2**30  # half of int32: the other half is for the products that are added to it
 
 
 def calibrate(
@@ -81,6 +81,7 @@ class _Writer:
         self.weights = Weights(model, self.names)
         self.replaced: set[str] = set()
         self._dequantized: dict[str, str] = {}
+        self._packed: dict[str, str] = {}
 
     def write(self) -> None:
         """Rebuild the graph's nodes in topological order."""
@@ -92,7 +93,7 @@ class _Writer:
             if index in self.plan.quantized:
                 nodes += self._quantized(index, node)
             elif index not in gone:
-                nodes.append(node)
+                nodes += self._float(node)
                 for name in node.output:
                     nodes += self._boundary(name)
         replace_nodes(self.model.graph, nodes)
@@ -112,6 +113,8 @@ class _Writer:
             self.model.graph, "", ("activation", root), [("scale", np.asarray(scale)), ("zero", np.asarray(zero))]
         )
         packed = self.names.fresh("quantized")
+        if result == tensor:
+            self._packed[tensor] = packed
         return [
             self._node("QuantizeLinear", [source, *parameters], packed),
             self._node("DequantizeLinear", [packed, *parameters], result),
@@ -137,6 +140,41 @@ class _Writer:
         written.output[0] = self.names.fresh("raw")
         self._dequantized[output] = output
         return [*before, written, *self._pair(output, written.output[0], output)]
+
+    def _float(self, node: NodeProto) -> list[NodeProto]:
+        """Write a node that stays in floating point so that it does stay there.
+
+        Where `Conv`, `ConvTranspose` or `Gemm` stands between `DequantizeLinear` and `QuantizeLinear`, onnxruntime
+        rounds its weights by itself, with one scale for all; not where the scale of its input has an axis.
+        """
+        width = self._input_width(node)
+        if not width or node.input[0] not in self._packed:
+            return [node]
+        root = self.plan.scales[node.input[0]]
+        scale, zero = activation_scale(self.ranges[root])
+        parameters = self.weights.add(
+            self.model.graph,
+            "",
+            ("wide", root, width),
+            [("scale", np.full(width, scale)), ("zero", np.full(width, zero))],
+        )
+        written = NodeProto.FromString(node.SerializeToString())
+        written.input[0] = self.names.fresh("dequantized")
+        return [
+            self._node("DequantizeLinear", [self._packed[node.input[0]], *parameters], written.input[0], 1),
+            written,
+        ]
+
+    def _input_width(self, node: NodeProto) -> int:
+        """Channels that a float node with constant weights reads; 0 where it needs no guard or none can be had."""
+        weight = self.planner.constants.get(input_name(node, 1))
+        if weight is None or len(weight.dims) < 2 or opset(self.model) < PER_CHANNEL_OPSET:
+            return 0
+        if node.op_type == "Conv":
+            return weight.dims[1] * int_attribute(node, "group", 1)
+        if node.op_type == "Gemm" and not int_attribute(node, "transA", 0):
+            return weight.dims[1 if int_attribute(node, "transB", 0) else 0]
+        return weight.dims[0] if node.op_type == "ConvTranspose" else 0
 
     def _constants(self, node: NodeProto, written: NodeProto) -> list[NodeProto]:
         """Put the unit's weight and bias behind `DequantizeLinear`."""
@@ -166,7 +204,7 @@ class _Writer:
         return result, self._node("DequantizeLinear", list(constants), result, axis)
 
     def _bias(self, node: NodeProto, bias: FloatArray, scales: np.ndarray) -> tuple[str, NodeProto]:
-        values = np.clip(np.rint(bias.astype(np.float64) / scales), -_INT32_MAX, _INT32_MAX).astype(np.int32)
+        values = np.clip(np.rint(bias.astype(np.float64) / scales), -_BIAS_MAX, _BIAS_MAX).astype(np.int32)
         flat = (scales.reshape(()) if scales.size == 1 else scales).astype(np.float32)
         arrays = [("int32", values), ("scale", flat), ("zero", np.zeros(flat.shape, np.int32))]
         constants = self.weights.add(self.model.graph, "", ("bias", node.name, node.output[0]), arrays)
@@ -211,6 +249,6 @@ def unit_scales(weight: FloatArray, bias: FloatArray | None, axis: int | None, x
     scales = channel_scales(weight, (axis,) if per_channel and axis is not None else ())
     least = np.asarray(float(_TINY) * max(1.0, 1.0 / x_scale))
     if bias is not None:
-        needed = np.abs(bias.astype(np.float64)) / (x_scale * _INT32_MAX)
+        needed = np.abs(bias.astype(np.float64)) / (x_scale * _BIAS_MAX)
         least = np.maximum(least, needed.reshape(scales.shape) if per_channel else needed.max())
     return np.maximum(scales, least).astype(np.float32)

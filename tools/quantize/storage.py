@@ -18,7 +18,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 from ...contracts import LayerForm, Storage
 from ..onnx_model import elements, iter_graphs, to_array, to_tensor
 from .graphs import Names, Use, fixed_initializers, int_attribute, replace_nodes, uses
-from .rounding import FP16_MAX, FloatArray, channel_scales, round_int8, rounded_int8, squares
+from .rounding import FP16_MAX, FloatArray, channel_scales, round_int8, rounding_noise
 
 MIN_ELEMENTS = 1024
 MIN_ELEMENTS_OF_VECTOR = 4096
@@ -50,16 +50,27 @@ class StorageUnit:
     Attributes:
         name: of the initializer; branches of an `If` may use one name twice.
         op_type: operator that reads it first, `-` where none does.
-        bytes: as float32.
+        shape: of its values.
         axes: axes with one int8 scale per index, none for one scale in all.
         in_subgraph: whether a subgraph holds it.
     """
 
     name: str
     op_type: str
-    bytes: int
+    shape: tuple[int, ...]
     axes: tuple[int, ...]
     in_subgraph: bool
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its values as float32."""
+        return 4 * math.prod(self.shape)
+
+    def stored_bytes(self, form: StoredForm) -> int:
+        """Return the bytes of values and scales in `form`."""
+        if form == "fp16":
+            return 2 * math.prod(self.shape)
+        return math.prod(self.shape) + 4 * math.prod(self.shape[axis] for axis in self.axes)
 
 
 def is_storable(tensor: TensorProto) -> bool:
@@ -93,7 +104,7 @@ def _located(model: ModelProto) -> Iterator[tuple[GraphProto, TensorProto, Stora
 
 def _unit(tensor: TensorProto, readers: list[Use], in_subgraph: bool) -> StorageUnit:
     op_type = readers[0].node.op_type if readers else "-"
-    return StorageUnit(tensor.name, op_type, 4 * elements(tensor), _axes(tensor, readers), in_subgraph)
+    return StorageUnit(tensor.name, op_type, tuple(tensor.dims), _axes(tensor, readers), in_subgraph)
 
 
 def _axes(tensor: TensorProto, readers: list[Use]) -> tuple[int, ...]:
@@ -120,37 +131,36 @@ def _best_axes(weight: FloatArray) -> tuple[int, ...]:
     affordable = [axis for axis in range(weight.ndim) if 4 * weight.shape[axis] <= weight.size * 3 // 8]
     if not affordable or not np.isfinite(weight).all():
         return ()
-    return (min(affordable, key=lambda axis: squares(weight, rounded_int8(weight, (axis,)))[1]),)
-
-
-def stored_bytes(shape: tuple[int, ...], axes: tuple[int, ...], form: StoredForm) -> int:
-    """Return the bytes of the values and scales that a weight of this shape takes in `form`."""
-    count = math.prod(shape)
-    return 2 * count if form == "fp16" else count + 4 * math.prod(shape[axis] for axis in axes)
+    return (min(affordable, key=lambda axis: rounding_noise(weight, (axis,))),)
 
 
 def predict_storage_bytes(model: ModelProto, storage: Storage, store_fp16: Collection[str] = ()) -> int:
     """Return the bytes by which storing shrinks the weights; names and nodes take about 150 bytes each of it."""
     saved = 0
-    for _, tensor, unit in _located(model):
-        form = _form(tensor, unit, storage, store_fp16, ())
-        if form is not None:
-            saved += unit.bytes - stored_bytes(tuple(tensor.dims), unit.axes, form)
+    for unit in storage_units(model):
+        form = _asked(unit, storage, store_fp16, ())
+        saved += 0 if form is None else unit.bytes - unit.stored_bytes(form)
     return saved
 
 
-def _form(
-    tensor: TensorProto, unit: StorageUnit, storage: Storage, fp16: Collection[str], fp32: Collection[str]
-) -> StoredForm | None:
-    if unit.name in fp32 or (storage == "none" and unit.name not in fp16):
-        return None
-    if unit.name in fp16 or storage == "fp16":
+def stored_form(unit: StorageUnit, form: StoredForm) -> StoredForm:
+    """Return the form that `unit` gets where `form` is asked for: int8 only where that is smaller than fp16.
+
+    A vector gets fp16 too: one scale for all of a bias is too coarse.
+    """
+    if (
+        form == "int8"
+        and max(unit.shape) < math.prod(unit.shape)
+        and unit.stored_bytes("int8") < unit.stored_bytes("fp16")
+    ):
+        return "int8"
+    return "fp16"
+
+
+def _asked(unit: StorageUnit, storage: Storage, fp16: Collection[str], fp32: Collection[str]) -> StoredForm | None:
+    if unit.name in fp16:
         return "fp16"
-    shape = tuple(tensor.dims)
-    if max(shape) == unit.bytes // 4:
-        return "fp16"  # one scale for a whole vector, such as a bias, is too coarse
-    cheaper = stored_bytes(shape, unit.axes, "int8") < stored_bytes(shape, unit.axes, "fp16")
-    return "int8" if cheaper else "fp16"
+    return None if unit.name in fp32 or storage == "none" else stored_form(unit, storage)
 
 
 def store_weights(
@@ -175,13 +185,13 @@ def store_weights(
     for graph, tensor, unit in list(_located(model)):
         if only is not None and unit.name not in only:
             continue
-        form = _form(tensor, unit, storage, store_fp16, store_fp32)
+        form = _asked(unit, storage, store_fp16, store_fp32)
         why = "asked for" if form is None else _obstacle(tensor, form)
         if form is None or why:
             layers.append(_layer(unit, "fp32", why, unit.bytes))
             continue
         front = fronts.setdefault(id(graph), (graph, []))[1]
-        layers.append(_layer(unit, f"{form} stored", "", stored_bytes(tuple(tensor.dims), unit.axes, form)))
+        layers.append(_layer(unit, f"{form} stored", "", unit.stored_bytes(form)))
         front.extend(_store(graph, tensor, unit, form, names))
     # Inner graphs first: giving a graph its nodes anew copies the graphs inside them.
     for graph, front in reversed(fronts.values()):

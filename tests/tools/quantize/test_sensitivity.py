@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from shipfit.contracts import ArtifactRef, Job, Progress, RequestError, SensitivityTable
+from shipfit.tools.context import TABLE_FILE, ToolContext
+from shipfit.tools.measure.data_tool import build_data
+from shipfit.tools.quantize.sensitivity import REPORTED, measure_sensitivity, sensitivity_tool
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def uneven(lab: Any) -> Path:
+    """Two matrices; the first has one huge value in each column, which leaves the others no levels."""
+    weights = {"fragile": noise(64, 64), "robust": noise(64, 64, seed=1)}
+    weights["fragile"][0] = 500
+    nodes = [
+        helper.make_node("MatMul", ["x", "fragile"], ["h"], "first"),
+        helper.make_node("MatMul", ["h", "robust"], ["y"], "second"),
+    ]
+    return lab.save(lab.build(nodes, {"x": [1, 64]}, {"y": [1, 64]}, weights))
+
+
+def feeds(count: int = 4) -> list[dict[str, np.ndarray]]:
+    samples = [noise(1, 64, seed=10 + each) for each in range(count)]
+    for each in samples:
+        each[0, 0] = 0
+    return [{"x": each} for each in samples]
+
+
+@pytest.mark.parametrize("form", ["int8", "dynamic", "static"])
+def test_the_fragile_unit_comes_first(lab: Any, form: Any) -> None:
+    table = measure_sensitivity(uneven(lab), form, feeds(), feeds())
+    assert [unit.name for unit in table.units] == (["fragile", "robust"] if form == "int8" else ["first", "second"])
+    assert table.units[0].damage_db < table.units[1].damage_db - 10
+    assert table.total_units == 2
+    assert table.sample_runs == 12
+    assert {unit.weight_bytes for unit in table.units} == {64 * 64 * 4}
+
+
+def test_fp16_damages_less_than_int8(lab: Any) -> None:
+    worst = {form: measure_sensitivity(uneven(lab), form, feeds()).units[0].damage_db for form in ("int8", "fp16")}
+    assert worst["fp16"] > worst["int8"] + 20
+
+
+def test_damage_is_what_the_unit_alone_does_when_performed(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
+    from shipfit.contracts import Limits, QuantizeStep
+    from shipfit.tools.quantize import quantize
+
+    table = measure_sensitivity(digits_model, "int8", digit_feeds)
+    for unit in table.units:
+        others = [each.name for each in table.units if each.name != unit.name]
+        target = lab.folder / f"{unit.name}.onnx"
+        quantize(QuantizeStep(storage="int8", store_fp32=others), digits_model, target, None, Limits())
+        assert unit.damage_db == pytest.approx(lab.sqnr(digits_model, target, digit_feeds), abs=0.5)
+
+
+def test_weights_inside_branches_are_units_too(if_model: Path) -> None:
+    samples = [{"x": noise(1, 48), "flag": np.array(True)}]
+    table = measure_sensitivity(if_model, "int8", samples)
+    assert {unit.name: np.isfinite(unit.damage_db) for unit in table.units}["wt"]
+    assert measure_sensitivity(if_model, "dynamic", samples).total_units == 2
+
+
+def test_time_ends_it_after_the_heaviest_unit(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
+    table = measure_sensitivity(digits_model, "int8", digit_feeds, time_s=0)
+    assert [unit.name for unit in table.units] == ["conv3.weight"]
+    assert table.total_units > 1
+
+
+def test_references_are_bounded(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shipfit.tools.quantize.sensitivity.REFERENCE_BYTES", 64 * 4)
+    assert measure_sensitivity(uneven(lab), "int8", feeds()).samples == 2
+
+
+def test_operators_may_be_chosen(digits_model: Path, digit_feeds: Any) -> None:
+    table = measure_sensitivity(digits_model, "dynamic", digit_feeds[:2], op_types=["Conv"])
+    assert {unit.op_type for unit in table.units} == {"Conv"}
+
+
+def _context(lab: Any, model: Path, data: Path, told: list[Progress], **params: Any) -> ToolContext:
+    report = build_data(model, lab.folder, {"source": str(data)}, 0)
+    work = lab.folder / "work"
+    work.mkdir()
+    ref = ArtifactRef(id="0" * 64)
+    job = Job(tool="sensitivity", inputs={"model": ref, "data": ref}, data=report.ref, params=params)
+    return ToolContext(job, {"model": model.parent, "data": lab.folder / "data"}, work, told.append)
+
+
+def test_the_tool_answers_with_a_table(lab: Any, digits_model: Path, digits_data: Path) -> None:
+    told: list[Progress] = []
+    answer = sensitivity_tool(_context(lab, digits_model, digits_data, told, form="static", samples=3))
+    assert isinstance(answer.report, SensitivityTable)
+    whole = SensitivityTable.model_validate_json((answer.outputs["table"] / TABLE_FILE).read_text())
+    assert answer.report.units == whole.units[:REPORTED]
+    assert (whole.samples, whole.total_units) == (3, 4)
+    assert told[-1].fraction == 1
+
+
+def test_unknown_forms_are_refused(lab: Any, digits_model: Path, digits_data: Path) -> None:
+    with pytest.raises(RequestError, match="no form 'int3'"):
+        sensitivity_tool(_context(lab, digits_model, digits_data, [], form="int3"))

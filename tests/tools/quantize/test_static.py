@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from shipfit.tools.onnx_model import load
+from shipfit.tools.quantize.calibrate import Range
+from shipfit.tools.quantize.static import activation_scale, calibrate, unit_scales, write_static
+
+ALL = ("Conv", "Gemm", "MatMul")
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def quantized(model: onnx.ModelProto, feeds: Any, *op_types: str, keep: Any = (), **options: Any) -> Any:
+    copied = onnx.ModelProto.FromString(model.SerializeToString())
+    ranges = calibrate(copied, op_types or ALL, keep, feeds)
+    layers = write_static(copied, op_types or ALL, keep, ranges, **options)
+    onnx.checker.check_model(copied)
+    return copied, layers
+
+
+def kinds(lab: Any, model: onnx.ModelProto) -> list[str]:
+    fused = lab.optimized(model, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+    return [node.op_type for node in fused.graph.node]
+
+
+def test_cnn_runs_in_integers_from_end_to_end(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
+    original = load(digits_model)
+    model, layers = quantized(original, digit_feeds)
+    assert {layer.form for layer in layers} == {"int8 static"}
+    found = kinds(lab, model)
+    assert found.count("QLinearConv") == 3
+    assert found.count("QGemm") == 1
+    assert found.count("QuantizeLinear") == 1
+    assert not {"Conv", "Gemm", "Relu"} & set(found)
+    assert lab.sqnr(original, model, digit_feeds) > 25
+    assert model.ByteSize() < 0.4 * original.ByteSize()
+
+
+def test_weights_are_int8_and_biases_int32_in_the_file(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
+    model, _ = quantized(load(digits_model), digit_feeds)
+    weights = [each for each in model.graph.initializer if len(each.dims) >= 2]
+    assert {each.data_type for each in weights} == {TensorProto.INT8}
+    assert sum(each.data_type == TensorProto.INT32 for each in model.graph.initializer) > 0
+
+
+def test_kept_nodes_read_and_write_floats(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
+    original = load(digits_model)
+    model, layers = quantized(original, digit_feeds, keep=["conv2"])
+    assert {layer.name: layer.form for layer in layers}["conv2"] == "fp32"
+    found = kinds(lab, model)
+    assert found.count("QLinearConv") == 2
+    assert lab.sqnr(original, model, digit_feeds) > 25
+
+
+def residual(lab: Any) -> onnx.ModelProto:
+    """Two convolutions around a shortcut, the output of the first is read twice, and a result in the middle."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["a"], "c1", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["r"], "relu1"),
+        helper.make_node("Conv", ["r", "w2"], ["b"], "c2", pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["b", "r"], ["s"], "add"),
+        helper.make_node("Clip", ["s", "low", "high"], ["t"], "clip"),
+        helper.make_node("Conv", ["t", "w3"], ["y"], "c3"),
+    ]
+    weights = {
+        "w1": noise(8, 3, 3, 3) / 5, "b1": noise(8), "w2": noise(8, 8, 3, 3) / 8, "w3": noise(4, 8, 1, 1),
+        "low": np.array(0, np.float32), "high": np.array(1.5, np.float32),
+    }  # fmt: skip
+    return lab.build(nodes, {"x": [1, 3, 8, 8]}, {"y": [1, 4, 8, 8], "r": [1, 8, 8, 8]}, weights)
+
+
+def test_shortcuts_stay_in_integers_and_clips_saturate_away(lab: Any) -> None:
+    original = residual(lab)
+    feeds = [{"x": noise(1, 3, 8, 8, seed=each)} for each in range(8)]
+    model, _ = quantized(original, feeds)
+    found = kinds(lab, model)
+    assert found.count("QLinearConv") == 3
+    assert "QLinearAdd" in found
+    assert not {"Clip", "Relu", "Add"} & set(found)
+    assert lab.sqnr(original, model, feeds) > 25
+
+
+def test_what_brings_a_unit_nothing_is_not_rounded(lab: Any) -> None:
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["g"], "gemm"),
+        helper.make_node("Reshape", ["g", "shape"], ["h"], "reshape"),
+        helper.make_node("Softmax", ["h"], ["y"], "softmax"),
+    ]
+    weights = {"w": noise(32, 8), "b": noise(8), "shape": np.array([-1, 8], np.int64)}
+    original = lab.build(nodes, {"x": ["n", 32]}, {"y": ["n", 8]}, weights)
+    model, _ = quantized(original, [{"x": noise(4, 32)}])
+    assert [node.op_type for node in model.graph.node].count("QuantizeLinear") == 1
+    assert "QGemm" in kinds(lab, model)
+
+
+@pytest.mark.parametrize("attributes", [{}, {"transB": 1}, {"alpha": 0.5, "beta": 3.0}, {"transB": 1, "alpha": -2.0}])
+def test_gemm_keeps_its_meaning(lab: Any, attributes: dict[str, Any]) -> None:
+    weight = noise(8, 32) if attributes.get("transB") else noise(32, 8)
+    node = helper.make_node("Gemm", ["x", "w", "b"], ["y"], "gemm", **attributes)
+    original = lab.build([node], {"x": ["n", 32]}, {"y": ["n", 8]}, {"w": weight, "b": noise(8, seed=3)})
+    feeds = [{"x": noise(4, 32, seed=1)}]
+    model, _ = quantized(original, feeds)
+    assert lab.sqnr(original, model, feeds) > 30
+
+
+def test_a_bias_far_beyond_the_weights_does_not_overflow(lab: Any) -> None:
+    weights = {"w": noise(4, 3, 1, 1) * np.float32(1e-12), "b": np.array([1e3, -1e3, 0, 5], np.float32)}
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], "conv")
+    original = lab.build([node], {"x": [1, 3, 4, 4]}, {"y": [1, 4, 4, 4]}, weights)
+    feeds = [{"x": noise(1, 3, 4, 4) * np.float32(1e-6)}]
+    model, _ = quantized(original, feeds)
+    assert lab.sqnr(original, model, feeds) > 30
+
+
+def test_old_opsets_get_one_scale_per_weight(lab: Any) -> None:
+    node = helper.make_node("Conv", ["x", "w"], ["y"], "conv")
+    original = lab.build([node], {"x": [1, 3, 4, 4]}, {"y": [1, 4, 4, 4]}, {"w": noise(4, 3, 1, 1)}, opset=11)
+    feeds = [{"x": noise(1, 3, 4, 4)}]
+    model, _ = quantized(original, feeds)
+    assert all(each.name != "axis" for node in model.graph.node for each in node.attribute)
+    assert lab.sqnr(original, model, feeds) > 25
+
+
+def test_quantizing_twice_changes_nothing(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
+    once, _ = quantized(load(digits_model), digit_feeds)
+    twice, layers = quantized(once, digit_feeds)
+    assert {layer.why for layer in layers} == {"its weight is quantized already"}
+    assert twice == once
+
+
+def test_infinite_activations_keep_their_node_in_float(lab: Any) -> None:
+    nodes = [
+        helper.make_node("Log", ["x"], ["l"], "log"),
+        helper.make_node("MatMul", ["l", "w"], ["y"], "product"),
+    ]
+    original = lab.build(nodes, {"x": [1, 4]}, {"y": [1, 4]}, {"w": noise(4, 4)})
+    model, (layer,) = quantized(original, [{"x": np.zeros((1, 4), np.float32)}])
+    assert "finite" in layer.why
+    assert model == original
+
+
+def test_one_weight_for_two_nodes_is_stored_once(lab: Any) -> None:
+    nodes = [helper.make_node("MatMul", [f"x{at}", "w"], [f"x{at + 1}"], f"m{at}") for at in range(2)]
+    original = lab.build(nodes, {"x0": [1, 16]}, {"x2": [1, 16]}, {"w": noise(16, 16) / 4})
+    model, _ = quantized(original, [{"x0": noise(1, 16)}])
+    assert sum(each.data_type == TensorProto.INT8 and len(each.dims) == 2 for each in model.graph.initializer) == 1
+
+
+@given(low=st.floats(-1e6, 1e6), width=st.floats(0, 1e6))
+def test_zero_is_exact_and_the_range_is_covered(low: float, width: float) -> None:
+    span = Range(low, low + width)
+    scale, zero = activation_scale(span)
+    assert scale > 0
+    assert float(scale) * (0 - int(zero)) <= min(span.low, 0) + float(scale)
+    assert float(scale) * (255 - int(zero)) >= max(span.high, 0) - float(scale)
+
+
+@given(seed=st.integers(0, 99), size=st.floats(1e-20, 1e20), x_scale=st.floats(1e-10, 1e10))
+def test_biases_fit_in_int32(seed: int, size: float, x_scale: float) -> None:
+    weight, bias = noise(4, 6, seed=seed), noise(4, seed=seed) * np.float32(size)
+    scales = unit_scales(weight, bias, 0, x_scale)
+    assert (np.abs(bias / (x_scale * scales.reshape(-1).astype(np.float64))) <= 2**31).all()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_random_networks_stay_valid_and_close(lab: Any, random_cnns: Any, data: st.DataObject) -> None:
+    original = data.draw(random_cnns)
+    feeds = [{"x": noise(1, 3, 8, 8, seed=each)} for each in range(4)]
+    model, layers = quantized(original, feeds)
+    wanted, got = lab.run(original, feeds[0])[0], lab.run(model, feeds[0])[0]
+    assert got.shape == wanted.shape
+    assert np.isfinite(got).all()
+    if all(layer.form == "fp32" for layer in layers):
+        np.testing.assert_array_equal(got, wanted)
