@@ -69,6 +69,13 @@ def run(model: onnx.ModelProto | Path, feeds: Mapping[str, np.ndarray]) -> list[
     return list(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]).run(None, dict(feeds)))
 
 
+def decibels(expected: np.ndarray, answer: np.ndarray) -> float:
+    """Signal-to-noise ratio of an answer; infinite where it is exact."""
+    assert expected.shape == answer.shape
+    noise = float(np.square(expected.astype(np.float64) - answer).sum())
+    return 10 * float(np.log10(np.square(expected, dtype=np.float64).sum() / noise)) if noise else float("inf")
+
+
 def _he(rng: np.random.Generator, *shape: int) -> np.ndarray:
     fan_in = int(np.prod(shape[1:]))
     return (rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype(np.float32)

@@ -202,12 +202,13 @@ def _quantizable_bytes(model: ModelProto) -> int:
 
 def _quantized(model: ModelProto, storable: int) -> Quantized:
     """By the operators: int8 compute or weights stored small; `yes` where no large float32 weight is left."""
-    if not any(_computes_small(node.op_type) for node in iter_nodes(model)) and not _stores_small(model):
+    if not any(computes_small(node.op_type) for node in iter_nodes(model)) and not stores_small(model):
         return "no"
     return "partly" if storable else "yes"
 
 
-def _computes_small(op_type: str) -> bool:
+def computes_small(op_type: str) -> bool:
+    """Tell whether an operator belongs to int8 or 4-bit compute."""
     return (
         op_type in {"QuantizeLinear", "DequantizeLinear", "MatMulNBits", "QAttention", "QGemm", "MatMulIntegerToFloat"}
         or op_type.startswith(("QLinear", "DynamicQuantize"))
@@ -215,7 +216,8 @@ def _computes_small(op_type: str) -> bool:
     )
 
 
-def _stores_small(model: ModelProto) -> bool:
+def stores_small(model: ModelProto) -> bool:
+    """Tell whether weights are stored as integers or fp16 and unfold to float32 through Cast when loaded."""
     return any(
         use.node.op_type == "Cast"
         and use.tensor.data_type in _SMALL_TYPES

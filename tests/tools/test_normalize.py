@@ -15,7 +15,6 @@ from shipfit.contracts import Limits, NormalizeStep, StepReport
 from shipfit.tools.normalize import normalize
 from shipfit.tools.normalize.constants import lift_constants
 from shipfit.tools.normalize.domains import unify_domains
-from shipfit.tools.normalize.equivalence import decibels
 from shipfit.tools.normalize.folding import fold_movements
 from shipfit.tools.normalize.inputs import fix_initializers
 from shipfit.tools.normalize.names import name_nodes
@@ -61,7 +60,7 @@ def test_same_answers_and_signature(name: str, request: pytest.FixtureRequest, t
     for flag in (True, False):
         feeds = feed | ({"flag": np.array(flag)} if name == "if_model" else {})
         for expected, answer in zip(models.run(source, feeds), models.run(tmp_path / "model.onnx", feeds), strict=True):
-            assert decibels(expected, answer) > 100
+            assert models.decibels(expected, answer) > 100
     assert signature(source) == signature(tmp_path / "model.onnx")
 
 
@@ -72,7 +71,7 @@ def test_random_models_stay_equivalent(data: st.DataObject, random_cnns, tmp_pat
     source = models.save(data.draw(random_cnns), folder / "source.onnx")
     model, _ = normalized(source, folder / "model.onnx")
     feeds = {"x": np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)}
-    assert decibels(models.run(source, feeds)[0], models.run(folder / "model.onnx", feeds)[0]) > 100
+    assert models.decibels(models.run(source, feeds)[0], models.run(folder / "model.onnx", feeds)[0]) > 100
     assert signature(source) == signature(folder / "model.onnx")
     assert opset(model) >= 13
     names = [node.name for node in iter_nodes(model)]
