@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ...contracts import Progress, ProgressSink, RequestError, SensitivityTable,
 from ..context import TABLE_FILE, ToolAnswer, ToolContext, silent
 from ..measure.data import open_data
 from ..measure.fidelity import OutputError
-from ..onnx_model import load
+from ..onnx_model import load, quoted
 from .calibrate import Feeds
 from .trial import opened, run
 from .units import FORMS, Form, Trial, trials
@@ -42,7 +42,7 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
     params = job.params
     table = measure_sensitivity(
         context.model(),
-        _form(params.get("form", "int8")),
+        _form(str(params.get("form", "int8"))),
         view.feeds("selection", int(params.get("samples", DEFAULT_SAMPLES))),
         view.feeds("calibration", CALIBRATION_SAMPLES),
         tuple(params.get("op_types", ())),
@@ -56,10 +56,11 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
     return ToolAnswer(report=worst, outputs={"table": folder})
 
 
-def _form(name: Any) -> Form:
-    if name not in FORMS:
-        raise RequestError(f"there is no form {str(name)[:80]!r}; choose one of {', '.join(FORMS)}")
-    return cast(Form, name)
+def _form(name: str) -> Form:
+    known: dict[str, Form] = {each: each for each in FORMS}
+    if name not in known:
+        raise RequestError(f"there is no form {quoted(name)}; choose one of {', '.join(FORMS)}")
+    return known[name]
 
 
 def measure_sensitivity(

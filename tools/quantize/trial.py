@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +27,7 @@ def copy_model(model: ModelProto) -> ModelProto:
 
 
 @contextmanager
-def opened(model: ModelProto, optimize: bool = True) -> Iterator[Any]:
+def opened(model: ModelProto, optimize: bool = True) -> Generator[Any]:
     """Give a session of `model`, on the way of a temporary folder where protobuf cannot hold it.
 
     Args:

@@ -84,7 +84,8 @@ class Lab:
 
     def sqnr(self, reference: onnx.ModelProto | Path, candidate: onnx.ModelProto | Path, feeds: Feeds) -> float:
         """Return the fidelity in dB at the worst output over all feeds."""
-        first, second = self.session(reference), self.session(candidate)
+        first: Any = self.session(reference)
+        second: Any = self.session(candidate)
         signal: dict[int, float] = {}
         noise: dict[int, float] = {}
         for feed in feeds:

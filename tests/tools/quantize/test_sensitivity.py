@@ -56,7 +56,7 @@ def test_damage_is_what_the_unit_alone_does_when_performed(lab: Any, digits_mode
 
     table = measure_sensitivity(digits_model, "int8", digit_feeds)
     for unit in table.units:
-        others = [each.name for each in table.units if each.name != unit.name]
+        others = tuple(each.name for each in table.units if each.name != unit.name)
         target = lab.folder / f"{unit.name}.onnx"
         quantize(QuantizeStep(storage="int8", store_fp32=others), digits_model, target, None, Limits())
         assert unit.damage_db == pytest.approx(lab.sqnr(digits_model, target, digit_feeds), abs=0.5)
