@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..contracts import Attempt, Plan, PolicyState, Predicted, Profile, QuantizeLever
+from ..contracts import Attempt, Compute, Plan, PolicyState, Predicted, Profile, QuantizeLever
 from . import priors
 
 SIZE_SPREAD = 0.04
@@ -85,15 +85,19 @@ def _speed(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
         return same[-1], SPEED_SPREAD_MEASURED
     if not lever.compute:
         return 1.0, SPEED_SPREAD_MEASURED
-    savings = _savings(lever, state)
-    for compute, speed in measured:
-        # A related form saved more or less than expected: expect the same of the operators they share.
-        related = sum(_savings(QuantizeLever(compute=compute), state).values())
-        scale = (1 - 1 / speed) / related if related > 0.02 else 1.0
-        savings = {
-            op: saved * scale if compute.get(op) == lever.compute[op] else saved for op, saved in savings.items()
-        }
-    return 1.0 / max(1.0 - sum(savings.values()), 0.05), SPEED_SPREAD
+    savings = {op: saved * _correction(op, lever, measured, state) for op, saved in _savings(lever, state).items()}
+    return 1.0 / max(1.0 - sum(savings.values()), 0.1), SPEED_SPREAD
+
+
+def _correction(
+    op_type: str, lever: QuantizeLever, measured: list[tuple[dict[str, Compute], float]], state: PolicyState
+) -> float:
+    """Return saved time / expected saving of the last measured form that treats `op_type` the same, 1 without one."""
+    for compute, speed in reversed(measured):
+        expected = sum(_savings(QuantizeLever(compute=compute), state).values())
+        if compute.get(op_type) == lever.compute[op_type] and expected > 0.02:
+            return min((1 - 1 / speed) / expected, 1.5)
+    return 1.0
 
 
 def _measured_speeds(state: PolicyState) -> list[tuple[QuantizeLever, float]]:

@@ -21,7 +21,7 @@ from ..tools.judge import Evidence, judge
 from .context import RunContext
 from .specialist import evaluate
 from .state import RunState, add_effort
-from .validator import QUICK_SECONDS, candidate_metrics, compare, original_metrics
+from .validator import candidate_metrics, compare, original_metrics, timing_params
 
 OFFERS = 3
 MEASURED_AT_MOST = 4
@@ -97,7 +97,7 @@ def _measured(state: RunState, context: RunContext, attempt: Attempt) -> tuple[E
             Benchmark,
             inputs={"original": original, "candidate": attempt.candidate},
             data=data,
-            params={"seconds": QUICK_SECONDS, "footprint": True},
+            params=timing_params(context),
         )
         judged = evaluate(context, original, attempt.candidate, data, "final")
     except ToolError:

@@ -34,9 +34,7 @@ def measure(state: RunState, context: RunContext) -> RunState:
         return {}
     draft = draft.model_copy(update={"stage": "measure"})
     try:
-        benchmark, draft = _timed(context, state, draft, QUICK_SECONDS)
-        if _undecided(benchmark, context):
-            benchmark, draft = _timed(context, state, draft, LONG_SECONDS)
+        benchmark, draft = _timed(context, state, draft)
     except ToolError as error:
         return {"draft": failed(draft, error)}
     text = f"speed {units.format_factor(benchmark.speedup.value)}, "
@@ -45,22 +43,22 @@ def measure(state: RunState, context: RunContext) -> RunState:
     return {"draft": draft.model_copy(update={"benchmark": benchmark})}
 
 
-def _timed(context: RunContext, state: RunState, draft: Draft, seconds: float) -> tuple[Benchmark, Draft]:
+def _timed(context: RunContext, state: RunState, draft: Draft) -> tuple[Benchmark, Draft]:
     done = context.execute(
         "benchmark",
         Benchmark,
         inputs={"original": state["original"], "candidate": draft.artifact},
         data=state["data"],
-        params={"seconds": seconds, "footprint": True},
+        params=timing_params(context),
     )
     return done.report, draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)})
 
 
-def _undecided(benchmark: Benchmark, context: RunContext) -> bool:
-    """Tell whether the interval is too wide, or a speed bound lies inside it."""
-    interval, bound = benchmark.speedup.interval, context.request.constraints.min_speedup
-    straddles = bound is not None and interval is not None and interval.low < bound < interval.high
-    return not benchmark.conclusive or straddles
+def timing_params(context: RunContext) -> dict[str, object]:
+    """Return how long to time: longer only where the interval is too wide, or holds the bound it is judged by."""
+    bound = context.request.constraints.min_speedup
+    bounds = [bound] if bound is not None else []
+    return {"seconds": QUICK_SECONDS, "at_most": LONG_SECONDS, "bounds": bounds, "footprint": True}
 
 
 def validate(state: RunState, context: RunContext) -> RunState:

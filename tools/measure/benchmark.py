@@ -67,12 +67,35 @@ def session_arm(session: OnnxSession, feeds: Sequence[Feed]) -> Arm:
     return arm
 
 
+class Patience(NamedTuple):
+    """When timing ends.
+
+    Attributes:
+        seconds: enough where the interval is conclusive and holds none of `bounds`.
+        at_most: the limit where it is not.
+        bounds: speedups that the result will be compared with.
+    """
+
+    seconds: float = DEFAULT_SECONDS
+    at_most: float = DEFAULT_SECONDS
+    bounds: tuple[float, ...] = ()
+
+    def is_enough(self, interval: Interval, precision: float, elapsed: float) -> bool:
+        """Tell whether more rounds would not change what is decided."""
+        if any(interval.low < bound < interval.high for bound in self.bounds):
+            return False
+        return interval.half_width_ratio <= (CONCLUSIVE if elapsed >= self.seconds else precision)
+
+
+PATIENT = Patience()
+
+
 def time_models(
-    original: Subject, candidate: Subject, feeds: Sequence[Feed], seconds: float, progress: ProgressSink = silent
+    original: Subject, candidate: Subject, feeds: Sequence[Feed], patience: Patience, progress: ProgressSink = silent
 ) -> Timings:
     """Run the original, the candidate and a second session of the original against each other.
 
-    Measuring ends when the interval of the speedup is narrow enough, or after `seconds`.
+    Measuring ends when the interval of the speedup is narrow enough, or when patience does.
 
     Raises:
         ToolError: a model does not load, or refuses the feeds.
@@ -81,18 +104,21 @@ def time_models(
     for session in sessions:
         for feed in feeds:
             session.run(feed)  # refusals become typed errors here; the timed calls are the runtime's own
-    schedule = Schedule(seconds=seconds)
+    schedule = Schedule(seconds=patience.at_most)
+    clock = SystemClock()
+    started = clock.now()
 
     def settled(timings: Timings) -> bool:
         value, interval = _speedup(timings)
+        elapsed = clock.now() - started
         half = interval.half_width_ratio
-        done = min(1.0, len(timings.rounds[0]) * 0.12 / seconds)
+        done = min(1.0, elapsed / patience.at_most)
         progress(Progress(tool="benchmark", message=f"speed {value:.3g} × ± {half:.1%}", fraction=done))
-        return half <= schedule.precision
+        return patience.is_enough(interval, schedule.precision, elapsed)
 
     arms = [session_arm(session, feeds) for session in sessions]
     with _undisturbed():
-        return measure(arms, len(feeds), SystemClock(), schedule, settled)
+        return measure(arms, len(feeds), clock, schedule, settled)
 
 
 @contextmanager
@@ -117,7 +143,7 @@ def benchmark_models(
     original: Path,
     candidate: Path,
     feeds: Sequence[Feed],
-    seconds: float = DEFAULT_SECONDS,
+    patience: Patience = PATIENT,
     threads: int = 1,
     settings: RuntimeSettings | None = None,
     footprint: bool = False,
@@ -129,7 +155,7 @@ def benchmark_models(
         original: runs in a stock session.
         candidate: runs in a stock session, or with `settings`.
         feeds: rotated; at most the first 8 are used.
-        seconds: time limit of the timing; it ends earlier once the interval is narrow.
+        patience: when the timing ends.
         threads: of both sessions, unless `settings` say otherwise.
         settings: how the candidate's session is opened.
         footprint: also measure fresh processes.
@@ -141,7 +167,7 @@ def benchmark_models(
     subjects = Subject(original, stock(threads)), Subject(candidate, settings or stock(threads))
     used = list(feeds)[:MAX_FEEDS]
     with measuring_lock(progress):
-        timings = time_models(*subjects, used, seconds, progress)
+        timings = time_models(*subjects, used, patience, progress)
         benchmark = to_benchmark(timings, threads)
         if not footprint:
             return benchmark
@@ -210,7 +236,7 @@ def benchmark_tool(context: ToolContext) -> ToolAnswer:
     """Time role `candidate` against role `original` on selection samples of role `data`.
 
     Without a candidate the original runs against itself; without data, inputs are synthesised.
-    Params: `seconds`, `footprint`, `settings` (of the candidate's session).
+    Params: `seconds`, `at_most` and `bounds` (of `Patience`), `footprint`, `settings` (of the candidate's session).
     """
     job, params = context.job, context.job.params
     original = context.model("original")
@@ -220,13 +246,19 @@ def benchmark_tool(context: ToolContext) -> ToolAnswer:
         original,
         candidate,
         _feeds(context, original),
-        float(params.get("seconds", DEFAULT_SECONDS)),
+        _patience(params),
         job.threads,
         RuntimeSettings.model_validate(settings) if settings is not None else None,
         bool(params.get("footprint", False)),
         context.progress,
     )
     return ToolAnswer(report=report)
+
+
+def _patience(params: Mapping[str, Any]) -> Patience:
+    seconds = float(params.get("seconds", DEFAULT_SECONDS))
+    bounds = tuple(float(bound) for bound in params.get("bounds", ()))
+    return Patience(seconds, max(seconds, float(params.get("at_most", seconds))), bounds)
 
 
 def _feeds(context: ToolContext, original: Path) -> Sequence[Feed]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...contracts import Benchmark, Contract, DataRef, Footprint, RequestError, RuntimeSettings
 from ..context import MODEL_FILE
-from .benchmark import DEFAULT_SECONDS, MAX_FEEDS, benchmark_models
+from .benchmark import DEFAULT_SECONDS, MAX_FEEDS, Patience, benchmark_models
 from .data import open_data
 from .data_tool import build_data
 from .footprint import measure_footprints
@@ -84,7 +84,7 @@ class BenchmarkTool:
         first, second = _model(original), _model(candidate if candidate is not None else original)
         with tempfile.TemporaryDirectory(prefix="shipfit-") as folder:
             preparation, feeds = self.prepare(first, Path(folder), data, shape, seed)
-        timing = benchmark_models(first, second, feeds, seconds, threads, settings)
+        timing = benchmark_models(first, second, feeds, Patience(seconds, seconds), threads, settings)
         with measuring_lock():
             subjects = [(first, stock(threads)), (second, settings or stock(threads))]
             before, after = measure_footprints(subjects, feeds)
