@@ -20,6 +20,7 @@ from ...contracts import (
     RuntimeSettings,
     Unit,
 )
+from ..compressed import compressed_bytes
 from ..context import ToolAnswer, ToolContext, silent
 from ..hardware import fingerprint
 from .data import open_data
@@ -252,7 +253,23 @@ def benchmark_tool(context: ToolContext) -> ToolAnswer:
         bool(params.get("footprint", False)),
         context.progress,
     )
+    if params.get("footprint", False):
+        sizes = {"baseline_compressed": _compressed(original), "candidate_compressed": _compressed(candidate)}
+        report = report.model_copy(update=sizes)
     return ToolAnswer(report=report)
+
+
+def _compressed(model: Path) -> Quantity:
+    """Return what the wire carries when a server compresses the file and its external data."""
+    files = sorted(path for path in model.parent.rglob("*") if path.is_file())
+    size = compressed_bytes(chunk for path in files for chunk in _chunks(path))
+    return Quantity(value=size, unit="bytes")
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            yield chunk
 
 
 def _patience(params: Mapping[str, Any]) -> Patience:
