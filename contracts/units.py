@@ -157,7 +157,9 @@ def format_milliseconds(value: float) -> str:
 
 
 def format_seconds(value: float) -> str:
-    """Return seconds as `12.3 s`, or `2 min 5 s` from two minutes on."""
+    """Return seconds as `12.3 s`, as `7.8 ms` below a tenth, or `2 min 5 s` from two minutes on."""
+    if value < 0.1:
+        return format_milliseconds(value * 1000)
     if value < 120:
         return f"{value:.3g} s"
     minutes, seconds = divmod(round(value), 60)
@@ -175,8 +177,8 @@ def format_decibels(value: float) -> str:
 
 
 def format_rate(value: float) -> str:
-    """Return a rate as `100 /s`."""
-    return f"{value:.4g} /s"
+    """Return a rate as `100 /s` or `14,240 /s`."""
+    return f"{value:,.0f} /s" if value >= 1000 else f"{value:.4g} /s"
 
 
 def format_factor(value: float) -> str:

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from ..contracts import MachineError, OptimizationResponse, Recipe, RuntimeSettings
 
 if TYPE_CHECKING:
-    from ..memory import TrailEntry
+    from ..memory.trail import TrailEntry
 
 T = TypeVar("T")
 

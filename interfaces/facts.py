@@ -89,13 +89,20 @@ def _change(old: Quantity | None, new: Quantity | None, more_is_better: bool) ->
         return "", None
     if new.value == old.value:
         return "same", None
-    better = (new.value > old.value) == more_is_better
+    better = None if _overlap(old, new) else (new.value > old.value) == more_is_better
     if new.unit == "fraction":
         return show_change(new.value - old.value), better
     if not old.value:
         return "", better
     percent = (new.value / old.value - 1) * 100
     return f"{'+' if percent > 0 else '−'}{abs(percent):.3g} %", better
+
+
+def _overlap(old: Quantity, new: Quantity) -> bool:
+    """Tell whether two intervals have something in common, so that neither number is known to be the larger."""
+    if old.interval is None or new.interval is None:
+        return False
+    return old.interval.low <= new.interval.high and new.interval.low <= old.interval.high
 
 
 def constraint_label(result: ConstraintResult) -> str:

@@ -24,6 +24,9 @@ from ...contracts import (
 from ..facts import plan_text, quality_text, size_ratio_text, speed_text, verdict_text
 from ..text import clean
 
+# The end of a node that took no longer is not worth a line.
+INSTANT_S = 0.05
+
 
 @dataclass
 class Board:
@@ -82,6 +85,8 @@ def describe(event: Event) -> str:
         case NodeStarted():
             return _join(event.node, event.attempt, event.detail)
         case NodeFinished():
+            if event.seconds < INSTANT_S and not event.detail:
+                return ""
             return _join(f"{event.node} done in {units.format_seconds(event.seconds)}", event.attempt, event.detail)
         case Progress():
             share = "" if event.fraction is None else f" {event.fraction:.0%}"

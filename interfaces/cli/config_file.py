@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -96,7 +96,10 @@ def _request_fields(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _group(value: object) -> dict[Any, Any] | None:
     """Return a copy of a nested group of settings, or None where the value is no group."""
-    return dict(cast("dict[Any, Any]", value)) if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    group: dict[Any, Any] = value
+    return dict(group)
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: Iterable[str], what: str, prefix: str = "") -> None:

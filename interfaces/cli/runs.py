@@ -11,7 +11,7 @@ import typer
 from . import options as opt
 
 if TYPE_CHECKING:
-    from ...memory import RunRecord
+    from ...memory.runs import RunRecord
 
 runs = typer.Typer(no_args_is_help=True, help="List runs, show one, or free the space they take.")
 

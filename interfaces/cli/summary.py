@@ -32,6 +32,8 @@ def print_summary(response: OptimizationResponse) -> None:
         console.print()
         console.print(_constraints(response))
     _print_offers(console, response)
+    if response.comparison and response.comparison.synthetic_data:
+        console.print("fidelity is known on synthesised inputs only; give --data for more", style="yellow")
     for alert in response.alerts:
         console.print(f"alert: {clean(alert)}", style="yellow")
     _print_places(console, response)

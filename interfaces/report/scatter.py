@@ -7,23 +7,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ...contracts import Attempt, Constraints, OptimizationMetrics, OptimizationResponse, units
+from ...contracts import Attempt, Constraints, OptimizationMetrics, OptimizationResponse, Quantity, units
 from ..facts import VERDICT_WORDS, levers_text
+from .axes import Axis, Tick, axis
 
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 76, 28, 24, 56
+# At the right of the picture, for attempts that ended before they were timed.
+GUTTER = 88
 LARGEST_RADIUS, SMALLEST_RADIUS = 26.0, 5.0
+# Below half a millisecond an axis in milliseconds is all zeros.
+SHORT_MS = 0.5
 
 XKind = Literal["latency", "speed"]
 YKind = Literal["accuracy", "fidelity"]
-_X_TITLES: dict[XKind, str] = {
-    "latency": "median latency, ms (less is better)",
-    "speed": "speed against the original (more is better)",
-}
-_Y_TITLES: dict[YKind, str] = {
-    "accuracy": "accuracy (more is better)",
-    "fidelity": "fidelity, dB (more is better)",
-}
 
 
 @dataclass(frozen=True)
@@ -40,14 +37,6 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Tick:
-    """A mark on an axis."""
-
-    at: float
-    text: str
-
-
-@dataclass(frozen=True)
 class Line:
     """A bound of the request: at `at` on one of the axes."""
 
@@ -58,7 +47,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Everything that the template draws, in pixels."""
+    """Everything that the template draws, in pixels; `gutter` is the middle of the column of what was not timed."""
 
     width: int
     height: int
@@ -73,13 +62,14 @@ class Scatter:
     x_title: str
     y_title: str
     missing: int
+    gutter: float | None = None
 
 
 @dataclass(frozen=True)
 class _Model:
-    """A model in the units of the axes."""
+    """A model in the units of the axes; `x` is absent where it was not timed."""
 
-    x: float
+    x: float | None
     y: float
     size: float
     label: str
@@ -89,26 +79,29 @@ class _Model:
 
 
 def draw(response: OptimizationResponse) -> Scatter | None:
-    """Return the picture of a run, or None where no attempt came far enough to stand in it."""
+    """Return the picture of a run, or None where no attempt was timed."""
     x_kind, y_kind = _kinds(response)
     attempts = [model for attempt in response.attempts if (model := _attempt(attempt, response, x_kind, y_kind))]
-    if not attempts:
+    if not any(model.x is not None for model in attempts):
         return None
     bounds = list(_bounds(response.request.constraints, x_kind, y_kind))
-    best = _exact_level([*(model.y for model in attempts), *(line.at for line in bounds if line.axis == "y")])
+    # Bit-equal outputs have infinite fidelity: they stand a little above everything else.
+    best = _above([*(model.y for model in attempts), *(line.at for line in bounds if line.axis == "y")])
+    attempts = [replace(model, y=min(model.y, best)) for model in attempts]
     models = [model for model in (_original(response, x_kind, y_kind, best), *attempts) if model]
-    x_scale = _scale([*(m.x for m in models), *(line.at for line in bounds if line.axis == "x")], LEFT, WIDTH - RIGHT)
-    y_values = [min(m.y, best) for m in models] + [line.at for line in bounds if line.axis == "y"]
-    y_scale = _scale(y_values, HEIGHT - BOTTOM, TOP, most=1.0 if y_kind == "accuracy" else None)
+    right = WIDTH - RIGHT - (GUTTER if any(model.x is None for model in models) else 0)
+    x_axis = _x_axis(models, bounds, x_kind, right)
+    y_axis = _y_axis(models, bounds, y_kind)
     largest = max(model.size for model in models)
-    points = [_place(model, x_scale, y_scale, best, largest) for model in models]
+    gutter = right + GUTTER / 2 if right < WIDTH - RIGHT else None
+    points = [_place(model, x_axis, y_axis, largest, gutter or 0.0) for model in models]
     return Scatter(
-        width=WIDTH, height=HEIGHT, left=LEFT, right=WIDTH - RIGHT, top=TOP, bottom=HEIGHT - BOTTOM,
+        width=WIDTH, height=HEIGHT, left=LEFT, right=right, top=TOP, bottom=HEIGHT - BOTTOM,
         points=tuple(sorted(points, key=lambda point: -point.radius)),
-        x_ticks=tuple(x_scale.ticks("ms" if x_kind == "latency" else "ratio")),
-        y_ticks=tuple(y_scale.ticks("fraction" if y_kind == "accuracy" else "dB")),
-        lines=tuple(replace(line, at=(x_scale if line.axis == "x" else y_scale).at(line.at)) for line in bounds),
-        x_title=_X_TITLES[x_kind], y_title=_Y_TITLES[y_kind], missing=len(response.attempts) - len(attempts),
+        x_ticks=tuple(x_axis.ticks()), y_ticks=tuple(y_axis.ticks()),
+        lines=tuple(replace(line, at=(x_axis if line.axis == "x" else y_axis).at(line.at)) for line in bounds),
+        x_title=_x_title(x_kind, x_axis), y_title=_Y_TITLES[y_kind],
+        missing=len(response.attempts) - len(attempts), gutter=gutter,
     )  # fmt: skip
 
 
@@ -118,23 +111,44 @@ def _kinds(response: OptimizationResponse) -> tuple[XKind, YKind]:
     speaks_of_ratio = bounds.min_speedup is not None and bounds.max_latency_ms is None
     baseline = response.baseline
     has_latency = baseline is not None and baseline.latency is not None
-    labelled = any(a.metrics and a.metrics.accuracy for a in response.attempts)
+    labelled = baseline is not None and baseline.accuracy is not None
     return ("speed" if speaks_of_ratio or not has_latency else "latency"), ("accuracy" if labelled else "fidelity")
 
 
 def _attempt(attempt: Attempt, response: OptimizationResponse, x_kind: XKind, y_kind: YKind) -> _Model | None:
-    metrics, comparison = attempt.metrics, attempt.comparison
-    if metrics is None or comparison is None:
-        return None
-    latency = metrics.latency.p50 if metrics.latency else None
-    x = comparison.speedup if x_kind == "speed" else latency
-    y = metrics.accuracy if y_kind == "accuracy" else metrics.fidelity or comparison.fidelity
-    if x is None or y is None:
+    comparison = attempt.comparison
+    y = _quality(attempt, response, y_kind)
+    if comparison is None or y is None or math.isnan(y) or y == -math.inf:
         return None
     verdict = f"{VERDICT_WORDS[attempt.verdict.kind]}; {_numbers(comparison)}"
-    title = f"attempt {attempt.index}: {levers_text(attempt.plan)}: {verdict}"
-    delivered = attempt.index == response.delivered
-    return _Model(x.value, y.value, metrics.size.value, str(attempt.index), title, attempt.verdict.kind, delivered)
+    return _Model(
+        x=_time(attempt, comparison, x_kind),
+        y=y,
+        size=comparison.optimized_size.value,
+        label=str(attempt.index),
+        title=f"attempt {attempt.index}: {levers_text(attempt.plan)}: {verdict}",
+        kind=attempt.verdict.kind,
+        delivered=attempt.index == response.delivered,
+    )
+
+
+def _time(attempt: Attempt, comparison: OptimizationMetrics, kind: XKind) -> float | None:
+    latency = attempt.metrics.latency if attempt.metrics else None
+    quantity = comparison.speedup if kind == "speed" else latency.p50 if latency else None
+    return quantity.value if quantity else None
+
+
+def _quality(attempt: Attempt, response: OptimizationResponse, kind: YKind) -> float | None:
+    """Return accuracy or fidelity; before the final part was looked at, accuracy is the original's plus the change."""
+    comparison, baseline = attempt.comparison, response.baseline
+    if kind == "fidelity":
+        return comparison.fidelity.value if comparison and comparison.fidelity else None
+    measured = attempt.metrics.accuracy if attempt.metrics else None
+    original = baseline.accuracy if baseline else None
+    delta = comparison.accuracy_delta if comparison else None
+    if measured is None and original is not None and delta is not None:
+        return original.value + delta.value
+    return measured.value if measured else None
 
 
 def _numbers(comparison: OptimizationMetrics) -> str:
@@ -150,14 +164,11 @@ def _numbers(comparison: OptimizationMetrics) -> str:
 
 def _original(response: OptimizationResponse, x_kind: XKind, y_kind: YKind, best: float) -> _Model | None:
     baseline = response.baseline
-    if baseline is None:
+    if baseline is None or baseline.latency is None:
         return None
-    latency = baseline.latency.p50.value if baseline.latency else None
-    x = 1.0 if x_kind == "speed" else latency
-    accuracy = baseline.accuracy.value if baseline.accuracy else None
-    y = best if y_kind == "fidelity" else accuracy
-    if x is None or y is None:
-        return None
+    accuracy: Quantity | None = baseline.accuracy
+    y = accuracy.value if y_kind == "accuracy" and accuracy else best
+    x = 1.0 if x_kind == "speed" else baseline.latency.p50.value
     return _Model(x, y, baseline.size.value, "original", "the original", "original")
 
 
@@ -173,55 +184,38 @@ def _bounds(constraints: Constraints, x_kind: XKind, y_kind: YKind) -> Iterable[
         yield Line("y", constraints.min_fidelity_db, f"≥ {units.format_decibels(constraints.min_fidelity_db)}")
 
 
-def _exact_level(values: list[float]) -> float:
-    """Return where bit-equal outputs, whose fidelity is infinite, stand: a little above everything else."""
+def _above(values: list[float]) -> float:
     finite = [value for value in values if math.isfinite(value)]
     return max(finite) * 1.15 if finite and max(finite) > 0 else 100.0
 
 
-@dataclass(frozen=True)
-class _Scale:
-    low: float
-    high: float
-    step: float
-    start: float
-    end: float
-
-    def at(self, value: float) -> float:
-        """Return the pixel of a value."""
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
-
-    def ticks(self, unit: str) -> Iterable[Tick]:
-        """Yield marks at round values."""
-        for index in range(round((self.high - self.low) / self.step) + 1):
-            value = self.low + index * self.step
-            yield Tick(self.at(value), _tick_text(value, unit, self.step))
+def _x_axis(models: list[_Model], bounds: list[Line], kind: XKind, right: float) -> Axis:
+    values = [model.x for model in models if model.x is not None] + [line.at for line in bounds if line.axis == "x"]
+    if kind == "speed":
+        return axis(values, LEFT, right, zero=True, suffix="×")
+    return axis(values, LEFT, right, zero=True, factor=1000.0 if max(values) < SHORT_MS else 1.0)
 
 
-def _tick_text(value: float, unit: str, step: float) -> str:
-    scaled, step = (value * 100, step * 100) if unit == "fraction" else (value, step)
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    sign = {"fraction": " %", "ratio": "×"}.get(unit, "")
-    return f"{scaled:.{digits}f}{sign}"
+def _y_axis(models: list[_Model], bounds: list[Line], kind: YKind) -> Axis:
+    values = [model.y for model in models] + [line.at for line in bounds if line.axis == "y"]
+    if kind == "accuracy":
+        return axis(values, HEIGHT - BOTTOM, TOP, most=1.0, suffix=" %", factor=100.0)
+    return axis(values, HEIGHT - BOTTOM, TOP)
 
 
-def _scale(values: list[float], start: float, end: float, most: float | None = None) -> _Scale:
-    """Return an axis over `values` with round ends and some room, never beyond `most`."""
-    low, high = min(values), max(values)
-    spread = (high - low) or abs(high) * 0.2 or 1.0
-    step = _round_step(spread * 1.3 / 5)
-    first = math.floor((low - spread * 0.12) / step) * step
-    last = math.ceil((high + spread * 0.12) / step) * step
-    first = max(first, 0.0) if low >= 0 else first
-    return _Scale(first, last if most is None else max(min(last, most), high), step, start, end)
+def _x_title(kind: XKind, x_axis: Axis) -> str:
+    if kind == "speed":
+        return "speed against the original (more is better)"
+    return f"median latency, {'ms' if x_axis.factor == 1 else 'µs'} (less is better)"
 
 
-def _round_step(raw: float) -> float:
-    power = 10.0 ** math.floor(math.log10(raw))
-    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
+_Y_TITLES: dict[YKind, str] = {
+    "accuracy": "accuracy (more is better)",
+    "fidelity": "fidelity, dB (more is better)",
+}
 
 
-def _place(model: _Model, x_scale: _Scale, y_scale: _Scale, best: float, largest: float) -> Point:
+def _place(model: _Model, x_axis: Axis, y_axis: Axis, largest: float, gutter: float) -> Point:
     radius = max(SMALLEST_RADIUS, LARGEST_RADIUS * math.sqrt(model.size / largest))
-    x, y = x_scale.at(model.x), y_scale.at(min(model.y, best))
+    x, y = gutter if model.x is None else x_axis.at(model.x), y_axis.at(model.y)
     return Point(round(x, 1), round(y, 1), round(radius, 1), model.label, model.title, model.kind, model.delivered)

@@ -86,6 +86,12 @@ def report_view(response: OptimizationResponse) -> ReportView:
 
 
 def _sentence(response: OptimizationResponse) -> str:
+    synthetic = response.comparison is not None and response.comparison.synthetic_data
+    known = " Fidelity is known on synthesised inputs only, because no data were given." if synthetic else ""
+    return _outcome(response) + known
+
+
+def _outcome(response: OptimizationResponse) -> str:
     target = f"{response.target.platform} with {response.target.runtime}"
     return {
         "met": f"The model in this folder meets everything that was asked, measured where it will run ({target}).",
@@ -171,16 +177,7 @@ def _attempt(attempt: Attempt, response: OptimizationResponse) -> dict[str, str]
         "reason": attempt.verdict.reason,
         "seconds": units.format_seconds(attempt.wall_s),
         "final": "judged on the final part" if attempt.final_look else "",
-        "expected": _expected(attempt),
     }
-
-
-def _expected(attempt: Attempt) -> str:
-    predicted = attempt.plan.predicted
-    if predicted is None:
-        return ""
-    size, speed = units.format_share(predicted.size_ratio), units.format_factor(predicted.speedup)
-    return f"predicted: size {size}, speed {speed}, {units.format_decibels(predicted.fidelity_db)}"
 
 
 def _layer(layer: LayerForm) -> dict[str, str]:
@@ -247,8 +244,6 @@ def _measured_where(response: OptimizationResponse) -> list[str]:
             place = result.measured_on if result.measured_on != "-" else "the files themselves"
             places.setdefault(place, []).append(constraint_label(result))
     lines = [f"{', '.join(dict.fromkeys(names))}: {place}" for place, names in places.items()]
-    if response.comparison and response.comparison.synthetic_data:
-        lines.append("fidelity is known on synthesised inputs only: no data were given")
     return lines
 
 

@@ -80,7 +80,7 @@ def test_met_run_tells_everything():
     for expected in (
         "Every constraint is met", "--max-size 30% --min-speedup 3 --max-drop 1%", "≤ 30 %", "26.1 %",
         "4.15× … 4.27×", "memory (guard)", "net loss of 1 in 450 samples", "met, delivered", "too noisy",
-        "the child exceeded its time limit", "judged on the final part", "1 ended before it was measured",
+        "the child exceeded its time limit", "judged on the final part", "1 ended before anything was measured",
         "int8 static", "/features/3/Conv", "Open it with one thread.", "avx2 avx512_vnni", "n\xa0=\xa0450",
         "shipfit apply /models/digits.onnx /products/digits/recipe.json", "first that met everything",
     ):  # fmt: skip

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipfit.contracts import Constraints
+from shipfit.interfaces.report.axes import axis
 from shipfit.interfaces.report.scatter import Point, Scatter, draw
 
 from .. import responses
@@ -53,6 +54,44 @@ def test_bit_equal_outputs_have_a_place():
     exact = responses.attempt(3, "met", 0.9, 1.0, None, math.inf)
     points = by_label(draw(run.model_copy(update={"attempts": (*run.attempts, exact)})))
     assert points["3"].y == points["original"].y < points["2"].y
+
+
+def test_what_was_not_timed_stands_aside():
+    run = responses.unverified()
+    gated = responses.attempt(3, "not_met", 0.2, 1.0, None, 12.0)
+    assert gated.comparison is not None
+    untimed = gated.model_copy(
+        update={"metrics": None, "comparison": gated.comparison.model_copy(update={"speedup": None})}
+    )
+    scatter = draw(run.model_copy(update={"attempts": (*run.attempts, untimed)}))
+    assert scatter is not None
+    assert by_label(scatter)["3"].x == scatter.gutter
+    assert scatter.gutter is not None
+    assert scatter.gutter > scatter.right
+
+
+@pytest.mark.parametrize("damage", [-math.inf, math.nan])
+def test_broken_outputs_have_no_place(damage: float):
+    run = responses.unverified()
+    broken = responses.attempt(3, "failed", 0.2, 1.0, None, damage)
+    scatter = draw(run.model_copy(update={"attempts": (*run.attempts, broken)}))
+    assert scatter is not None
+    assert scatter.missing == 1
+
+
+def test_marks_are_told_apart():
+    texts = [tick.text for tick in axis([0.0, 10.0], 0, 100).ticks()]
+    assert texts == ["0.0", "2.5", "5.0", "7.5", "10.0", "12.5"]
+
+
+def test_short_latencies_are_in_microseconds():
+    run = responses.unverified()
+    metrics = responses.metrics(1e6, 0.05, None)
+    attempts = tuple(item.model_copy(update={"metrics": metrics}) for item in run.attempts)
+    scatter = draw(run.model_copy(update={"attempts": attempts, "baseline": metrics}))
+    assert scatter is not None
+    assert "µs" in scatter.x_title
+    assert scatter.x_ticks[0].text == "0"
 
 
 def test_no_picture_without_measurements():
