@@ -162,8 +162,8 @@ def _add_convolution(
 ) -> str:
     weights += [_tensor(f"{name}.weight", layer.weight), _tensor(f"{name}.bias", layer.bias)]
     inputs = [value, f"{name}.weight", f"{name}.bias"]
-    attributes = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "strides": list(layer.stride)}
-    nodes.append(helper.make_node("Conv", inputs, [f"{name}.sum"], name, **attributes))
+    strides, pads = list(layer.stride), [1, 1, 1, 1]
+    nodes.append(helper.make_node("Conv", inputs, [f"{name}.sum"], name, strides=strides, pads=pads))
     nodes.append(helper.make_node("Relu", [f"{name}.sum"], [f"{name}.out"], f"{name}.relu"))
     return f"{name}.out"
 

@@ -96,8 +96,8 @@ def _stratified(groups: Sequence[_Group]) -> list[int]:
     items = [(group.key, item) for group in ordered for item in group.items]
     counts = Counter(item.label for _, item in items)
     seen: Counter[int | None] = Counter()
-    ranked: list[tuple[float, str, int]] = []
+    ranked: list[tuple[float, str, int, int]] = []
     for key, item in items:
         seen[item.label] += 1
-        ranked.append(((seen[item.label] - 0.5) / counts[item.label], key, item.index))
-    return [index for _, _, index in sorted(ranked)]
+        ranked.append(((seen[item.label] - 0.5) / counts[item.label], key, item.label or 0, item.index))
+    return [index for *_, index in sorted(ranked)]

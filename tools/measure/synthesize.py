@@ -30,7 +30,8 @@ _SEQUENCE_SIZES = (64, 32, 128, 16, 8, 512, 256, 576, 1, 320, 224, 1024, 2048, 1
 _SCALARS = (1, 0, 16000, 8000)
 _RATES = (16000, 8000, 1)
 _TOKEN_LIMITS = (100, 2, 1)
-_MAX_TRIES = 600
+_ANY_SIZE = range(1, 1025)
+_MAX_TRIES = 4000
 _MAX_SECONDS = 20.0
 
 # A free dimension: the model's own name for it, or (input, axis) where it has none.
@@ -203,8 +204,9 @@ def _assignments(specs: list[InputSpec]) -> Iterator[dict[_Symbol, int]]:
     options = _IMAGE_SIZES if image else _SEQUENCE_SIZES
     for size in options:
         yield batch | dict.fromkeys(symbols, size)
-    for symbol, size in itertools.product(symbols, options):
-        yield batch | dict.fromkeys(symbols, 1) | {symbol: size}
+    for sizes_of_one in (options, _ANY_SIZE):
+        for symbol, size in itertools.product(symbols, sizes_of_one):
+            yield batch | dict.fromkeys(symbols, 1) | {symbol: size}
     for sizes in itertools.product(options, repeat=len(symbols)):
         yield batch | dict(zip(symbols, sizes, strict=True))
 
