@@ -25,6 +25,7 @@ from .onnx_model import (
     one_line,
     opset,
     tensor_bytes,
+    weight_bytes,
 )
 from .quantize.dynamic_ops import EMITTERS
 from .quantize.graphs import fixed_initializers, int_attribute
@@ -74,22 +75,25 @@ def inspect(
     """
     model = load_structure(path)
     timed, remarks = _time(path, model, feeds, seed) if timing else (None, ())
-    sizes = _sizes(path, model)
+    size, weights, storable = model_bytes(path), weight_bytes(model), storable_bytes(model)
     inputs, outputs = _specs(model)
-    quantized = _quantized(model, sizes["storable_bytes"])
     profile = Profile(
         opset=opset(model),
         ir_version=model.ir_version,
         producer=one_line(f"{model.producer_name} {model.producer_version}".strip(), 80),
         parameters=sum(elements(each) for each in iter_tensors(model) if each.data_type in _VALUE_TYPES),
         nodes=sum(1 for _ in iter_nodes(model)),
-        **sizes,
+        size_bytes=size,
+        weight_bytes=weights,
+        graph_bytes=max(size - weights, 0),
+        storable_bytes=storable,
+        fixed_bytes=weights - storable,
         inputs=inputs,
         outputs=outputs,
         operators=_operators(model, timed),
-        quantizable_share=_quantizable_bytes(model) / max(sizes["weight_bytes"], 1),
+        quantizable_share=_quantizable_bytes(model) / max(weights, 1),
         prunable_share=prunable_share(model),
-        quantized=quantized,
+        quantized=_quantized(model, storable),
         control_flow=any(node.op_type in CONTROL_FLOW for node in iter_nodes(model)),
         dynamic_shapes=any(each.shape is None or any(isinstance(d, str) for d in each.shape) for each in inputs),
         external_data=any(is_external(each) for each in iter_tensors(model)),
@@ -101,27 +105,13 @@ def inspect(
 
 def prunable_share(model: ModelProto) -> float:
     """Return the share of weight bytes that magnitude pruning can take."""
-    stored = sum(tensor_bytes(each) for each in iter_tensors(model))
-    return sum(tensor_bytes(use.tensor) for use in prunable_weights(model)) / max(stored, 1)
+    return sum(tensor_bytes(use.tensor) for use in prunable_weights(model)) / max(weight_bytes(model), 1)
 
 
 def storable_bytes(model: ModelProto) -> int:
     """Return the float32 bytes that weight storage takes, by the rule of the step that does it."""
     fixed = (each for graph in iter_graphs(model) for each in fixed_initializers(graph).values())
     return sum(tensor_bytes(each) for each in fixed if is_storable(each))
-
-
-def _sizes(path: Path, model: ModelProto) -> dict[str, int]:
-    size = model_bytes(path)
-    weights = sum(tensor_bytes(each) for each in iter_tensors(model))
-    storable = storable_bytes(model)
-    return {
-        "size_bytes": size,
-        "weight_bytes": weights,
-        "graph_bytes": max(size - weights, 0),
-        "storable_bytes": storable,
-        "fixed_bytes": weights - storable,
-    }
 
 
 def _time(

@@ -87,7 +87,7 @@ def test_each_switch_turns_its_passes_off(make, off: str, operators: list[str], 
     assert report.changed
     assert report.details["nodes"] == len(operators) < report.details["nodes_before"]
     with pytest.raises(NoOpError):
-        optimized(make(), tmp_path / "off", OptimizeGraphStep(**{off: False}))
+        optimized(make(), tmp_path / "off", OptimizeGraphStep.model_validate({off: False}))
 
 
 @pytest.mark.parametrize(

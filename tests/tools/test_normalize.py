@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -150,7 +151,7 @@ def test_unchanged_external_model_is_copied_with_its_data(external_model: Path, 
         ("value_strings", ["a", "b"], np.array(["a", "b"], object)),
     ],
 )
-def test_every_kind_of_constant(attribute: str, value: object, expected: np.ndarray):
+def test_every_kind_of_constant(attribute: str, value: Any, expected: np.ndarray):
     nodes = [
         helper.make_node("Constant", [], ["c"], **{attribute: value}),
         helper.make_node("Identity", ["c"], ["y"]),
