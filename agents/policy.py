@@ -53,20 +53,20 @@ class BuiltInPolicy:
 
 def _for_offers(ranked: list[tuple[float, Plan]], state: PolicyState) -> Plan | None:
     """Return the nearest plan that differs from what was built, until there is enough to choose offers from."""
-    built = [item.comparison for item in state.attempts if item.candidate is not None and item.comparison is not None]
+    built = [item.plan.predicted for item in state.attempts if item.candidate is not None and item.plan.predicted]
     if len(built) >= CANDIDATES_FOR_OFFERS:
         return None
-    others = [item for item in ranked if not any(_alike(item[1], comparison) for comparison in built)]
+    others = [item for item in ranked if not any(_alike(item[1], before) for before in built)]
     return max(others, key=lambda item: item[0])[1] if others else None
 
 
-def _alike(plan: Plan, built: OptimizationMetrics) -> bool:
-    """Tell whether a plan is predicted to land where a candidate already is, so that it would offer nothing new."""
-    expected = plan.predicted
-    if expected is None or built.fidelity is None:
+def _alike(plan: Plan, before: Predicted) -> bool:
+    """Tell whether a plan is expected to land where a candidate was, so that it would offer nothing new."""
+    now = plan.predicted
+    if now is None:
         return False
-    near = abs(math.log(expected.size_ratio / built.size_ratio.value)) < 0.1
-    return near and abs(expected.fidelity_db - built.fidelity.value) < 6.0 and expected.speedup < 1.5
+    same_size = abs(math.log(now.size_ratio / before.size_ratio)) < 0.1
+    return same_size and abs(math.log(now.speedup / before.speedup)) < 0.3
 
 
 def _in(plan: Plan, tried: list[Plan]) -> bool:

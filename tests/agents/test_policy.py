@@ -84,6 +84,7 @@ def test_what_was_tried_is_not_tried_again_and_the_search_ends(conv_profile: Pro
         state = state.model_copy(update={"attempts": (*state.attempts, attempt)})
     assert plan is None
     assert 2 <= len(seen) <= 4  # enough for offers, not more
+    assert len({(round(p.predicted.size_ratio, 1), round(p.predicted.speedup)) for p in seen if p.predicted}) > 1
 
 
 def test_a_met_run_goes_on_only_for_ten_percent(conv_profile: Profile) -> None:
