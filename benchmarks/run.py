@@ -99,10 +99,14 @@ def run_scenario(scenario: Scenario) -> Row:
 def optimize(
     scenario: Scenario, case: Case, folder: Path, out: str, instead: dict[str, str] | None = None, **how: Any
 ) -> Watched:
-    """Run `shipfit optimize` for a scenario in `folder`, with its state in `folder/home`."""
+    """Run `shipfit optimize` for a scenario in `folder`, with its state in `folder/home`; its words go to a log."""
     command = [SHIPFIT, "optimize", str(case.model), "--data", str(case.data), *scenario.arguments(instead)]
     environment = {"SHIPFIT_HOME": str(folder / "home")}
-    return watch([*command, "--out", str(folder / out)], folder, environment, **how)
+    watched = watch([*command, "--out", str(folder / out)], folder, environment, **how)
+    log = CACHE / "logs" / f"{scenario.name}-{out}.txt"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text(watched.stderr + watched.stdout, encoding="utf-8")
+    return watched
 
 
 def _repeat_bars(scenario: Scenario, case: Case, folder: Path) -> list[Bar]:
