@@ -57,18 +57,19 @@ def _ensure_signature(before: OnnxSession, after: OnnxSession, fault: ErrorType)
             names = ", ".join(quoted(item.name) for item in new)
             raise ToolError(f"the step changed the model's {kind}: they are now {names}", fault)
         for was, now in zip(old, new, strict=True):
-            if was.type != now.type or not _compatible(was.shape, now.shape):
+            if was.type != now.type or not _compatible(was.shape, now.shape, narrower=kind == "outputs"):
                 raise ToolError(
                     f"the step changed {quoted(was.name)} from {was.type} {was.shape} to {now.type} {now.shape}", fault
                 )
 
 
-def _compatible(was: list[Any], now: list[Any]) -> bool:
-    """A transformation may learn a free dimension of an output, but never contradict a fixed one."""
+def _compatible(was: list[Any], now: list[Any], narrower: bool) -> bool:
+    """Fixed dimensions must agree; only `narrower` shapes may fix what was free, as shape inference does to outputs."""
     if not was or not now:
         return True  # onnxruntime says [] for a scalar and for an unknown rank alike
     return len(was) == len(now) and all(
-        not isinstance(old, int) or not isinstance(new, int) or old == new for old, new in zip(was, now, strict=True)
+        old == new if isinstance(old, int) and isinstance(new, int) else narrower or not isinstance(new, int)
+        for old, new in zip(was, now, strict=True)
     )
 
 

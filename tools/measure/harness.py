@@ -111,21 +111,21 @@ def measure(
     """
     started = clock.now()
     timings = Timings([[] for _ in arms], [[] for _ in arms])
-    for number, first in enumerate(_starts(len(arms))):
+    for number, feed in enumerate(_shuffled(feeds)):
         if _finished(timings, number, clock.now() - started, schedule, settled):
             break
         for position in range(len(arms)):
-            arm = (first + position) % len(arms)
-            timings.rounds[arm].append(_run_arm(arms[arm], number % feeds, clock, schedule, timings.calls[arm]))
+            arm = (number + position) % len(arms)
+            timings.rounds[arm].append(_run_arm(arms[arm], feed, clock, schedule, timings.calls[arm]))
     timings.seconds = clock.now() - started
     return timings
 
 
-def _starts(arms: int) -> Iterator[int]:
-    """Yield which arm begins: each once in every `arms` rounds, shuffled so that no feed always meets one order."""
+def _shuffled(feeds: int) -> Iterator[int]:
+    """Yield each feed once in every `feeds` rounds, shuffled so that none always meets the same order of arms."""
     rng = random.Random(0)
     while True:
-        yield from rng.sample(range(arms), arms)
+        yield from rng.sample(range(feeds), feeds)
 
 
 def _finished(

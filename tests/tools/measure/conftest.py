@@ -13,11 +13,19 @@ import onnx.parser
 import pytest
 
 from shipfit.contracts import DataReport
+from shipfit.tools.measure import lock
 from shipfit.tools.measure.data import CanonicalData, open_data
 from shipfit.tools.measure.data_tool import build_data
 
 BuildData = Callable[..., tuple[DataReport, CanonicalData]]
 WriteModel = Callable[[str], Path]
+
+
+@pytest.fixture(autouse=True)
+def own_lock(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests time nothing that matters, so they neither wait for the host's measurements nor hold them up."""
+    folder = tmp_path_factory.mktemp("lock")
+    monkeypatch.setattr(lock, "lock_folder", lambda: folder)
 
 
 @pytest.fixture

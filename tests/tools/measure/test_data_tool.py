@@ -217,7 +217,7 @@ def test_flipped_bit(scorer: Path, samples: Path, make_data):
     content = bytearray(samples.read_bytes())
     content[300] ^= 4
     samples.write_bytes(content)
-    with pytest.raises(DataError, match="samples.npz"):
+    with pytest.raises(DataError, match=r"samples\.npz"):
         make_data(scorer, source=str(samples))
 
 

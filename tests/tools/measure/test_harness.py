@@ -1,0 +1,108 @@
+"""The timing logic on a simulated machine: what it must not be fooled by."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from shipfit.tools.measure.harness import Schedule, Timings, measure
+
+
+class Machine:
+    """Simulated time. Caches warm up over the calls after a switch; other processes preempt at random."""
+
+    def __init__(self, cold: float = 1.0, warm_after: int = 0, preempted: float = 0.0, drift: float = 0.0) -> None:
+        self.time = 0.0
+        self.count = 0
+        self.running: object = None
+        self.streak = 0
+        self.order: list[object] = []
+        self._cold, self._warm_after, self._preempted, self._drift = cold, warm_after, preempted, drift
+        self._rng = random.Random(1)
+
+    def now(self) -> float:
+        return self.time
+
+    def preemptions(self) -> int:
+        return self.count
+
+    def arm(self, name: str, seconds: float) -> Callable[[int], object]:
+        def run(feed: int) -> None:
+            if self.running != name:
+                self.running, self.streak = name, 0
+                self.order.append((name, feed))
+            self.streak += 1
+            cost = seconds * (self._cold if self.streak <= self._warm_after else 1) * self._rng.uniform(0.99, 1.01)
+            cost *= 1 + self._drift * self.time
+            if self._rng.random() < self._preempted:
+                self.count += 1
+                cost += 0.01 * self._rng.random()
+            self.time += cost
+
+        return run
+
+
+def never(_: Timings) -> bool:
+    return False
+
+
+def run(machine: Machine, times: list[float], seconds: float = 4.0, feeds: int = 1, **schedule) -> Timings:
+    arms = [machine.arm(f"arm {number}", each) for number, each in enumerate(times)]
+    return measure(arms, feeds, machine, Schedule(seconds=seconds, **schedule), never)
+
+
+def test_finds_the_ratio():
+    value, interval = run(Machine(), [0.002, 0.001, 0.002]).ratio((0, 2), 1)
+    assert value == pytest.approx(2, rel=0.01)
+    assert interval.low <= 2 <= interval.high
+
+
+def test_cold_calls_after_a_switch_are_not_timed():
+    timings = run(Machine(cold=5.0, warm_after=3), [0.001] * 3)
+    assert timings.ratio((0,), 1)[0] == pytest.approx(1, rel=0.01)
+    assert max(max(calls) for calls in timings.calls) < 0.0012
+
+
+def test_drift_cancels_out():
+    assert run(Machine(drift=0.5), [0.003, 0.001, 0.003]).ratio((0, 2), 1)[0] == pytest.approx(3, rel=0.03)
+
+
+def test_preempted_groups_are_left_out():
+    timings = run(Machine(preempted=0.3), [0.0015, 0.0015, 0.0015])
+    assert 0.2 < timings.preempted_share < 0.4
+    assert timings.ratio((0,), 1)[0] == pytest.approx(1, rel=0.01)
+    assert max(timings.calls[0]) > 0.004, "but absolute latency shows them"
+
+
+def test_a_machine_that_always_preempts_still_gets_an_answer():
+    timings = run(Machine(preempted=1.0), [0.03, 0.015, 0.03], seconds=30)
+    assert timings.preempted_share == 1
+    assert timings.ratio((0, 2), 1)[0] == pytest.approx(2, rel=0.25)
+
+
+def test_every_arm_begins_equally_often_and_a_round_has_one_feed():
+    machine = Machine()
+    run(machine, [0.001] * 3, feeds=2, seconds=3.0)
+    rounds = [machine.order[start : start + 3] for start in range(0, len(machine.order) - 2, 3)]
+    assert all(len({feed for _, feed in each}) == 1 for each in rounds)
+    assert {feed for each in rounds for _, feed in each} == {0, 1}
+    cycle = rounds[:3]
+    assert {each[0][0] for each in cycle} == {"arm 0", "arm 1", "arm 2"}
+
+
+def test_short_calls_are_looped_and_long_ones_are_not():
+    short = run(Machine(), [20e-6, 20e-6], seconds=0.5)
+    groups = len(short.rounds[0][0].groups)
+    assert 10 <= groups <= 20
+    long = run(Machine(), [0.2, 0.2], seconds=1.0)
+    assert len(long.rounds[0][0].groups) == 3
+    assert len(long.rounds[0]) == 3, "the least number of rounds, though the time was over"
+
+
+def test_stops_when_settled():
+    machine = Machine()
+    arms = [machine.arm(str(number), 0.001) for number in range(3)]
+    timings = measure(arms, 1, machine, Schedule(seconds=60), lambda timings: len(timings.rounds[0]) >= 12)
+    assert len(timings.rounds[0]) == 12
