@@ -39,6 +39,8 @@ class QuantizeStep(Contract):
         calibration: how activation ranges are taken for `static`.
         percentile: upper percentile when `calibration` is `percentile`.
         samples: calibration samples at most.
+        min_terms: `static` leaves nodes in floating point whose dot products are shorter, such as depthwise and
+            first convolutions: int8 makes those slower and damages them most. 0 takes them all.
         storage: form in which the remaining float32 weights are stored; folded back at load.
         store_fp16: initializers stored as fp16 although `storage` is int8.
         store_fp32: initializers left alone.
@@ -51,6 +53,7 @@ class QuantizeStep(Contract):
     calibration: Literal["minmax", "percentile"] = "minmax"
     percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
     samples: int = 1000
+    min_terms: Annotated[int, Field(ge=0)] = 32
     storage: Storage = "none"
     store_fp16: tuple[str, ...] = ()
     store_fp32: tuple[str, ...] = ()

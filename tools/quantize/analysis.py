@@ -8,13 +8,13 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ...contracts import Contract, LayerForm
+from ...contracts import Contract, LayerForm, QuantizeStep
 from ..onnx_model import load, model_bytes
 from .calibrate import Range
 from .dynamic import quantize_dynamic
 from .dynamic_ops import EMITTERS
 from .static import write_static
-from .static_plan import COMPUTE, Planner
+from .static_plan import COMPUTE, Planner, StaticChoice
 from .storage import predict_storage_bytes, storage_units
 from .trial import copy_model
 
@@ -69,10 +69,10 @@ def analyse(path: Path) -> QuantizationAnalysis:
 
 
 def _dry_static(model: ModelProto) -> list[LayerForm]:
-    planner = Planner(model)
-    plan = planner.plan(COMPUTE)
-    assumed = dict.fromkeys({*plan.scales, *plan.scales.values()}, Range(0.0, 1.0))
-    return write_static(copy_model(model), COMPUTE, (), assumed)
+    choice = StaticChoice(COMPUTE, (), QuantizeStep().min_terms)
+    scales = Planner(model).plan(choice).scales
+    assumed = dict.fromkeys({*scales, *scales.values()}, Range(0.0, 1.0))
+    return write_static(copy_model(model), choice, assumed)
 
 
 def _operators(static: Sequence[LayerForm], dynamic: Sequence[LayerForm]) -> Iterable[OperatorForms]:

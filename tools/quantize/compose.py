@@ -27,6 +27,7 @@ from ..session import open_session
 from .calibrate import Feeds
 from .dynamic import quantize_dynamic
 from .static import calibrate, write_static
+from .static_plan import StaticChoice
 from .storage import storage_units, store_weights
 
 MAX_LAYERS = 512
@@ -97,8 +98,9 @@ def _compute(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tu
             raise DataError("static quantization needs calibration samples; give --data or --calibration-data")
         feeds = data.feeds("calibration", step.samples)
     if static:
-        ranges = calibrate(model, static, step.keep, feeds, step.calibration, step.percentile)
-        layers += write_static(model, static, step.keep, ranges, step.per_channel)
+        choice = StaticChoice(static, step.keep, step.min_terms)
+        ranges = calibrate(model, choice, feeds, step.calibration, step.percentile)
+        layers += write_static(model, choice, ranges, step.per_channel)
     if dynamic:
         layers += quantize_dynamic(model, dynamic, step.keep, step.per_channel)
     return layers, len(feeds)

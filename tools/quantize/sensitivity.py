@@ -31,7 +31,7 @@ REFERENCE_BYTES = 256 * 2**20
 
 
 def sensitivity_tool(context: ToolContext) -> ToolAnswer:
-    """Measure role `model` on role `data`. Params: `form`, `samples`, `time_s`, `op_types`.
+    """Measure role `model` on role `data`. Params: `form`, `samples`, `seconds`, `op_types`.
 
     The answer's table is the whole one, the report its 128 most damaged units.
     """
@@ -46,7 +46,7 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
         view.feeds("selection", int(params.get("samples", DEFAULT_SAMPLES))),
         view.feeds("calibration", CALIBRATION_SAMPLES),
         tuple(params.get("op_types", ())),
-        float(params.get("time_s", TIME_LIMIT_S)),
+        float(params.get("seconds", TIME_LIMIT_S)),
         context.progress,
     )
     folder = context.work / "table"
@@ -69,7 +69,7 @@ def measure_sensitivity(
     feeds: Feeds,
     calibration: Feeds = (),
     op_types: Sequence[str] = (),
-    time_s: float = TIME_LIMIT_S,
+    seconds: float = TIME_LIMIT_S,
     progress: ProgressSink = silent,
 ) -> SensitivityTable:
     """Return the damage of each unit, the most damaged first.
@@ -80,7 +80,7 @@ def measure_sensitivity(
         feeds: samples to measure on; fewer are used where their outputs take more than 256 MB.
         calibration: samples for the ranges that `static` needs.
         op_types: operators whose nodes are units; empty for all that the form is advisable for.
-        time_s: seconds after which no further unit is begun; the first is always measured.
+        seconds: time after which no further unit is begun; the first is always measured.
         progress: told after each unit.
 
     Raises:
@@ -94,7 +94,7 @@ def measure_sensitivity(
         references = list(_references(session, feeds))
         used = feeds[: len(references)]
         for index, trial in enumerate(work.units):
-            if index and time.perf_counter() - started > time_s:
+            if index and time.perf_counter() - started > seconds:
                 break
             damages.append(_damage(trial, form, session, used, references))
             share = (index + 1) / len(work.units)

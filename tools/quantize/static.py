@@ -8,7 +8,7 @@ processors with VNNI are fast at). A file in QDQ form means the same without any
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from onnx import ModelProto, NodeProto, helper
@@ -18,7 +18,7 @@ from ..onnx_model import elements, iter_graphs, opset, to_array
 from .calibrate import Feeds, Method, Range, tensor_ranges
 from .graphs import Names, float_attribute, input_name, int_attribute, replace_nodes
 from .rounding import FloatArray, channel_scales, round_int8
-from .static_plan import Planner, StaticPlan
+from .static_plan import Planner, StaticChoice, StaticPlan
 from .weights import Weights, drop_unused
 
 PER_CHANNEL_OPSET = 13  # DequantizeLinear has no axis below
@@ -27,35 +27,26 @@ _BIAS_MAX = 2**30  # half of int32: the other half is for the products that are 
 
 
 def calibrate(
-    model: ModelProto,
-    op_types: Collection[str],
-    keep: Collection[str],
-    feeds: Feeds,
-    method: Method = "minmax",
-    percentile: float = 99.99,
+    model: ModelProto, choice: StaticChoice, feeds: Feeds, method: Method = "minmax", percentile: float = 99.99
 ) -> dict[str, Range]:
-    """Return the ranges of all activations that static compute of `op_types` would quantize."""
-    scales = Planner(model).plan(op_types, keep).scales
+    """Return the ranges of all activations that static compute of `choice` would quantize."""
+    scales = Planner(model).plan(choice).scales
     return tensor_ranges(model, sorted({*scales, *scales.values()}), feeds, method, percentile)
 
 
 def write_static(
-    model: ModelProto,
-    op_types: Collection[str],
-    keep: Collection[str],
-    ranges: Mapping[str, Range],
-    per_channel: bool = True,
+    model: ModelProto, choice: StaticChoice, ranges: Mapping[str, Range], per_channel: bool = True
 ) -> list[LayerForm]:
-    """Turn the nodes of `op_types` to static int8 in place; return what became of each, with the reason."""
+    """Turn the nodes of `choice` to static int8 in place; return what became of each, with the reason."""
     planner = Planner(model)
-    plan = planner.plan(op_types, keep, ranges)
+    plan = planner.plan(choice, ranges)
     writer = _Writer(model, planner, plan, ranges, per_channel and opset(model) >= PER_CHANNEL_OPSET)
     layers = [writer.layer(index) for index in sorted(plan.units | plan.why.keys())]
     layers += [
         LayerForm(name=node.name, op_type=node.op_type, form="fp32", why="it is inside a subgraph")
         for graph in list(iter_graphs(model))[1:]
         for node in graph.node
-        if node.op_type in op_types
+        if node.op_type in choice.op_types
     ]
     if plan.units:
         writer.write()

@@ -35,6 +35,21 @@ MIXERS: dict[str, slice] = {
 }
 
 
+@dataclass(frozen=True)
+class StaticChoice:
+    """Which nodes are asked for.
+
+    Attributes:
+        op_types: operators.
+        keep: names of nodes that stay in floating point.
+        min_terms: nodes with shorter dot products stay too.
+    """
+
+    op_types: Collection[str]
+    keep: Collection[str] = ()
+    min_terms: int = 0
+
+
 @dataclass
 class StaticPlan:
     """What is to be written; nodes are keyed by their index in the graph.
@@ -71,17 +86,15 @@ class Planner:
         self._dequantized = {node.output[0] for node in self.nodes if node.op_type == "DequantizeLinear"}
         self._outputs = {each.name for each in model.graph.output}
 
-    def plan(
-        self, op_types: Collection[str], keep: Collection[str] = (), ranges: Mapping[str, Range] | None = None
-    ) -> StaticPlan:
+    def plan(self, choice: StaticChoice, ranges: Mapping[str, Range] | None = None) -> StaticPlan:
         """Return the plan for the operators asked for; without `ranges` every activation counts as calibrated.
 
         The tensors to calibrate are the keys and values of such a first plan's `scales`.
         """
         plan = StaticPlan()
         for index, node in enumerate(self.nodes):
-            if node.op_type in op_types:
-                why = "kept" if node.name in keep else self.obstacle(node)
+            if node.op_type in choice.op_types:
+                why = "kept" if node.name in choice.keep else self.obstacle(node) or self._waste(node, choice.min_terms)
                 plan.why.update({index: why} if why else {})
                 plan.units.update(() if why else (index,))
         self._absorb(plan, plan.units, ranges)
@@ -107,6 +120,11 @@ class Planner:
             return "its input is constant"
         return self._bias_obstacle(node, weight)
 
+    def _waste(self, node: NodeProto, min_terms: int) -> str:
+        weight = self.constants[node.input[1]]
+        terms = elements(weight) // max(1, weight.dims[_channel_axis(node, weight)])
+        return f"dot products of {terms} terms gain nothing from int8" if terms < min_terms else ""
+
     def _bias_obstacle(self, node: NodeProto, weight: TensorProto) -> str:
         if int_attribute(node, "transA", 0):
             return "its first operand is transposed"
@@ -116,7 +134,7 @@ class Planner:
         bias = self.constants.get(name)
         if bias is None or bias.data_type != TensorProto.FLOAT or not np.isfinite(to_array(bias)).all():
             return "its bias is no constant float32 vector"
-        width = weight.dims[0 if node.op_type == "Conv" or int_attribute(node, "transB", 0) else 1]
+        width = weight.dims[_channel_axis(node, weight)]
         return (
             ""
             if elements(bias) in (1, width) and elements(bias) == max(bias.dims, default=1)
@@ -202,3 +220,10 @@ class Planner:
     def _reads_int8(self, use: Use, plan: StaticPlan) -> bool:
         index = self._index.get(id(use.node))
         return index is not None and index in plan.quantized
+
+
+def _channel_axis(node: NodeProto, weight: TensorProto) -> int:
+    """The axis of the weight that runs over output channels."""
+    if node.op_type == "MatMul":
+        return len(weight.dims) - 1
+    return 0 if node.op_type == "Conv" or int_attribute(node, "transB", 0) else 1

@@ -26,6 +26,7 @@ from ..onnx_model import load, model_bytes
 from .analysis import QuantizationAnalysis, analyse
 from .compose import quantize
 from .static import calibrate
+from .static_plan import StaticChoice
 
 SHOWN_RANGES = 128
 
@@ -136,7 +137,8 @@ def summarize(model: Path, step: QuantizeStep, view: DataView) -> CalibrationSum
     if not static:
         return None
     feeds = view.feeds("calibration", step.samples)
-    ranges = calibrate(load(model), static, step.keep, feeds, step.calibration, step.percentile)
+    choice = StaticChoice(static, step.keep, step.min_terms)
+    ranges = calibrate(load(model), choice, feeds, step.calibration, step.percentile)
     shown = sorted(ranges.items())[:SHOWN_RANGES]
     return CalibrationSummary(
         method=step.calibration,

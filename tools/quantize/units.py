@@ -7,20 +7,20 @@ Compute forms, and weights inside subgraphs, need a graph of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
-from ...contracts import LayerForm
+from ...contracts import LayerForm, QuantizeStep
 from ..onnx_model import iter_nodes, to_array
 from .calibrate import Feeds
 from .dynamic import quantize_dynamic
 from .graphs import fixed_initializers
 from .rounding import FP16_MAX, rounded_fp16, rounded_int8
 from .static import calibrate, write_static
-from .static_plan import COMPUTE
+from .static_plan import COMPUTE, StaticChoice
 from .storage import StorageUnit, storage_units, store_weights, stored_form
 from .trial import copy_model
 
@@ -76,13 +76,14 @@ def trials(model: ModelProto, form: Form, calibration: Feeds = (), op_types: Seq
 
 
 def _static(model: ModelProto, calibration: Feeds, op_types: Sequence[str]) -> Iterator[Trial]:
-    ranges = calibrate(model, op_types, (), calibration)
-    layers = write_static(copy_model(model), op_types, (), ranges)
+    choice = StaticChoice(op_types, (), QuantizeStep().min_terms)
+    ranges = calibrate(model, choice, calibration)
+    layers = write_static(copy_model(model), choice, ranges)
 
     def alone(keep: set[str]) -> Callable[[], ModelProto]:
         def made() -> ModelProto:
             copied = copy_model(model)
-            write_static(copied, op_types, keep, ranges)
+            write_static(copied, replace(choice, keep=keep), ranges)
             return copied
 
         return made

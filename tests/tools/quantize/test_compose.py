@@ -33,7 +33,7 @@ def test_static_and_storage_in_one_file(lab: Any, digits_model: Path, digit_feed
         lab, digits_model, lab.view(digit_feeds), compute=CNN, keep=["conv3"], storage="int8", samples=5
     )
     assert {layer.name: layer.form for layer in report.layers} == {
-        "conv1": "int8 static",
+        "conv1": "fp32",
         "conv2": "int8 static",
         "conv3": "fp32",
         "fc": "int8 static",
@@ -53,7 +53,7 @@ def test_dynamic_and_static_in_one_file(lab: Any) -> None:
     weights = {"k": noise(16, 4, 3) / 3, "w": noise(1, 64, 16) / 4, "r": noise(1, 64, 16) / 4}
     source = lab.save(lab.build(nodes, {"x": [1, 4, 12]}, {"y": [10, 1, 1, 16]}, weights))
     feeds = [{"x": noise(1, 4, 12, seed=each)} for each in range(6)]
-    target, report = perform(lab, source, lab.view(feeds), compute={"Conv": "static", "LSTM": "dynamic"})
+    target, report = perform(lab, source, lab.view(feeds), compute={"Conv": "static", "LSTM": "dynamic"}, min_terms=0)
     assert [layer.form for layer in report.layers] == ["int8 static", "int8 dynamic"]
     assert lab.sqnr(source, target, feeds) > 20
     assert target.stat().st_size < source.stat().st_size
@@ -93,7 +93,7 @@ def test_static_inside_branches_says_so(lab: Any, if_model: Path) -> None:
 
 
 def test_quantizing_a_quantized_model_is_a_no_op(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
-    once, _ = perform(lab, digits_model, lab.view(digit_feeds), compute=CNN)
+    once, _ = perform(lab, digits_model, lab.view(digit_feeds), compute=CNN, min_terms=0)
     with pytest.raises(NoOpError, match="quantized already"):
         perform(lab, once, lab.view(digit_feeds), compute=CNN)
 
@@ -138,6 +138,7 @@ def test_random_networks_take_any_step(lab: Any, random_cnns: Any, data: st.Data
     compute = {op: data.draw(forms) for op in data.draw(st.sets(st.sampled_from(["Conv", "Gemm", "MatMul"])))}
     step = {
         "compute": compute,
+        "min_terms": data.draw(st.sampled_from([0, 32])),
         "storage": data.draw(st.sampled_from(["none", "int8", "fp16"])),
         "per_channel": data.draw(st.booleans()),
         "calibration": data.draw(st.sampled_from(["minmax", "percentile"])),

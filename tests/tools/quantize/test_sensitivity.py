@@ -70,7 +70,7 @@ def test_weights_inside_branches_are_units_too(if_model: Path) -> None:
 
 
 def test_time_ends_it_after_the_heaviest_unit(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
-    table = measure_sensitivity(digits_model, "int8", digit_feeds, time_s=0)
+    table = measure_sensitivity(digits_model, "int8", digit_feeds, seconds=0)
     assert [unit.name for unit in table.units] == ["conv3.weight"]
     assert table.total_units > 1
 
@@ -100,7 +100,7 @@ def test_the_tool_answers_with_a_table(lab: Any, digits_model: Path, digits_data
     assert isinstance(answer.report, SensitivityTable)
     whole = SensitivityTable.model_validate_json((answer.outputs["table"] / TABLE_FILE).read_text())
     assert answer.report.units == whole.units[:REPORTED]
-    assert (whole.samples, whole.total_units) == (3, 4)
+    assert (whole.samples, whole.total_units) == (3, 3)
     assert told[-1].fraction == 1
 
 

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from shipfit.tools.onnx_model import load
 from shipfit.tools.quantize.calibrate import Range
 from shipfit.tools.quantize.static import activation_scale, calibrate, unit_scales, write_static
+from shipfit.tools.quantize.static_plan import StaticChoice
 
 ALL = ("Conv", "Gemm", "MatMul")
 
@@ -22,10 +23,10 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def quantized(model: onnx.ModelProto, feeds: Any, *op_types: str, keep: Any = (), **options: Any) -> Any:
+def quantized(model: onnx.ModelProto, feeds: Any, keep: Any = (), min_terms: int = 0) -> Any:
     copied = onnx.ModelProto.FromString(model.SerializeToString())
-    ranges = calibrate(copied, op_types or ALL, keep, feeds)
-    layers = write_static(copied, op_types or ALL, keep, ranges, **options)
+    choice = StaticChoice(ALL, keep, min_terms)
+    layers = write_static(copied, choice, calibrate(copied, choice, feeds))
     onnx.checker.check_model(copied)
     return copied, layers
 
@@ -62,6 +63,14 @@ def test_kept_nodes_read_and_write_floats(lab: Any, digits_model: Path, digit_fe
     found = kinds(lab, model)
     assert found.count("QLinearConv") == 2
     assert lab.sqnr(original, model, digit_feeds) > 25
+
+
+def test_short_dot_products_stay_in_float(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
+    original = load(digits_model)
+    model, layers = quantized(original, digit_feeds, min_terms=32)
+    assert {layer.name: layer.form for layer in layers}["conv1"] == "fp32"
+    assert any("9 terms" in layer.why for layer in layers)
+    assert kinds(lab, model).count("QLinearConv") == 2
 
 
 def residual(lab: Any) -> onnx.ModelProto:
