@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -98,8 +98,7 @@ def _group(value: object) -> dict[Any, Any] | None:
     """Return a copy of a nested group of settings, or None where the value is no group."""
     if not isinstance(value, dict):
         return None
-    group: dict[Any, Any] = value
-    return dict(group)
+    return dict(cast("Mapping[Any, Any]", value))
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: Iterable[str], what: str, prefix: str = "") -> None:

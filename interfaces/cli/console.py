@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # Piped output has no width of its own; tables wider than this would be cut where nobody can scroll.
-PIPED_WIDTH = 120
+PIPED_WIDTH = 240
 _ANSI = {"red": "\x1b[31m", "dim": "\x1b[2m"}
 _RESET = "\x1b[0m"
 

@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from ...contracts import Attempt, Budget, Event, NodeFinished, Progress, units
+from ...contracts import Attempt, Budget, Event, NodeFinished, NodeStarted, Progress, RunFinished, units
 from ..facts import plan_text, quality_text, size_ratio_text, speed_text, verdict_text
 from ..text import clean
 from .board import Board, describe
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 VERDICT_STYLES = {"met": "green", "not_met": "yellow", "inconclusive": "yellow", "failed": "red"}
 # A line for each step of a tool would drown the others in a log.
 SECONDS_BETWEEN_PROGRESS = 2.0
+# Shown on the board while it lasts, not kept above it.
+_FLEETING = (Progress, NodeStarted, NodeFinished, RunFinished)
 
 
 class Display(Protocol):
@@ -88,9 +90,9 @@ class LiveDisplay:
         self._live.__exit__(kind, error, trace)
 
     def show(self, event: Event) -> None:
-        """Take the event into the board; node ends stay visible above it."""
+        """Take the event into the board; what was found out stays visible above it."""
         self._board.take(event)
-        if not isinstance(event, Progress | NodeFinished) and (line := describe(event)):
+        if not isinstance(event, _FLEETING) and (line := describe(event)):
             self._live.console.print(clean(line), style="dim", soft_wrap=False, overflow="ellipsis", no_wrap=True)
 
     def _draw(self) -> RenderableType:

@@ -92,7 +92,7 @@ def _when(timestamp: float) -> str:
 def _duration(record: RunRecord) -> str:
     from ...contracts import units
 
-    return units.format_seconds(record.elapsed_s)
+    return units.format_seconds(record.elapsed_s) if record.elapsed_s else "–"
 
 
 @runs.command("prune")

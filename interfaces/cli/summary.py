@@ -10,6 +10,7 @@ from ..command_line import offer_command
 from ..facts import STATUS_TITLES, bound_text, constraint_label, measured_text, met_word, metric_rows
 from ..text import clean, show, show_interval
 from .console import results
+from .progress import attempts_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +28,7 @@ def print_summary(response: OptimizationResponse) -> None:
     console.print(STATUS_TITLES[response.status], style=STATUS_STYLES[response.status])
     console.print(clean(response.reason), style="dim")
     console.print()
-    console.print(_comparison(response))
+    console.print(attempts_table(list(response.attempts)) if response.artifact.original else _comparison(response))
     if response.constraints:
         console.print()
         console.print(_constraints(response))
@@ -71,11 +72,10 @@ def _print_offers(console: Console, response: OptimizationResponse) -> None:
 
 
 def _print_places(console: Console, response: OptimizationResponse) -> None:
-    effort = response.effort
+    count = response.effort.attempts
+    took = units.format_seconds(response.timing.wall_s)
     console.print()
-    console.print(
-        f"{effort.attempts} attempts, {units.format_seconds(response.timing.wall_s)}, run {response.run}", style="dim"
-    )
+    console.print(f"{count} attempt{'' if count == 1 else 's'}, {took}, run {response.run}", style="dim")
     if response.out:
         folder = Path(response.out)
         for what, name in (("product", response.artifact.path), ("report", "report.html")):

@@ -81,7 +81,7 @@ class _Model:
 def draw(response: OptimizationResponse) -> Scatter | None:
     """Return the picture of a run, or None where no attempt was timed."""
     x_kind, y_kind = _kinds(response)
-    attempts = [model for attempt in response.attempts if (model := _attempt(attempt, response, x_kind, y_kind))]
+    attempts = [model for attempt in _attempts(response) if (model := _attempt(attempt, response, x_kind, y_kind))]
     if not any(model.x is not None for model in attempts):
         return None
     bounds = list(_bounds(response.request.constraints, x_kind, y_kind))
@@ -113,6 +113,12 @@ def _kinds(response: OptimizationResponse) -> tuple[XKind, YKind]:
     has_latency = baseline is not None and baseline.latency is not None
     labelled = baseline is not None and baseline.accuracy is not None
     return ("speed" if speaks_of_ratio or not has_latency else "latency"), ("accuracy" if labelled else "fidelity")
+
+
+def _attempts(response: OptimizationResponse) -> list[Attempt]:
+    """Return the attempts; what became an offer was measured in full afterwards, and stands where that put it."""
+    offers = {offer.attempt: {"metrics": offer.metrics, "comparison": offer.comparison} for offer in response.offers}
+    return [attempt.model_copy(update=offers.get(attempt.index, {})) for attempt in response.attempts]
 
 
 def _attempt(attempt: Attempt, response: OptimizationResponse, x_kind: XKind, y_kind: YKind) -> _Model | None:

@@ -44,6 +44,7 @@ class ReportView:
     layers: list[dict[str, str]]
     layer_summary: list[dict[str, str]]
     layers_open: bool
+    layer_columns: frozenset[str]
     offers: list[dict[str, str]]
     recommendations: list[dict[str, str]]
     alerts: list[str]
@@ -71,9 +72,10 @@ def report_view(response: OptimizationResponse) -> ReportView:
         scatter=draw(response),
         layers=[_layer(layer) for layer in response.layers],
         layer_summary=_layer_summary(response),
+        layer_columns=_layer_columns(response),
         layers_open=len(response.layers) <= LAYERS_OPEN,
         offers=[{"text": offer.text, "command": offer_command(response.request, offer)} for offer in response.offers],
-        recommendations=[item.model_dump() for item in response.recommendations],
+        recommendations=_recommendations(response),
         alerts=list(response.alerts),
         effort=_effort(response),
         environment=_environment(response),
@@ -83,6 +85,12 @@ def report_view(response: OptimizationResponse) -> ReportView:
         asked=" ".join(bound_words(response.request.constraints)) or "no bounds; everything is guarded",
         original=response.artifact.original,
     )
+
+
+def _recommendations(response: OptimizationResponse) -> list[dict[str, str]]:
+    """Return the recommendations; those about constraints repeat the offers where there are any."""
+    told = {"constraints"} if response.offers else set[str]()
+    return [item.model_dump() for item in response.recommendations if item.category not in told]
 
 
 def _sentence(response: OptimizationResponse) -> str:
@@ -190,6 +198,16 @@ def _layer(layer: LayerForm) -> dict[str, str]:
         "time": "–" if layer.time_share is None else units.format_share(layer.time_share),
         "weights": "–" if layer.weight_bytes is None else units.format_bytes(layer.weight_bytes),
     }
+
+
+def _layer_columns(response: OptimizationResponse) -> frozenset[str]:
+    """Return the optional columns that at least one layer has something in."""
+    has = {
+        "why": any(layer.why for layer in response.layers),
+        "damage": any(layer.damage_db is not None for layer in response.layers),
+        "time": any(layer.time_share is not None for layer in response.layers),
+    }
+    return frozenset(name for name, there in has.items() if there)
 
 
 def _layer_summary(response: OptimizationResponse) -> list[dict[str, str]]:

@@ -70,6 +70,13 @@ def test_what_was_not_timed_stands_aside():
     assert scatter.gutter > scatter.right
 
 
+def test_offers_stand_where_their_full_measurement_puts_them():
+    run = responses.rolled_back()
+    gated = tuple(item.model_copy(update={"metrics": None, "comparison": None}) for item in run.attempts)
+    points = by_label(draw(run.model_copy(update={"attempts": gated})))
+    assert {"1", "2", "original"} == set(points)
+
+
 @pytest.mark.parametrize("damage", [-math.inf, math.nan])
 def test_broken_outputs_have_no_place(damage: float):
     run = responses.unverified()
