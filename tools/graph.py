@@ -19,11 +19,14 @@ from onnx import ModelProto, TensorProto
 from ..contracts import DataView, Limits, ModelFileError, NoOpError, OptimizeGraphStep, StepReport, ToolError
 from .bounds import check_operators
 from .context import MODEL_FILE
+from .default_attributes import drop_defaults
 from .graph_passes import CONSTANT_PASSES, FUSION_PASSES, LEFT_TO_THE_RUNTIME
+from .hard_swish import fuse_hard_swish
 from .inspect import stores_small
 from .normalize.domains import unify_domains
 from .normalize.equivalence import Equivalence
 from .normalize.names import name_nodes
+from .normalize.unused import drop_unused
 from .onnx_model import (
     LARGE_BYTES,
     external_files,
@@ -37,10 +40,12 @@ from .onnx_model import (
     quoted,
     save,
     to_array,
+    weight_bytes,
 )
 from .session import open_session, session_options
 
 _GROWTH = 1.02
+_SLACK_BYTES = 2048
 
 
 def optimize_graph(
@@ -60,7 +65,7 @@ def optimize_graph(
         folding = False
         notes.append("constants are not folded: that would unfold the weights that are stored small")
     model = _optimized(step, source, original, folding)
-    if folding and model.ByteSize() > _GROWTH * original.ByteSize():
+    if folding and weight_bytes(model) > _GROWTH * weight_bytes(original) + _SLACK_BYTES:
         notes.append("constants are not folded: that would grow the file")
         model = _optimized(step, source, original, folding=False)
     details = _difference(original, model)
@@ -107,7 +112,10 @@ def _optimized(step: OptimizeGraphStep, source: Path, original: ModelProto, fold
             options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
         open_session(source, options, _disabled(step, folding))
         model = load(path)
+    if step.fusion and fuse_hard_swish(model):
+        drop_unused(model)
     unify_domains(model, opset(model))
+    drop_defaults(model)
     name_nodes(model)
     if not any(graph.value_info for graph in iter_graphs(original)):
         for graph in iter_graphs(model):

@@ -72,6 +72,20 @@ class _Net:
     def scale(self) -> None:
         self.add(self.draw(st.sampled_from(["Mul", "Add", "Sub"])), self.array())
 
+    def hard_swish(self) -> None:
+        """x · clip(x + 3, 0, 6) / 6, written out."""
+        before = self.value
+        constants = [self.weight(np.array(each, np.float32)) for each in (3, 0, 6, 6)]
+        parts = [f"v{self.count}_{each}" for each in ("shifted", "gate", "product")]
+        self.value = f"v{self.count}"
+        self.count += 1
+        self.nodes += [
+            helper.make_node("Add", [before, constants[0]], [parts[0]]),
+            helper.make_node("Clip", [parts[0], *constants[1:3]], [parts[1]]),
+            helper.make_node("Mul", [before, parts[1]], [parts[2]]),
+            helper.make_node("Div", [parts[2], constants[3]], [self.value]),
+        ]
+
     def residual(self) -> None:
         before = self.value
         self.relu()
@@ -94,7 +108,7 @@ class _Net:
 @st.composite
 def _random_cnn(draw: st.DrawFn, opsets: tuple[int, ...] = (11, 13, 17)) -> onnx.ModelProto:
     net = _Net(draw, draw(st.sampled_from(opsets)))
-    layers = [net.conv, net.depthwise, net.batch_norm, net.relu, net.scale, net.residual]
+    layers = [net.conv, net.depthwise, net.batch_norm, net.relu, net.scale, net.residual, net.hard_swish]
     for index in draw(st.lists(st.integers(0, len(layers) - 1), min_size=1, max_size=6)):
         layers[index]()
     return net.finish()

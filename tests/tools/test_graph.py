@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from shipfit.contracts import Limits, NoOpError, OptimizeGraphStep, QuantizeStep, StepReport
+from shipfit.tools.default_attributes import drop_defaults
 from shipfit.tools.graph import optimize_graph
 from shipfit.tools.graph_passes import FUSION_PASSES, LEFT_TO_THE_RUNTIME
 from shipfit.tools.inspect import inspect
@@ -34,7 +35,7 @@ def conv_with_batch_norm() -> onnx.ModelProto:
         helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
         helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "var"], ["y"]),
     ]
-    weights = {"w": weight(4, 3, 3, 3), "scale": weight(4), "shift": weight(4), "mean": weight(4)}
+    weights = {"w": weight(4, 3, 3, 3), "scale": weight(4), "shift": weight(4) + 1, "mean": weight(4) * 2}
     weights["var"] = np.abs(weights["scale"])
     return models.build(nodes, [models.spec("x", ["N", 3, 8, 8])], [models.spec("y", ["N", 4, 8, 8])], weights)
 
@@ -219,3 +220,15 @@ def test_what_the_model_says_of_itself_stays(tmp_path: Path):
     assert result.producer_name == "somebody"
     assert [(each.key, each.value) for each in result.metadata_props] == [("names", "a,b")]
     assert {each.domain for each in result.opset_import} == {""}
+
+
+def test_default_attributes_are_left_out(digits_model: Path):
+    model = onnx.load(digits_model)
+    before = model.SerializeToString()
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            node.attribute.extend([helper.make_attribute("group", 1), helper.make_attribute("auto_pad", "NOTSET")])
+    model.graph.node[-1].attribute.append(helper.make_attribute("alpha", 1.0))
+    assert drop_defaults(model) == 7
+    assert model.SerializeToString() == before
+    assert drop_defaults(model) == 0

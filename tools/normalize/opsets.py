@@ -9,7 +9,7 @@ import onnx
 from onnx import ModelProto, version_converter
 
 from ...contracts import ToolError
-from ..onnx_model import DEFAULT_DOMAINS, iter_graphs, iter_nodes, one_line, opset
+from ..onnx_model import DEFAULT_DOMAINS, LARGE_BYTES, iter_graphs, iter_nodes, one_line, opset, weight_bytes
 
 
 def lift_opset(model: ModelProto, min_opset: int, target_opset: int) -> tuple[ModelProto, str | None]:
@@ -24,6 +24,8 @@ def lift_opset(model: ModelProto, min_opset: int, target_opset: int) -> tuple[Mo
     foreign = sorted({node.domain for node in iter_nodes(model)} - set(DEFAULT_DOMAINS))
     if foreign or model.functions:
         raise ToolError(f"operators of {', '.join(foreign) or 'own functions'} are beyond the version converter")
+    if weight_bytes(model) > LARGE_BYTES:
+        raise ToolError("the model is too large for the version converter")
     try:
         lifted = version_converter.convert_version(model, target_opset)
         onnx.checker.check_model(lifted)

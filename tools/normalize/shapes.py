@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import ModelProto, shape_inference
 
-from ..onnx_model import one_line
+from ..onnx_model import LARGE_BYTES, one_line, weight_bytes
 
 # A model is delivered with what it needs: shapes that any tool can infer again may cost this share of the file.
 _SHARE = 0.005
@@ -16,6 +16,8 @@ def infer_shapes(model: ModelProto) -> tuple[ModelProto, str | None]:
 
     Symbolic values are propagated first (`data_prop`), then not; a model beyond protobuf's limit is left alone.
     """
+    if weight_bytes(model) > LARGE_BYTES:
+        return model, "shapes are not inferred: the model is too large for onnx to do so"
     reason = ""
     for data_prop in (True, False):
         try:
