@@ -14,8 +14,9 @@ CONVOLUTIONS = ("Conv", "ConvTranspose")
 PRODUCTS = ("MatMul", "Gemm")
 RECURRENT = ("LSTM",)
 
-# Weight bytes per node below which a dynamic product spends more on quantizing its input than it saves.
-SMALL_PRODUCT_BYTES = 256 * 1024
+# (weight bytes per node, int8 time / fp32 time of a dynamic product): a small one spends on quantizing its
+# input what it saves.
+DYNAMIC_PRODUCTS = ((256 * 1024, 0.5), (32 * 1024, 0.6), (0, 1.0))
 
 STORAGE_BYTES_PER_WEIGHT_BYTE = {"none": 1.0, "fp16": 0.5, "int8": 0.252}
 STORAGE_FIDELITY_DB = {"none": 140.0, "fp16": 66.0, "int8": 38.0}
@@ -48,7 +49,7 @@ def time_factor(op_type: str, form: Compute, profile: Profile, *, vnni: bool) ->
 def _dynamic_product(op_type: str, profile: Profile) -> float:
     operator = profile.operator(op_type)
     per_node = operator.weight_bytes / max(operator.count, 1) if operator else 0
-    return 0.5 if per_node >= SMALL_PRODUCT_BYTES else 1.0
+    return next(factor for least, factor in DYNAMIC_PRODUCTS if per_node >= least)
 
 
 def fidelity_db(op_type: str, form: Compute, profile: Profile) -> float:
