@@ -19,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from ...contracts import OptimizationError
     from .app import command
-    from .faults import report_error, report_fault, report_usage
+    from .console import say
+    from .faults import INTERRUPTED, report_error, report_fault, report_usage
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return report_error(error, as_json="--json" in arguments)
     except Exception as error:  # noqa: BLE001 - the last door: people see a line, developers the saved traceback
         return report_fault(error)
+    if status == INTERRUPTED:  # outside a run: a run that is interrupted says how to go on
+        say("interrupted")
     return int(status or 0)
 
 

@@ -14,7 +14,6 @@ from ...contracts import Interrupted, OptimizationError, load_settings, to_wire
 from .console import print_json, say, say_error
 
 FAULT = 1
-WRONG_REQUEST = 2
 INTERRUPTED = 130
 
 

@@ -232,3 +232,12 @@ def test_usage(shipfit: Shipfit):
     assert shipfit("inspect").error.endswith("see shipfit inspect --help")
     assert shipfit("optimize", "x.onnx", "--max-sise", "3").status == 2
     assert shipfit().status == 2
+
+
+def test_interrupted_tool(monkeypatch: pytest.MonkeyPatch, shipfit: Shipfit):
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(standalone, "inspect_model", interrupt)
+    answer = shipfit("inspect", "digits.onnx")
+    assert (answer.status, answer.error) == (130, "interrupted")
