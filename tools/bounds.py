@@ -82,7 +82,9 @@ def _texts(model: ModelProto) -> Iterator[object]:
     yield from (each.domain for each in model.opset_import)
     for graph in iter_graphs(model):
         yield graph.name
-        yield from (each.name for each in (*graph.input, *graph.output, *graph.value_info))
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            yield value.name
+            yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
         yield from _node_texts(graph.node)
     for function in model.functions:
         yield from (function.domain, function.name, *function.input, *function.output)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
+from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]  # it ships no types
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, numpy_helper
 
 from ..contracts import ModelFileError, ToolError
@@ -80,10 +80,11 @@ def save(model: ModelProto, path: Path) -> None:
             save_as_external_data=True,
             location=EXTERNAL_FILE,
             size_threshold=1024,
-            convert_attribute=True,
         )
-    except ValueError as error:
+    except (ValueError, EncodeError) as error:
         raise ToolError(f"the model is too large to be written: {one_line(str(error))}") from error
+    # Saving took the values out of `model`, whose owner still needs them.
+    onnx.load_external_data_for_model(model, str(path.parent))
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from shipfit.contracts import Job, ModelFileError
+from shipfit.contracts import Job, MachineError, ModelFileError
 from shipfit.tools.admit import admit, admit_tool
 from shipfit.tools.bounds import check_structure
 from shipfit.tools.context import ToolContext
@@ -328,6 +328,28 @@ def test_nesting_is_bounded_without_walking_it_all(tmp_path: Path, door: Callabl
         deep = models.graph([helper.make_node("Loop", ["", "flag"], ["y"], body=deep)], [], [models.spec("y", [1])], {})
     model = helper.make_model(deep, opset_imports=[helper.make_opsetid("", 17)])
     assert "nested deeper" in door(models.save(model, tmp_path / "m.onnx")).message
+
+
+def test_name_that_is_no_text(tmp_path: Path, door: Callable):
+    content = models.digits_cnn().SerializeToString()
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content.replace(b"fc.weight", b"fc.wei\xff\xfet"))
+    assert "not readable text" in door(path).message
+
+
+def test_copy_that_cannot_be_written(mlp_model: Path, tmp_path: Path):
+    with pytest.raises(MachineError, match="cannot be copied"):
+        admit(mlp_model, tmp_path / "missing", LIMIT)
+
+
+def test_model_that_cannot_run_may_come_in_to_be_checked(tmp_path: Path):
+    node = helper.make_node("Det", ["x"], ["y"])
+    specs = [models.spec("x", [2, 2], TensorProto.DOUBLE)], [models.spec("y", [], TensorProto.DOUBLE)]
+    source = models.save(models.build([node], *specs, {}), tmp_path / "m.onnx")
+    (tmp_path / "work").mkdir()
+    job = Job(tool="admit", params={"source": str(source), "max_bytes": LIMIT, "load": False})
+    answer = admit_tool(ToolContext(job=job, inputs={}, work=tmp_path / "work"))
+    assert (answer.outputs["model"] / "model.onnx").is_file()
 
 
 def test_original_is_not_touched(external_model: Path, tmp_path: Path):

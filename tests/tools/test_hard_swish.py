@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -21,7 +23,7 @@ def written(text: str, opset: int = 17, **changed: float) -> onnx.ModelProto:
     for line in text.strip().splitlines():
         output, call = line.split("=", 1)
         op, inputs = call.strip().rstrip(")").split("(")
-        attributes = {"alpha": 1 / 6, "beta": 0.5} if op == "HardSigmoid" else {}
+        attributes: dict[str, Any] = {"alpha": 1 / 6, "beta": 0.5} if op == "HardSigmoid" else {}
         nodes.append(helper.make_node(op, [each.strip() for each in inputs.split(",")], [output.strip()], **attributes))
     constants = {name: np.array(value, np.float32) for name, value in {**CONSTANTS, **changed}.items()}
     return models.build(nodes, [models.spec("x", [2, 8])], [models.spec("y", [2, 8])], constants, opset)
