@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Request,
         Target,
     )
+    from .interfaces.product import deliver
     from .tools import (
         BenchmarkTool,
         CompatibilityChecker,
@@ -44,6 +45,7 @@ __all__ = [
     "RuntimeOptimizer",
     "Target",
     "__version__",
+    "deliver",
     "load",
 ]
 
@@ -61,6 +63,7 @@ _HOMES = {
     "Request": ".contracts",
     "RuntimeOptimizer": ".tools",
     "Target": ".contracts",
+    "deliver": ".interfaces.product",
     "load": ".tools",
 }
 
