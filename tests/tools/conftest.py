@@ -1,7 +1,9 @@
-"""Random valid graphs, for tests of transformations."""
+"""Random valid graphs for tests of transformations, and a door for tests of admission."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,9 @@ import onnx
 import pytest
 from hypothesis import strategies as st
 from onnx import helper
+
+from shipfit.contracts import ModelFileError
+from shipfit.tools.admit import admit
 
 from .. import models
 
@@ -118,3 +123,21 @@ def _random_cnn(draw: st.DrawFn, opsets: tuple[int, ...] = (11, 13, 17)) -> onnx
 def random_cnns() -> st.SearchStrategy[onnx.ModelProto]:
     """Valid CNNs with input `x` (N, 3, 8, 8); draw them with `data.draw`."""
     return _random_cnn()
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Callable[[Path], ModelFileError]:
+    """Admit a model that must be refused, and return the refusal."""
+
+    def refused(source: Path, limit: int = 10_000_000) -> ModelFileError:
+        folder = tmp_path / "admitted"
+        folder.mkdir()
+        with pytest.raises(ModelFileError) as caught:
+            admit(source, folder, limit)
+        message = caught.value.message
+        assert "\n" not in message
+        assert message.isprintable()
+        assert len(message) < 600
+        return caught.value
+
+    return refused
