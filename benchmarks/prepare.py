@@ -85,12 +85,11 @@ def _demo(seed: int) -> tuple[Path, Arrays]:
     from shipfit.agents.standalone import make_demo
     from shipfit.contracts import Settings
 
-    home = CACHE / "demo"
-    shutil.rmtree(home, ignore_errors=True)
-    files = make_demo(Settings(home=home), seed)
-    archives = sorted(files.data.glob("*.npz")) if files.data.is_dir() else [files.data]
-    parts = [dict(np.load(archive)) for archive in archives]
-    return files.model, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    folder = CACHE / "demo"
+    shutil.rmtree(folder, ignore_errors=True)
+    files = make_demo(Settings(home=folder / "home"), folder / "files", seed)
+    with np.load(files.data) as archive:
+        return files.model, dict(archive)
 
 
 def _digits(model: str, seed: int) -> tuple[Path, Arrays]:
