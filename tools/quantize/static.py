@@ -79,7 +79,7 @@ class _Writer:
         nodes: list[NodeProto] = []
         for value in self.model.graph.input:
             nodes += self._boundary(value.name)
-        gone = set(self.plan.absorbed.values())
+        gone = self.plan.merged
         for index, node in enumerate(self.planner.nodes):
             if index in self.plan.quantized:
                 nodes += self._quantized(index, node)
@@ -121,16 +121,18 @@ class _Writer:
         """Write a unit or carrier, its operands dequantized, its output quantized under the name it had."""
         output = self.planner.output(self.plan, index)
         written = NodeProto.FromString(node.SerializeToString())
-        before: list[NodeProto] = []
         for at, name in enumerate(node.input):
             written.input[at] = self._dequantized.get(name, name)
-        if index in self.plan.units:
-            before = self._constants(node, written)
+        nodes = [*self._constants(index, written), written] if index in self.plan.units else [written]
+        if index in self.plan.biased:
+            written.output[0], bias = self.names.fresh("product"), written.input.pop()
+            nodes.append(self._node("Add", [written.output[0], bias], output))
         if output not in self.plan.scales:
-            return [*before, written]
-        written.output[0] = self.names.fresh("raw")
+            nodes[-1].output[0] = output
+            return nodes
+        nodes[-1].output[0] = self.names.fresh("raw")
         self._dequantized[output] = output
-        return [*before, written, *self._pair(output, written.output[0], output)]
+        return [*nodes, *self._pair(output, nodes[-1].output[0], output)]
 
     def _float(self, node: NodeProto) -> list[NodeProto]:
         """Write a node that stays in floating point so that it does stay there.
@@ -167,32 +169,35 @@ class _Writer:
             return weight.dims[1 if int_attribute(node, "transB", 0) else 0]
         return weight.dims[0] if node.op_type == "ConvTranspose" else 0
 
-    def _constants(self, node: NodeProto, written: NodeProto) -> list[NodeProto]:
-        """Put the unit's weight and bias behind `DequantizeLinear`."""
-        weight, bias, axis = unit_operands(node, lambda name: to_array(self.planner.constants[name]))
+    def _constants(self, index: int, written: NodeProto) -> list[NodeProto]:
+        """Put the unit's weight and bias behind `DequantizeLinear`; they become its second and third input."""
+        node, bias_name = self.planner.nodes[index], self.planner.bias(self.plan, index)
+        weight, bias, axis = unit_operands(node, bias_name, lambda name: to_array(self.planner.constants[name]))
         x_scale = float(activation_scale(self.ranges[self.plan.scales[node.input[0]]])[0])
         scales = unit_scales(weight, bias, axis if self.per_channel else None, x_scale)
-        channel = axis if scales.size > 1 else None
-        self.replaced.update(node.input[1:])
-        written.input[1], first = self._weight(node.input[1], weight, scales, channel)
-        nodes = [first]
-        if bias is not None:
-            written.input[2], second = self._bias(node, bias, x_scale * scales.reshape(-1).astype(np.float64))
-            nodes.append(second)
-        for index in reversed([at for at, each in enumerate(written.attribute) if each.name in ("alpha", "beta")]):
-            del written.attribute[index]
+        self.replaced.update((node.input[1], bias_name))
+        inputs, nodes = [written.input[0]], list[NodeProto]()
+        for name, made in (
+            self._weight(node, weight, scales, axis),
+            *([self._bias(node, bias, x_scale * scales.reshape(-1).astype(np.float64))] if bias is not None else []),
+        ):
+            inputs.append(name)
+            nodes.append(made)
+        written.input[:] = inputs
+        for at in reversed([at for at, each in enumerate(written.attribute) if each.name in ("alpha", "beta")]):
+            del written.attribute[at]
         return nodes
 
-    def _weight(self, origin: str, weight: FloatArray, scales: FloatArray, axis: int | None) -> tuple[str, NodeProto]:
-        flat = scales.reshape(()) if axis is None else scales.reshape(-1)
+    def _weight(self, node: NodeProto, weight: FloatArray, scales: FloatArray, axis: int) -> tuple[str, NodeProto]:
+        flat = scales.reshape(-1) if scales.size > 1 else scales.reshape(())
         constants = self.weights.add(
             self.model.graph,
-            origin,
-            ("static", scales.tobytes()),
+            node.input[1],
+            ("static", scales.shape, scales.tobytes(), float_attribute(node, "alpha", 1.0)),
             [("int8", round_int8(weight, scales)), ("scale", flat), ("zero", np.zeros(flat.shape, np.int8))],
         )
         result = self.names.fresh("weight")
-        return result, self._node("DequantizeLinear", list(constants), result, axis)
+        return result, self._node("DequantizeLinear", list(constants), result, axis if scales.size > 1 else None)
 
     def _bias(self, node: NodeProto, bias: FloatArray, scales: np.ndarray) -> tuple[str, NodeProto]:
         values = np.clip(np.rint(bias.astype(np.float64) / scales), -_BIAS_MAX, _BIAS_MAX).astype(np.int32)
@@ -211,19 +216,20 @@ class _Writer:
         return LayerForm(name=node.name, op_type=node.op_type, form=form, why=why, weight_bytes=size)
 
 
-def unit_operands(node: NodeProto, values: Callable[[str], FloatArray]) -> tuple[FloatArray, FloatArray | None, int]:
+def unit_operands(
+    node: NodeProto, bias_name: str, values: Callable[[str], FloatArray]
+) -> tuple[FloatArray, FloatArray | None, int]:
     """Return weight, bias and the weight's channel axis; `alpha` and `beta` of a `Gemm` are multiplied in."""
-    weight, name = values(node.input[1]), input_name(node, 2)
-    if node.op_type == "Conv":
-        return weight, values(name) if name else None, 0
+    weight = values(node.input[1]) * np.float32(float_attribute(node, "alpha", 1.0))
+    axis = 0
     if node.op_type == "MatMul":
         # Above rank 2 a scale per column could not be told from one per batch: one for all.
-        return weight, None, 1 if weight.ndim == 2 else -1
-    axis = 0 if int_attribute(node, "transB", 0) else 1
-    weight = weight * np.float32(float_attribute(node, "alpha", 1.0))
-    if not name:
+        axis = 1 if weight.ndim == 2 else -1
+    elif node.op_type == "Gemm":
+        axis = 0 if int_attribute(node, "transB", 0) else 1
+    if not bias_name:
         return weight, None, axis
-    bias = values(name).reshape(-1) * np.float32(float_attribute(node, "beta", 1.0))
+    bias = values(bias_name).reshape(-1) * np.float32(float_attribute(node, "beta", 1.0))
     return weight, np.broadcast_to(bias, (weight.shape[axis],)), axis
 
 

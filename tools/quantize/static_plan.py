@@ -57,6 +57,7 @@ class StaticPlan:
     Attributes:
         units: nodes that compute in int8.
         carriers: nodes that pass 8-bit values on.
+        biased: index of a `MatMul` → index of the `Add` after it that is its bias.
         absorbed: index of a node → index of the `Relu` or `Clip` after it that disappears.
         scales: quantized activation → the activation whose scale it shares, itself unless a mover made it.
         why: index of a node of a type asked for → why it stays in floating point.
@@ -64,6 +65,7 @@ class StaticPlan:
 
     units: set[int] = field(default_factory=set[int])
     carriers: set[int] = field(default_factory=set[int])
+    biased: dict[int, int] = field(default_factory=dict[int, int])
     absorbed: dict[int, int] = field(default_factory=dict[int, int])
     scales: dict[str, str] = field(default_factory=dict[str, str])
     why: dict[int, str] = field(default_factory=dict[int, str])
@@ -72,6 +74,15 @@ class StaticPlan:
     def quantized(self) -> set[int]:
         """Units and carriers."""
         return self.units | self.carriers
+
+    @property
+    def merged(self) -> set[int]:
+        """Nodes that are written with the node before them, or not at all."""
+        return {*self.biased.values(), *self.absorbed.values()}
+
+    def last(self, index: int) -> int:
+        """Return the index of the node whose output is that of the quantized node at `index`."""
+        return self.absorbed.get(index, self.biased.get(index, index))
 
 
 class Planner:
@@ -97,6 +108,7 @@ class Planner:
                 why = "kept" if node.name in choice.keep else self.obstacle(node) or self._waste(node, choice.min_terms)
                 plan.why.update({index: why} if why else {})
                 plan.units.update(() if why else (index,))
+        plan.biased.update((index, after) for index in plan.units if (after := self._bias_after(index)) is not None)
         self._absorb(plan, plan.units, ranges)
         self._settle(plan, ranges)
         self._carry(plan, ranges)
@@ -135,28 +147,49 @@ class Planner:
         if bias is None or bias.data_type != TensorProto.FLOAT or not np.isfinite(to_array(bias)).all():
             return "its bias is no constant float32 vector"
         width = weight.dims[_channel_axis(node, weight)]
-        return (
-            ""
-            if elements(bias) in (1, width) and elements(bias) == max(bias.dims, default=1)
-            else "its bias is a matrix"
-        )
+        is_vector = elements(bias) in (1, width) and elements(bias) == max(bias.dims, default=1)
+        return "" if is_vector else "its bias is a matrix"
 
     def output(self, plan: StaticPlan, index: int) -> str:
         """Return what a quantized node gives after the activation it absorbed."""
-        return self.nodes[plan.absorbed.get(index, index)].output[0]
+        return self.nodes[plan.last(index)].output[0]
+
+    def bias(self, plan: StaticPlan, index: int) -> str:
+        """Return the name of a unit's constant bias, empty where it has none."""
+        if index not in plan.biased:
+            return input_name(self.nodes[index], 2)
+        after = self.nodes[plan.biased[index]]
+        return next(name for name in after.input if name in self.constants)
 
     def _known(self, tensor: str, ranges: Mapping[str, Range] | None) -> bool:
         return ranges is None or tensor in ranges
 
+    def _only_reader(self, index: int) -> int | None:
+        """The node that alone reads the output of the node at `index`."""
+        output = self.nodes[index].output[0]
+        readers = self._readers.get(output, [])
+        if output in self._outputs or len(readers) != 1:
+            return None
+        return self._index.get(id(readers[0].node))
+
+    def _bias_after(self, index: int) -> int | None:
+        """The `Add` of a vector that onnxruntime would make of `MatMul` a `Gemm` with, integer or not."""
+        node, after = self.nodes[index], self._only_reader(index)
+        if node.op_type != "MatMul" or after is None or self.nodes[after].op_type != "Add":
+            return None
+        weight = self.constants[node.input[1]]
+        found = [self.constants[name] for name in self.nodes[after].input if name in self.constants]
+        if len(found) != 1 or len(weight.dims) != 2 or list(found[0].dims) != [weight.dims[1]]:
+            return None
+        return after if np.isfinite(to_array(found[0])).all() else None
+
     def _absorb(self, plan: StaticPlan, indices: Collection[int], ranges: Mapping[str, Range] | None) -> None:
         for index in indices:
-            node = self.nodes[index]
-            readers = self._readers.get(node.output[0], [])
-            if node.op_type == "MatMul" or node.output[0] in self._outputs or len(readers) != 1:
+            after = self._only_reader(plan.last(index))
+            if after is None or not self._saturates(self.nodes[after]):
                 continue
-            after = readers[0].node
-            if id(after) in self._index and self._saturates(after) and self._known(after.output[0], ranges):
-                plan.absorbed[index] = self._index[id(after)]
+            if self._known(self.nodes[after].output[0], ranges):
+                plan.absorbed[index] = after
 
     def _saturates(self, node: NodeProto) -> bool:
         """Tell whether rounding to the calibrated range, which holds zero, does what `node` does."""
@@ -182,11 +215,12 @@ class Planner:
             else:
                 plan.units.discard(index)
                 plan.absorbed.pop(index, None)
+                plan.biased.pop(index, None)
                 plan.why[index] = "its activations are not all finite"
 
     def _carry(self, plan: StaticPlan, ranges: Mapping[str, Range] | None) -> None:
         """Extend the quantized tensors forward, through what can pass them on."""
-        taken = set(plan.absorbed.values())
+        taken = plan.merged
         for index, node in enumerate(self.nodes):
             if index in plan.units or index in taken or not is_standard(node) or len(node.output) != 1:
                 continue
@@ -196,7 +230,7 @@ class Planner:
                     plan.scales[node.output[0]] = plan.scales[node.input[0]]
             elif node.op_type in MIXERS and self._mixes(node, plan, ranges):
                 self._absorb(plan, [index], ranges)
-                taken.update(plan.absorbed.values())
+                taken = plan.merged
                 plan.carriers.add(index)
                 plan.scales.setdefault(self.output(plan, index), self.output(plan, index))
 

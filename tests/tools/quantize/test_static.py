@@ -124,6 +124,34 @@ def test_gemm_keeps_its_meaning(lab: Any, attributes: dict[str, Any]) -> None:
     assert lab.sqnr(original, model, feeds) > 30
 
 
+@pytest.mark.parametrize("lead", [[3], [1, 3]])
+def test_a_matrix_product_takes_the_addition_after_it_as_its_bias(lab: Any, lead: list[int]) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["a"], "first"),
+        helper.make_node("Add", ["b1", "a"], ["b"], "bias1"),
+        helper.make_node("Relu", ["b"], ["c"], "relu"),
+        helper.make_node("MatMul", ["c", "w2"], ["d"], "second"),
+        helper.make_node("Add", ["d", "b2"], ["y"], "bias2"),
+    ]
+    weights = {"w1": noise(32, 48), "b1": noise(48), "w2": noise(48, 8), "b2": noise(8)}
+    original = lab.build(nodes, {"x": [*lead, 32]}, {"y": [*lead, 8]}, weights)
+    feeds = [{"x": noise(*lead, 32, seed=each)} for each in range(4)]
+    model, layers = quantized(original, feeds)
+    assert [layer.form for layer in layers] == ["int8 static"] * 2
+    found = set(kinds(lab, model))
+    assert "QGemm" in found
+    assert not {"MatMul", "Gemm", "Relu", "Add"} & found
+    assert lab.sqnr(original, model, feeds) > 28
+
+
+def test_opposite_scalings_of_one_weight_are_not_confused(lab: Any) -> None:
+    nodes = [helper.make_node("Gemm", ["x", "w"], [f"y{sign}"], f"g{sign}", alpha=float(sign)) for sign in (1, -1)]
+    original = lab.build(nodes, {"x": ["n", 32]}, {"y1": ["n", 8], "y-1": ["n", 8]}, {"w": noise(32, 8)})
+    feeds = [{"x": noise(4, 32, seed=1)}]
+    model, _ = quantized(original, feeds)
+    assert lab.sqnr(original, model, feeds) > 28
+
+
 def test_a_bias_far_beyond_the_weights_does_not_overflow(lab: Any) -> None:
     weights = {"w": noise(4, 3, 1, 1) * np.float32(1e-12), "b": np.array([1e3, -1e3, 0, 5], np.float32)}
     node = helper.make_node("Conv", ["x", "w", "b"], ["y"], "conv")
