@@ -44,7 +44,8 @@ def demo_tool(context: ToolContext) -> ToolAnswer:
     train, test = _held_out(labels, context.job.seed)
     network = train_network(images[train], labels[train], context.job.seed, context.progress)
     write_onnx(network, model_folder / MODEL_FILE)
-    np.savez(data_folder / DATA_FILE, **{INPUT: images[test], "labels": labels[test]})
+    arrays: dict[str, Any] = {INPUT: images[test], "labels": labels[test]}
+    np.savez(data_folder / DATA_FILE, **arrays)
     report = DemoReport(
         accuracy=_accuracy(network, images[test], labels[test]),
         parameters=sum(parameter.numel() for parameter in network.parameters()),

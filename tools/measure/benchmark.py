@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import resource
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,10 +42,13 @@ _ORIGINAL, _CANDIDATE, _TWIN = range(3)
 
 
 class SystemClock:
-    """Wall time, and the kernel's count of involuntary context switches."""
+    """Wall and processor time, and the kernel's count of involuntary context switches."""
 
     def now(self) -> float:
         return time.perf_counter()
+
+    def cpu(self) -> float:
+        return time.process_time()
 
     def preemptions(self) -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
@@ -105,7 +108,8 @@ def time_models(
     for session in sessions:
         for feed in feeds:
             session.run(feed)  # refusals become typed errors here; the timed calls are the runtime's own
-    schedule = Schedule(seconds=patience.at_most)
+    single = max(subject.settings.intra_op_num_threads for subject in (original, candidate)) == 1
+    schedule = Schedule(seconds=patience.at_most, single_thread=single)
     clock = SystemClock()
     started = clock.now()
 
@@ -123,7 +127,7 @@ def time_models(
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def _undisturbed() -> Generator[None]:
     """Collect garbage now and not while timing."""
     gc.collect()
     enabled = gc.isenabled()

@@ -10,7 +10,7 @@ import itertools
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -82,7 +82,7 @@ class _Member:
             yield from flat.reshape(self.shape, order="F")
             return
         count = int(np.prod(self.shape[1:]))
-        for _ in range(self.shape[0]):
+        for _ in range(self.shape[0] if self.shape else 0):
             yield np.frombuffer(self._read(count), self.dtype).reshape(self.shape[1:])
 
     def _read(self, count: int) -> bytes:
@@ -109,7 +109,7 @@ def _read_archive(path: Path, names: list[str]) -> Iterator[RawSample]:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(path: Path) -> Generator[None]:
     """Turn what reading a damaged archive raises into one line."""
     try:
         yield

@@ -146,7 +146,7 @@ def _kept_apart(items: Sequence[Item], judged: int, notes: list[str]) -> list[It
 
 def _whole_batches(parts: Mapping[Part, list[int]], batch: int, notes: list[str]) -> dict[Part, list[int]]:
     """Cut every part to a multiple of `batch`, because a fixed batch cannot be fed in part."""
-    whole = {part: indices[: len(indices) // batch * batch] for part, indices in parts.items()}
+    whole: dict[Part, list[int]] = {part: indices[: len(indices) // batch * batch] for part, indices in parts.items()}
     for part, indices in parts.items():
         if not whole[part]:
             raise DataError(
@@ -167,7 +167,7 @@ def _write(folder: Path, spool: Spool, names: Sequence[str], collected: _Collect
 
 
 def _reference(folder: Path, index: DataIndex, seed: int, synthetic: bool) -> DataRef:
-    counts = {part: len(places) for part, places in index.parts.items()}
+    counts: dict[Part, int] = {part: len(places) for part, places in index.parts.items()}
     return DataRef(
         id=folder_digest(folder),
         samples=sum(counts.values()),

@@ -3,7 +3,8 @@
 An arm is one loaded session. Every round runs all arms in a rotated order; after each switch an arm warms up
 untimed, then a number of groups of calls is timed. A group is long enough for the clock and short enough to
 often escape preemption. Arms are compared by the median of their undisturbed groups within a round, so that
-what drifts from round to round cancels out.
+what drifts from round to round cancels out. Where a round left too few undisturbed, their processor time
+stands in for wall time: with one thread the two differ by nothing but the time spent waiting for the processor.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ class Clock(Protocol):
         """Return wall time in seconds."""
         ...
 
+    def cpu(self) -> float:
+        """Return processor time of this process in seconds."""
+        ...
+
     def preemptions(self) -> int:
         """Return how often this process was preempted so far."""
         ...
@@ -46,6 +51,7 @@ class Schedule:
         timed_s, min_groups: timed work per arm and round, both at least.
         precision: half-width of the interval, as a share, at which measuring ends.
         min_rounds: rounds before precision is believed.
+        single_thread: processor time may stand in for wall time.
     """
 
     seconds: float = 8.0
@@ -57,19 +63,28 @@ class Schedule:
     precision: float = 0.02
     min_rounds: int = 9
     min_rounds_at_limit: int = 3
+    single_thread: bool = True
 
 
 @dataclass
 class ArmRound:
-    """One arm in one round: mean call time of each group, and whether the group was undisturbed."""
+    """One arm in one round: per group the wall and processor time of a call, and whether it was undisturbed."""
 
-    groups: list[float] = field(default_factory=list[float])
+    wall: list[float] = field(default_factory=list[float])
+    cpu: list[float] = field(default_factory=list[float])
     clean: list[bool] = field(default_factory=list[bool])
 
-    def median(self) -> float:
-        """Median of the undisturbed groups; of all of them where fewer than a third were undisturbed."""
-        kept = [value for value, clean in zip(self.groups, self.clean, strict=True) if clean]
-        return statistics.median(kept if 3 * len(kept) >= len(self.groups) else self.groups)
+    @property
+    def undisturbed(self) -> bool:
+        """Whether enough groups were not preempted, a third of them."""
+        return 3 * sum(self.clean) >= len(self.clean)
+
+    def median(self, by_cpu: bool) -> float:
+        """Median processor time of all groups, or wall time of the undisturbed ones (of all, if there are too few)."""
+        if by_cpu:
+            return statistics.median(self.cpu)
+        kept = [value for value, clean in zip(self.wall, self.clean, strict=True) if clean]
+        return statistics.median(kept if self.undisturbed else self.wall)
 
 
 @dataclass
@@ -78,6 +93,7 @@ class Timings:
 
     rounds: list[list[ArmRound]]
     calls: list[list[float]]
+    single_thread: bool = True
     seconds: float = 0.0
 
     @property
@@ -88,9 +104,13 @@ class Timings:
 
     def ratios(self, numerators: Sequence[int], denominator: int) -> list[float]:
         """Per round, the geometric mean time of arms `numerators` over that of arm `denominator`."""
-        medians = np.log([[each.median() for each in arm] for arm in self.rounds])
-        logs = medians[list(numerators)].mean(axis=0) - medians[denominator]
-        return [float(value) for value in np.exp(logs)]
+        logs = np.log([self._medians(arms) for arms in zip(*self.rounds, strict=True)])
+        return [float(value) for value in np.exp(logs[:, list(numerators)].mean(axis=1) - logs[:, denominator])]
+
+    def _medians(self, arms: Sequence[ArmRound]) -> list[float]:
+        """All arms of a round are measured by the same clock."""
+        by_cpu = self.single_thread and not all(arm.undisturbed for arm in arms)
+        return [arm.median(by_cpu) for arm in arms]
 
     def ratio(self, numerators: Sequence[int], denominator: int) -> tuple[float, Interval]:
         """Return the trimmed mean of the rounds' ratios with its bootstrap interval."""
@@ -110,7 +130,7 @@ def measure(
     All arms of a round get the same feed; feeds and orders change from round to round.
     """
     started = clock.now()
-    timings = Timings([[] for _ in arms], [[] for _ in arms])
+    timings = Timings([[] for _ in arms], [[] for _ in arms], schedule.single_thread)
     for number, feed in enumerate(_shuffled(feeds)):
         if _finished(timings, number, clock.now() - started, schedule, settled):
             break
@@ -141,15 +161,16 @@ def _run_arm(arm: Arm, feed: int, clock: Clock, schedule: Schedule, calls: list[
     loops = _warm_up(arm, feed, clock, schedule)
     result = ArmRound()
     begin = clock.now()
-    while len(result.groups) < schedule.min_groups or clock.now() - begin < schedule.timed_s:
-        before = clock.preemptions()
+    while len(result.wall) < schedule.min_groups or clock.now() - begin < schedule.timed_s:
+        before, busy = clock.preemptions(), clock.cpu()
         last = start = clock.now()
         for _ in range(loops):
             arm(feed)
             now = clock.now()
             calls.append(now - last)
             last = now
-        result.groups.append((last - start) / loops)
+        result.wall.append((last - start) / loops)
+        result.cpu.append((clock.cpu() - busy) / loops)
         result.clean.append(clock.preemptions() == before)
     return result
 

@@ -6,7 +6,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def _own_folder(folder: Path) -> Path:
 
 
 @contextmanager
-def measuring_lock(progress: ProgressSink = silent, folder: Path | None = None) -> Iterator[float]:
+def measuring_lock(progress: ProgressSink = silent, folder: Path | None = None) -> Generator[float]:
     """Hold the host's measuring lock; yields the seconds that were spent waiting for it.
 
     Raises:

@@ -104,7 +104,7 @@ def _speedups(
     """Return stock time / time with each entry, from two stock sessions and one per entry, interleaved."""
     settings = [stock(threads), stock(threads), *(_with(threads, *entry) for entry in entries.items())]
     sessions: list[OnnxSession] = [open_session(model, each) for each in settings]
-    schedule = Schedule(seconds=seconds)
+    schedule = Schedule(seconds=seconds, single_thread=threads == 1)
 
     def ratios(timings: Timings) -> list[tuple[float, Interval]]:
         return [timings.ratio((0, 1), arm) for arm in range(2, len(sessions))]

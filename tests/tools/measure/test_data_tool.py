@@ -3,6 +3,7 @@ import pickle
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ X = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)
 LABELS = np.argmax(X[:, :3], axis=1)
 
 
-def npz(folder: Path, **arrays: np.ndarray) -> str:
+def npz(folder: Path, **arrays: Any) -> str:
     path = folder / "given.npz"
     np.savez(path, **arrays)
     return str(path)

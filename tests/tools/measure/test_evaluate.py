@@ -31,6 +31,7 @@ def test_a_model_against_itself(digits_model: Path, digits_data: Path, make_data
     assert result.drop.value == 0
     assert result.drop.interval.low <= 0 <= result.drop.interval.high
     assert result.original_accuracy == result.candidate_accuracy
+    assert result.original_accuracy is not None
     assert 0.85 < result.original_accuracy.value < 1
     assert result.finite
     assert not result.constant
@@ -54,6 +55,7 @@ def test_loss_is_counted_in_pairs(scorer: Path, samples: Path, tmp_path: Path, m
     assert result.candidate_accuracy is not None
     loss = result.original_accuracy.value - result.candidate_accuracy.value
     assert result.net_loss == round(loss * result.samples)
+    assert result.drop is not None
     assert result.drop.value == pytest.approx(loss)
 
 
@@ -68,6 +70,7 @@ def test_nan_and_constant_answers(scorer: Path, samples: Path, tmp_path: Path, m
     result = compare_models(scorer, broken, data, "final")
     assert not result.finite
     assert result.fidelity.value == -np.inf
+    assert result.candidate_accuracy is not None
     assert result.candidate_accuracy.value == 0
     silent = changed(scorer, tmp_path / "zero.onnx", lambda w: w * np.float32(0))
     assert compare_models(scorer, silent, data, "final").constant

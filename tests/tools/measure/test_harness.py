@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shipfit.tools.measure.harness import Schedule, Timings, measure
+from shipfit.tools.measure.harness import ArmRound, Schedule, Timings, measure
 
 
 class Machine:
@@ -15,15 +15,19 @@ class Machine:
 
     def __init__(self, cold: float = 1.0, warm_after: int = 0, preempted: float = 0.0, drift: float = 0.0) -> None:
         self.time = 0.0
+        self.busy = 0.0
         self.count = 0
         self.running: object = None
         self.streak = 0
-        self.order: list[object] = []
+        self.order: list[tuple[str, int]] = []
         self._cold, self._warm_after, self._preempted, self._drift = cold, warm_after, preempted, drift
         self._rng = random.Random(1)
 
     def now(self) -> float:
         return self.time
+
+    def cpu(self) -> float:
+        return self.busy
 
     def preemptions(self) -> int:
         return self.count
@@ -36,6 +40,7 @@ class Machine:
             self.streak += 1
             cost = seconds * (self._cold if self.streak <= self._warm_after else 1) * self._rng.uniform(0.99, 1.01)
             cost *= 1 + self._drift * self.time
+            self.busy += cost
             if self._rng.random() < self._preempted:
                 self.count += 1
                 cost += 0.01 * self._rng.random()
@@ -76,10 +81,22 @@ def test_preempted_groups_are_left_out():
     assert max(timings.calls[0]) > 0.004, "but absolute latency shows them"
 
 
-def test_a_machine_that_always_preempts_still_gets_an_answer():
-    timings = run(Machine(preempted=1.0), [0.03, 0.015, 0.03], seconds=30)
+def test_processor_time_stands_in_where_every_group_is_preempted():
+    timings = run(Machine(preempted=1.0), [0.03, 0.015, 0.03], seconds=10)
     assert timings.preempted_share == 1
+    assert timings.ratio((0, 2), 1)[0] == pytest.approx(2, rel=0.01)
+
+
+def test_several_threads_are_always_timed_by_the_wall():
+    timings = run(Machine(preempted=1.0), [0.03, 0.015, 0.03], seconds=10, single_thread=False)
+    wall = run(Machine(preempted=1.0), [0.03, 0.015, 0.03], seconds=10)
     assert timings.ratio((0, 2), 1)[0] == pytest.approx(2, rel=0.25)
+    assert timings.ratio((0, 2), 1)[0] != wall.ratio((0, 2), 1)[0]
+
+
+def test_all_arms_of_a_round_share_a_clock():
+    arms = [ArmRound([2.0] * 3, [1.0] * 3, [clean] * 3) for clean in (True, False, True)]
+    assert Timings([[arm] for arm in arms], [[]] * 3).ratios((0, 2), 1) == [1.0]
 
 
 def test_every_arm_begins_equally_often_and_a_round_has_one_feed():
@@ -94,10 +111,10 @@ def test_every_arm_begins_equally_often_and_a_round_has_one_feed():
 
 def test_short_calls_are_looped_and_long_ones_are_not():
     short = run(Machine(), [20e-6, 20e-6], seconds=0.5)
-    groups = len(short.rounds[0][0].groups)
+    groups = len(short.rounds[0][0].wall)
     assert 10 <= groups <= 20
     long = run(Machine(), [0.2, 0.2], seconds=1.0)
-    assert len(long.rounds[0][0].groups) == 3
+    assert len(long.rounds[0][0].wall) == 3
     assert len(long.rounds[0]) == 3, "the least number of rounds, though the time was over"
 
 

@@ -67,7 +67,7 @@ def test_bootstrap_covers():
     rng = np.random.default_rng(1)
     hits = 0
     for _ in range(200):
-        interval = bootstrap_ratio(np.exp(rng.normal(0.5, 0.1, 24)), resamples=300)
+        interval = bootstrap_ratio(np.exp(rng.normal(0.5, 0.1, 24)).tolist(), resamples=300)
         hits += interval.low <= math.exp(0.5) <= interval.high
     assert hits >= 175
 
