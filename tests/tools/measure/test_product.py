@@ -19,7 +19,9 @@ def product(digits_model: Path, tmp_path: Path) -> Path:
 def test_load(product: Path):
     session = load(product)
     assert session.get_session_options().intra_op_num_threads == 2
-    assert np.shape(session.run(None, {"image": np.zeros((1, 1, 8, 8), np.float32)})[0]) == (1, 10)
+    (scores,) = session.run(None, {"image": np.zeros((1, 1, 8, 8), np.float32)})
+    assert isinstance(scores, np.ndarray)
+    assert scores.shape == (1, 10)
 
 
 def test_load_without_settings(product: Path):
