@@ -18,6 +18,7 @@ from ..contracts import (
     Attempt,
     DataRef,
     Effort,
+    LayerForm,
     NormalizeStep,
     Offer,
     Profile,
@@ -25,7 +26,7 @@ from ..contracts import (
 )
 from .state import Draft
 
-_ALLOWED = (ArtifactRef, Attempt, DataRef, Draft, Effort, NormalizeStep, Offer, Profile, Recalled)
+_ALLOWED = (ArtifactRef, Attempt, DataRef, Draft, Effort, LayerForm, NormalizeStep, Offer, Profile, Recalled)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Conclude: remember what was learned. What happened to the run is decided by the measurements that are there."""
+"""Conclude: remember what was learned, and complete the table of layers of what is delivered."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import time
 
 from ..contracts import Attempt, Outcome
 from .context import RunContext
+from .layers import completed_layers
+from .respond import delivered
 from .state import RunState
 
 
@@ -13,7 +15,11 @@ def conclude(state: RunState, context: RunContext) -> RunState:
     """Write every attempt to memory; a resumed run overwrites its own outcomes instead of adding to them."""
     if context.request.memory:
         context.outcomes.remember([outcome(state, context, attempt) for attempt in state.get("attempts", ())])
-    return {}
+    best = delivered(state)
+    if best is None:
+        return {}
+    layers, effort = completed_layers(state, context, best)
+    return {"layers": layers, "effort": effort}
 
 
 def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:

@@ -66,6 +66,7 @@ class Drive:
         self._events: queue.Queue[Event | BaseException | None] = queue.Queue()
         self._stopped = threading.Event()
         self._import_cpu_s = 0.0
+        self._elapsed_s = ledger.runs.get(run).elapsed_s
         self.execution = Execution(
             run,
             store,
@@ -92,6 +93,8 @@ class Drive:
             self._record("attempt", event.attempt, str(event.attempt.index))
         elif isinstance(event, NodeFinished):
             self.ledger.trail.append(self.run, "node", event.model_dump(mode="json"))
+            self._elapsed_s += event.seconds
+            self.ledger.runs.update(self.run, elapsed_s=self._elapsed_s)
         self._events.put(event)
 
     def _record(self, kind: str, body: Any, once: str) -> None:

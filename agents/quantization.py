@@ -20,7 +20,7 @@ def quantize(state: RunState, context: RunContext) -> RunState:
     if draft is None or is_over(draft):
         return {}
     lever = draft.plan.quantize
-    draft = draft.model_copy(update={"stage": "quantize"})
+    draft = draft.model_copy(update={"stage": "quantize", "quantized_from": draft.artifact})
     if lever is not None:
         try:
             draft, step = resolve(lever, state, context, draft)

@@ -53,7 +53,7 @@ def respond(run: str, request: Request, state: RunState, product: Path, timing: 
         attempts=state.get("attempts", ()),
         first_met=state.get("first_met"),
         delivered=best.index if best else None,
-        layers=best.layers if best else (),
+        layers=state.get("layers", best.layers) if best else (),
         offers=state.get("offers", ()),
         recommendations=recommend(request, state, best),
         alerts=alerts(request.monitoring, optimized),

@@ -20,7 +20,7 @@ from ..contracts import (
 )
 from ..memory.database import connection
 from ..memory.ledger import Ledger
-from ..memory.prune import PruneReport, prune_runs
+from ..memory.prune import PruneReport, prune_runs, release
 from ..memory.runs import RunRecord
 from ..memory.store import LocalArtifactStore
 from ..memory.trail import TrailEntry
@@ -59,7 +59,7 @@ class Service:
         try:
             self._admit(record.id, self._drive(record.id, request))
         except UserError:
-            self.ledger.runs.discard(record.id)
+            release(self.ledger, self.store, record.id)
             raise
         except BaseException:
             self.ledger.runs.update(record.id, status="interrupted")

@@ -39,6 +39,7 @@ class Draft(Contract):
     artifact: ArtifactRef
     steps: tuple[Step, ...] = ()
     settings: RuntimeSettings = RuntimeSettings()
+    quantized_from: ArtifactRef | None = None
     layers: tuple[LayerForm, ...] = ()
     notes: tuple[str, ...] = ()
     stage: Stage = "prepare"
@@ -83,6 +84,7 @@ class RunState(TypedDict, total=False):
     best: int | None
     final_looks: Annotated[int, add]
     offers: tuple[Offer, ...]
+    layers: tuple[LayerForm, ...]
     data_source: str
     reason: str
     effort: Annotated[Effort, add_effort]

@@ -52,6 +52,7 @@ from .jobs import (
     Job,
     JobResult,
     LayerForm,
+    LayersReport,
     Limits,
     Part,
     RunLevel,
@@ -130,6 +131,7 @@ from .request import (
     Target,
     WatchedMetric,
     check_served,
+    label,
     refuse_unserved,
 )
 from .response import (
@@ -195,6 +197,7 @@ __all__ = [
     "JobResult",
     "LatencyMetrics",
     "LayerForm",
+    "LayersReport",
     "Level",
     "Limits",
     "MachineError",
@@ -280,6 +283,7 @@ __all__ = [
     "WorkerTimeout",
     "check_served",
     "from_wire",
+    "label",
     "load_settings",
     "refuse_unserved",
     "to_wire",

@@ -59,6 +59,7 @@ class Attempt(Contract):
 
     Attributes:
         stage: how far it came.
+        quantized_from: the model that the quantization agent was given; node names of `layers` are its.
         final_look: whether the final part of the data was used on it.
         baseline: the original, measured beside this candidate.
         predicted_size_ratio, predicted_speedup: of its plan, for comparison.
@@ -68,6 +69,7 @@ class Attempt(Contract):
     plan: Plan
     recipe: Recipe | None = None
     candidate: ArtifactRef | None = None
+    quantized_from: ArtifactRef | None = None
     runtime_settings: RuntimeSettings = RuntimeSettings()
     metrics: DeploymentMetrics | None = None
     baseline: DeploymentMetrics | None = None

@@ -129,6 +129,12 @@ class StepReport(Contract):
     seconds: float = 0.0
 
 
+class LayersReport(Contract):
+    """Forms of units, completed with damage, share of time and reason."""
+
+    layers: tuple[LayerForm, ...]
+
+
 class UnitDamage(Contract):
     """Damage that one unit alone does in one form: SQNR in dB at the worst output."""
 

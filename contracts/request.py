@@ -47,9 +47,17 @@ class Bound(Contract):
 
     def text(self) -> str:
         """Return the bound as people read it, such as `size ratio ≤ 30 %`."""
-        label = self.name.removeprefix("max_").removeprefix("min_").removesuffix("_bytes").removesuffix("_ms")
-        label = label.removesuffix("_per_s").removesuffix("_db").replace("_", " ")
-        return f"{label} {'≤' if self.upper else '≥'} {units.format_value(self.bound, self.unit)}"
+        return f"{label(self.name)} {'≤' if self.upper else '≥'} {units.format_value(self.bound, self.unit)}"
+
+
+def label(name: str) -> str:
+    """Return the name of a bound or guard in words, as `size ratio` or `latency (guard)`."""
+    if name.startswith("guard_"):
+        return f"{name.removeprefix('guard_')} (guard)"
+    words = name.removeprefix("max_").removeprefix("min_")
+    for unit in ("_bytes", "_ms", "_per_s", "_db"):
+        words = words.removesuffix(unit)
+    return words.replace("_", " ")
 
 
 _BOUNDS: dict[str, tuple[Unit, bool]] = {

@@ -50,6 +50,16 @@ def prune_runs(
     return PruneReport(tuple(runs), executions, tuple(artifacts), freed)
 
 
+def release(ledger: Ledger, store: LocalArtifactStore, run: str) -> None:
+    """Remove a run whose request was refused, and what only it put into the store."""
+    artifacts = ledger.leases.of(run)
+    ledger.runs.discard(run)
+    for artifact in sorted(artifacts):
+        with ledger.database.write() as database:
+            if not _is_leased(database, artifact):
+                store.remove(artifact)
+
+
 def _removable(ledger: Ledger, older_than_s: float | None, keep: int, everything: bool) -> list[str]:
     records = ledger.runs.latest()
     finished = [record for record in records if record.finished][keep:]

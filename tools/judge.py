@@ -15,6 +15,7 @@ from ..contracts import (
     Request,
     Unit,
     Verdict,
+    label,
     units,
 )
 
@@ -47,7 +48,7 @@ def judge(request: Request, evidence: Evidence, measured_on: str = "-") -> Verdi
     measurements of everything. Too noisy a timing is `inconclusive`, and so counts as not met.
     """
     results = tuple(
-        result.model_copy(update={"measured_on": measured_on})
+        result.model_copy(update={"measured_on": "-" if "size" in result.name else measured_on})
         for result in (*_bounds(request, evidence), *_guards(request, evidence))
     )
     broken = _broken(evidence.evaluation)
@@ -61,21 +62,22 @@ def judge(request: Request, evidence: Evidence, measured_on: str = "-") -> Verdi
     if unknown and evidence.benchmark is not None and not evidence.benchmark.conclusive:
         return Verdict(kind="inconclusive", reason=_noise(evidence.benchmark), constraints=results)
     if unknown:
-        names = ", ".join(item.name for item in unknown)
+        names = ", ".join(label(item.name) for item in unknown)
         return Verdict(kind="not_met", reason=f"not measured: {names}", constraints=results)
     return Verdict(kind="met", reason="every bound and guard holds", constraints=results)
 
 
 def describe(result: ConstraintResult) -> str:
-    """Return one result in words, as `max_size_ratio: 41 % is above 30 %`."""
+    """Return one result in words, as `size ratio 41 % is above 30 %`."""
+    name = label(result.name)
     if result.measured is None:
-        return f"{result.name}: not measured"
+        return f"{name} not measured"
     measured, bound = (units.format_value(value, result.unit) for value in (result.measured, result.bound))
     if result.met:
-        return f"{result.name}: {measured} (bound {bound})"
+        return f"{name} {measured} (bound {bound})"
     above = result.measured > result.bound
     tail = f" ({result.note})" if result.note else ""
-    return f"{result.name}: {measured} is {'above' if above else 'below'} {bound}{tail}"
+    return f"{name} {measured} is {'above' if above else 'below'} {bound}{tail}"
 
 
 def _first(worst: ConstraintResult, missed: list[ConstraintResult]) -> list[ConstraintResult]:

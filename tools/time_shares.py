@@ -87,6 +87,22 @@ def _profile(model: Path, feeds: Sequence[Mapping[str, Any]]) -> list[dict[str, 
         return list(json.loads(Path(inner.end_profiling()).read_text()))
 
 
+def kernel_events(model: Path, feeds: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Return (the runtime's name of a node, microseconds) of every kernel call of a short run.
+
+    Raises:
+        ToolError: the model does not load or run.
+    """
+    suffix = "_kernel_time"
+    return [
+        (str(event["name"]).removesuffix(suffix), int(event["dur"]))
+        for event in _profile(model, feeds)
+        if event.get("cat") == "Node"
+        and str(event.get("name", "")).endswith(suffix)
+        and event["args"]["op_name"] not in _CONTAINERS
+    ]
+
+
 def _shares(events: list[dict[str, Any]], op_types: frozenset[str]) -> dict[str, float]:
     """Share of kernel time by operator; a control-flow node's time is that of the nodes inside it."""
     calls: dict[tuple[str, str], list[int]] = defaultdict(list)

@@ -132,6 +132,7 @@ def test_a_wrong_request_is_refused_and_leaves_nothing(
         service.start(ask(digits_model, digits_data, **wrong))
     assert "\n" not in refused.value.message
     assert service.runs() == []
+    assert service.store.ids() == []
 
 
 class Faulty:

@@ -159,4 +159,4 @@ def test_broken_answers_fail_whatever_the_bounds(fault: dict[str, object]) -> No
 
 def test_the_worst_violation_is_named_first() -> None:
     verdict = judge(request(max_size_ratio=0.01, min_fidelity_db=31), evidence())
-    assert verdict.reason.startswith("max_size_ratio: 30 % is above 1 %")
+    assert verdict.reason.startswith("size ratio 30 % is above 1 %")

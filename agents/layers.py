@@ -1,0 +1,35 @@
+"""The per-layer table of the delivered candidate: what each unit became, why, and what that did."""
+
+from __future__ import annotations
+
+from ..contracts import Attempt, Effort, LayerForm, LayersReport, SensitivityTable, ToolError
+from ..tools.table_forms import TABLE_FORMS
+from .context import RunContext
+from .state import RunState, add_effort
+
+# A table is for people here: what was not measured in this time is shown without its damage.
+TABLE_SECONDS = 5.0
+
+
+def completed_layers(state: RunState, context: RunContext, best: Attempt) -> tuple[tuple[LayerForm, ...], Effort]:
+    """Return the layers of `best` with damage and time (without, where they cannot be measured), and the effort."""
+    source, effort = best.quantized_from, Effort()
+    if source is None or not best.layers:
+        return best.layers, effort
+    inputs = {"model": source}
+    try:
+        for form in sorted({TABLE_FORMS[layer.form] for layer in best.layers if layer.form in TABLE_FORMS}):
+            done = context.execute(
+                "sensitivity",
+                SensitivityTable,
+                inputs={"model": source},
+                data=state["data"],
+                params={"form": form, "seconds": TABLE_SECONDS},
+            )
+            inputs[f"table_{form}"] = done.outputs["table"]
+            effort = add_effort(effort, done.effort)
+        given = [layer.model_dump(mode="json") for layer in best.layers]
+        report = context.execute("layers", LayersReport, inputs=inputs, data=state["data"], params={"layers": given})
+    except ToolError:
+        return best.layers, effort
+    return report.report.layers, add_effort(effort, report.effort)
