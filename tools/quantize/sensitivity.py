@@ -1,7 +1,7 @@
 """How much each unit alone damages the outputs in one form: a pass per unit over a few selection samples.
 
 A unit is a node for `static` and `dynamic` compute and an initializer for `int8` and `fp16` storage. The heaviest
-units come first and a time limit ends the work, so that what is left unmeasured is what matters least to size.
+units come first and a time limit ends the work, so that what is left unmeasured matters least to size.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from .trial import opened, run
 from .units import FORMS, Form, Trial, trials
 
 DEFAULT_SAMPLES = 8
+FIRST_SAMPLES = 2
 CALIBRATION_SAMPLES = 32
 TIME_LIMIT_S = 20.0
 REPORTED = 128
@@ -77,10 +78,11 @@ def measure_sensitivity(
     Args:
         model: a model file.
         form: `static`, `dynamic`, `int8` or `fp16`.
-        feeds: samples to measure on; fewer are used where their outputs take more than 256 MB.
+        feeds: samples to measure on; fewer are used where their outputs take more than 256 MB. All units are
+            measured on two of them before any is on the others.
         calibration: samples for the ranges that `static` needs.
         op_types: operators whose nodes are units; empty for all that the form is advisable for.
-        seconds: time after which no further unit is begun; the first is always measured.
+        seconds: time after which no further unit is begun; the heaviest is always measured.
         progress: told after each unit.
 
     Raises:
@@ -89,24 +91,66 @@ def measure_sensitivity(
     """
     started = time.perf_counter()
     work = trials(load(model), form, calibration, op_types)
-    damages: list[UnitDamage] = []
-    with opened(work.reference, optimize=False) as session:
+    gauges = [_Gauge(trial) for trial in work.units]
+    with opened(work.reference) as session:
         references = list(_references(session, feeds))
-        used = feeds[: len(references)]
-        for index, trial in enumerate(work.units):
-            if index and time.perf_counter() - started > seconds:
-                break
-            damages.append(_damage(trial, form, session, used, references))
-            share = (index + 1) / len(work.units)
-            progress(Progress(tool="sensitivity", message=f"{index + 1} of {len(work.units)} units", fraction=share))
+        pairs = list(zip(feeds, references, strict=False))
+        for number, gauge in _turns(gauges, deadline=started + seconds):
+            gauge.measure(session, pairs[:FIRST_SAMPLES] if number < len(gauges) else pairs[FIRST_SAMPLES:])
+            share = (number + 1) / (2 * len(gauges))
+            progress(Progress(tool="sensitivity", message=f"{gauge.samples} samples of a unit", fraction=share))
+    measured = [gauge for gauge in gauges if gauge.samples]
     return SensitivityTable(
         form=form,
-        samples=len(used),
-        units=tuple(sorted(damages, key=lambda each: (each.damage_db, each.name))),
-        total_units=len(work.units),
-        sample_runs=len(used) * (len(damages) + 1),
+        samples=min((gauge.samples for gauge in measured), default=0),
+        units=tuple(sorted((each.damage(form) for each in measured), key=lambda each: (each.damage_db, each.name))),
+        total_units=len(gauges),
+        sample_runs=len(references) + sum(gauge.samples for gauge in measured),
         seconds=time.perf_counter() - started,
     )
+
+
+def _turns(gauges: Sequence[_Gauge], deadline: float) -> Iterator[tuple[int, _Gauge]]:
+    """Yield every unit twice, until the time is over: all on few samples before any on more.
+
+    A unit that is not measured counts as harmless further on, which a coarse figure for each does not.
+    """
+    for number, gauge in enumerate([*gauges, *gauges]):
+        if number and time.perf_counter() > deadline:
+            return
+        yield number, gauge
+
+
+class _Gauge:
+    """Adds up what one unit alone does to each output."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._errors: list[OutputError] = []
+        self.samples = 0
+
+    def measure(self, reference: Any, pairs: Sequence[tuple[Any, Sequence[Any]]]) -> None:
+        """Run the unit's model on some samples and their reference outputs."""
+        trial = self._trial
+        if not pairs:
+            return
+        with nullcontext(reference) if trial.model is None else opened(trial.model()) as session:
+            for feed, wanted in pairs:
+                self._errors = self._errors or [OutputError() for _ in wanted]
+                answers = run(session, {**feed, **trial.overrides})
+                for error, value, answer in zip(self._errors, wanted, answers, strict=True):
+                    error.add(value, answer)
+                self.samples += 1
+
+    def damage(self, form: Form) -> UnitDamage:
+        """Return what was found out, at the worst output."""
+        return UnitDamage(
+            name=self._trial.name,
+            op_type=self._trial.op_type,
+            form=form,
+            damage_db=min(error.decibels for error in self._errors),
+            weight_bytes=self._trial.weight_bytes,
+        )
 
 
 def _references(session: Any, feeds: Feeds) -> Iterator[list[Any]]:
@@ -118,18 +162,3 @@ def _references(session: Any, feeds: Feeds) -> Iterator[list[Any]]:
         outputs = run(session, feed)
         held += sum(int(each.nbytes) for each in outputs if isinstance(each, np.ndarray))
         yield outputs
-
-
-def _damage(trial: Trial, form: Form, reference: Any, feeds: Feeds, wanted: Sequence[Sequence[Any]]) -> UnitDamage:
-    errors = [OutputError() for _ in wanted[0]] if wanted else []
-    made = nullcontext(reference) if trial.model is None else opened(trial.model(), optimize=False)
-    with made as session:
-        for feed, outputs in zip(feeds, wanted, strict=True):
-            for error, reference, answer in zip(
-                errors, outputs, run(session, {**feed, **trial.overrides}), strict=True
-            ):
-                error.add(reference, answer)
-    worst = min((error.decibels for error in errors), default=float("inf"))
-    return UnitDamage(
-        name=trial.name, op_type=trial.op_type, form=form, damage_db=worst, weight_bytes=trial.weight_bytes
-    )

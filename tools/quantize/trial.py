@@ -27,19 +27,19 @@ def copy_model(model: ModelProto) -> ModelProto:
 
 
 @contextmanager
-def opened(model: ModelProto, optimize: bool = True) -> Generator[Any]:
-    """Give a session of `model`, on the way of a temporary folder where protobuf cannot hold it.
+def opened(model: ModelProto, as_shipped: bool = True) -> Generator[Any]:
+    """Give a session of `model`, by way of a temporary folder where protobuf cannot hold it.
 
     Args:
         model: with all its weights.
-        optimize: machine-independent passes; without them a session opens fast and runs slower.
+        as_shipped: with every pass of a stock session, else only with those that hold on any machine.
 
     Raises:
         ToolError: the runtime refuses the model.
     """
     options = session_options()
-    level = ort.GraphOptimizationLevel
-    options.graph_optimization_level = level.ORT_ENABLE_BASIC if optimize else level.ORT_DISABLE_ALL
+    if not as_shipped:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     if weight_bytes(model) <= LARGE_BYTES:
         yield _from_bytes(model.SerializeToString(), options)
         return

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -73,11 +75,23 @@ def test_time_ends_it_after_the_heaviest_unit(lab: Any, digits_model: Path, digi
     table = measure_sensitivity(digits_model, "int8", digit_feeds, seconds=0)
     assert [unit.name for unit in table.units] == ["conv3.weight"]
     assert table.total_units > 1
+    assert table.samples == 2
 
 
 def test_references_are_bounded(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shipfit.tools.quantize.sensitivity.REFERENCE_BYTES", 64 * 4)
     assert measure_sensitivity(uneven(lab), "int8", feeds()).samples == 2
+
+
+def test_all_units_are_measured_before_any_is_again(
+    digits_model: Path, digit_feeds: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks))
+    monkeypatch.setattr("shipfit.tools.quantize.sensitivity.time", clock)
+    table = measure_sensitivity(digits_model, "int8", digit_feeds, seconds=3)
+    assert len(table.units) == table.total_units == 3
+    assert table.samples == 2
 
 
 def test_operators_may_be_chosen(digits_model: Path, digit_feeds: Any) -> None:
