@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,14 +24,15 @@ class Layout:
     batch: int
 
 
-def layout(specs: list[InputSpec], first: RawSample, shape: Mapping[str, tuple[int, ...]]) -> Layout:
+def layout(specs: list[InputSpec], first: RawSample) -> Layout:
     """Decide from the first sample which inputs lack the batch axis, and how many rows make a feed.
 
     Raises:
         DataError: a rank that fits neither way, or inputs that ask for different batches.
     """
     batched = tuple(spec.name for spec in specs if _lacks_batch(spec, first))
-    sizes = {spec.name: size for spec in specs if spec.name in batched and (size := _batch(spec, shape)) is not None}
+    first_dims = {spec.name: spec.shape[0] for spec in specs if spec.name in batched}
+    sizes = {name: size for name, size in first_dims.items() if isinstance(size, int)}
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{name!r} {size}" for name, size in sizes.items())
         raise DataError(f"the inputs ask for different batches ({listed}); give every array with its batch axis")
@@ -54,14 +54,6 @@ def _lacks_batch(spec: InputSpec, sample: RawSample) -> bool:
             f"but the model takes {shape_text(spec)}; the first axis of an array is the sample"
         )
     return row.ndim == len(spec.shape) - 1
-
-
-def _batch(spec: InputSpec, shape: Mapping[str, tuple[int, ...]]) -> int | None:
-    first = spec.shape[0]
-    if isinstance(first, int):
-        return first
-    given = shape.get(spec.name)
-    return given[0] if given else None
 
 
 def fit(specs: list[InputSpec], plan: Layout, sample: RawSample) -> dict[str, np.ndarray]:

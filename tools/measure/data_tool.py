@@ -16,9 +16,12 @@ from .data_split import SHARES, WITHOUT_CALIBRATION, Item, split
 from .data_spool import Spool
 from .score import check_labels, find_scores
 from .session import open_session
-from .synthesize import check_shape_names, input_specs, synthesize_feeds
+from .synthesize import pinned_specs, synthesizer
 
-SYNTHETIC_SAMPLES = 24
+SYNTHETIC_SAMPLES = 48
+# Of large inputs fewer are made: they are slow to run, and each holds more values.
+SYNTHETIC_SAMPLES_LARGE = 24
+LARGE_FEED_BYTES = 256 * 2**10
 MIN_ACCURACY_SAMPLES = 8
 _PARTS: tuple[Part, ...] = ("calibration", "selection", "final")
 
@@ -69,21 +72,22 @@ class _Collector:
     """Reads samples for one model into a spool."""
 
     def __init__(self, model: Path, params: Mapping[str, Any], seed: int, progress: ProgressSink) -> None:
-        self._model = model
         self._params = params
         self._seed = seed
         self._progress = progress
         self._shape = {name: tuple(dims) for name, dims in (params.get("shape") or {}).items()}
-        self._specs = input_specs(open_session(model))
+        self._session = open_session(model)
+        self._specs = pinned_specs(self._session, self._shape)
         self.names = [spec.name for spec in self._specs]
-        check_shape_names(self._shape, self.names)
 
     def synthetic(self, spool: Spool) -> _Collected:
         """Synthesise inputs: real shapes, made-up values."""
         if self._params.get("needs_accuracy"):
             raise DataError("an accuracy bound needs labelled data: give --data, or bound fidelity with --min-fidelity")
-        for feed in synthesize_feeds(self._model, SYNTHETIC_SAMPLES, self._seed, self._shape):
-            spool.add(feed)
+        make = synthesizer(self._session, self._seed, self._shape)
+        large = sum(array.nbytes for array in make(0).values()) > LARGE_FEED_BYTES
+        for index in range(SYNTHETIC_SAMPLES_LARGE if large else SYNTHETIC_SAMPLES):
+            spool.add(make(index))
         notes = ["inputs were synthesised: fidelity on made-up inputs is all that is known"]
         return _Collected(split(spool.items(), SHARES, self._seed), Layout((), 1), "synthesised", notes)
 
@@ -109,7 +113,7 @@ class _Collector:
         directory = self._params.get("working_directory")
         labels: bool | None = None
         for number, sample in enumerate(read_source(source, self.names, Path(directory) if directory else None), 1):
-            plan = plan or layout(self._specs, sample, self._shape)
+            plan = plan or layout(self._specs, sample)
             labels = (sample.label is not None) if labels is None else labels
             if sample.label is not None and not labels:
                 raise DataError(f"{sample.where} has a label although others have none; label all samples or none")

@@ -12,7 +12,7 @@ from ...contracts import DataError, NoOpError, StepReport, ToolError
 from ...contracts.errors import ErrorType
 from ..onnx_model import quoted
 from .session import OnnxSession, open_session
-from .synthesize import synthesize_for
+from .synthesize import synthesizer
 
 _FAULTS: dict[str, ErrorType] = {"quantize": "quantization", "prune": "pruning"}
 
@@ -35,7 +35,7 @@ def ensure_sound(source: Path, target: Path, report: StepReport) -> None:
     before, after = open_session(source), open_session(target)
     _ensure_signature(before, after, fault)
     try:
-        feed = synthesize_for(before, 1, seed=0)[0]
+        feed = synthesizer(before, seed=0)(0)
     except DataError:
         return
     _ensure_finite(before, after, feed, fault)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,28 +91,35 @@ def synthesize_feeds(
         DataError: an input that cannot be synthesised, or no guess that the model accepts.
         ToolError: the model does not load.
     """
-    return synthesize_for(open_session(model), count, seed, shape)
+    make = synthesizer(open_session(model), seed, shape)
+    return [make(index) for index in range(count)]
 
 
-def synthesize_for(
-    session: OnnxSession, count: int, seed: int, shape: Mapping[str, tuple[int, ...]] | None = None
-) -> list[Feed]:
-    """Return feeds for a loaded model, as `synthesize_feeds` does for a file."""
-    specs = [_pinned(spec, shape or {}) for spec in input_specs(session)]
-    check_shape_names(shape or {}, [spec.name for spec in specs])
-    guess = _accepted(session, specs)
-    return [_feed(specs, guess, np.random.default_rng([seed, index])) for index in range(count)]
-
-
-def check_shape_names(shape: Mapping[str, tuple[int, ...]], names: list[str]) -> None:
-    """Refuse shapes given for inputs that the model does not have.
+def synthesizer(
+    session: OnnxSession, seed: int, shape: Mapping[str, tuple[int, ...]] | None = None
+) -> Callable[[int], Feed]:
+    """Return what makes feed number `n` for a loaded model; the search for a fitting guess is done once.
 
     Raises:
-        DataError: names the unknown input and the known ones.
+        DataError: as `synthesize_feeds`.
     """
+    specs = pinned_specs(session, shape or {})
+    guess = _accepted(session, specs)
+    return lambda index: _feed(specs, guess, np.random.default_rng([seed, index]))
+
+
+def pinned_specs(session: OnnxSession, shape: Mapping[str, tuple[int, ...]]) -> list[InputSpec]:
+    """Return the inputs of a loaded model, with the shapes that were asked for in place of free ones.
+
+    Raises:
+        DataError: a shape for an input that is not there, or one that contradicts the model.
+    """
+    specs = input_specs(session)
+    names = [spec.name for spec in specs]
     for name in shape:
         if name not in names:
             raise DataError(f"--shape names {name!r}, which is no input; the inputs are {', '.join(names)}")
+    return [_pinned(spec, shape) for spec in specs]
 
 
 def _pinned(spec: InputSpec, shape: Mapping[str, tuple[int, ...]]) -> InputSpec:

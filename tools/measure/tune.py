@@ -27,7 +27,7 @@ _GAIN = 0.03
 _SAME_DB = 90.0
 
 # What each goal can hope for. Spinning threads only exist beyond the first.
-_FOR_LATENCY = {"session.set_denormal_as_zero": "1", "session.disable_prepacking": "1"}
+_FOR_LATENCY = {"session.set_denormal_as_zero": "1"}
 _FOR_LATENCY_THREADS = {"session.intra_op.allow_spinning": "0", "session.force_spinning_stop": "1"}
 _FOR_MEMORY = {"session.disable_prepacking": "1", "session.use_device_allocator_for_initializers": "1"}
 

@@ -66,10 +66,17 @@ def test_same_artifact_whatever_the_order(scorer: Path, tmp_path: Path, make_dat
     assert first.ref == again.ref
 
 
+def test_large_inputs_are_synthesised_sparingly(write_model, make_data):
+    model = write_model(
+        '<ir_version: 8, opset_import: ["": 17]> m (float[1, 70000] x) => (float[1, 70000] y) { y = Relu(x) }'
+    )
+    assert make_data(model)[0].ref.samples == 24
+
+
 def test_synthetic(digits_model: Path, make_data):
     report, data = make_data(digits_model)
     assert report.ref.synthetic
-    assert sum(report.ref.parts.values()) == report.ref.samples == 24
+    assert sum(report.ref.parts.values()) == report.ref.samples == 48
     assert data.feeds("final")[0]["image"].shape == (1, 1, 8, 8)
     assert data.labels("final") is None
     with pytest.raises(DataError, match="needs labelled data"):
@@ -106,6 +113,12 @@ def test_fixed_batch(write_model, tmp_path: Path, make_data):
 def test_shape_asks_for_a_batch(scorer: Path, samples: Path, make_data):
     _, data = make_data(scorer, source=str(samples), shape={"x": [2, 4]})
     assert data.feeds("final")[0]["x"].shape == (2, 4)
+
+
+def test_shape_holds_for_the_data(write_model, tmp_path: Path, make_data):
+    model = write_model('<ir_version: 8, opset_import: ["": 17]> m (float[n, t] x) => (float[n, t] y) { y = Relu(x) }')
+    with pytest.raises(DataError, match=r"shape \[4\] per sample.*\[1, 5\]"):
+        make_data(model, source=npz(tmp_path, x=X), shape={"x": [1, 5]})
 
 
 def test_samples_of_different_shapes(write_model, tmp_path: Path, make_data):
@@ -171,6 +184,7 @@ def test_bad_arrays(case: str, scorer: Path, tmp_path: Path, make_data):
         ({"source": "nowhere.npz"}, "no data at 'nowhere.npz'"),
         ({"output": "z"}, r"'z' is no output; the outputs are 'y'"),
         ({"shape": {"q": [1]}}, "'q', which is no input"),
+        ({"shape": {"x": [1, 7]}}, "--shape x=1,7 does not fit"),
         ({"source": "no_such_module:load"}, "cannot import 'no_such_module'"),
     ],
 )

@@ -30,9 +30,9 @@ def test_threads_bring_their_own_settings(mlp_model: Path, tmp_path: Path, monke
 
 def test_only_what_helps_beyond_doubt_is_kept(mlp_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     answers = {
-        "session.set_denormal_as_zero": (1.5, Interval(low=1.4, high=1.6)),
-        "session.disable_prepacking": (1.2, Interval(low=0.9, high=1.5)),
+        "session.force_spinning_stop": (1.5, Interval(low=1.4, high=1.6)),
+        "session.intra_op.allow_spinning": (1.2, Interval(low=0.9, high=1.5)),
     }
     monkeypatch.setattr(tune, "_speedups", lambda *_: answers)
-    report = tune_runtime(TuneRuntimeStep(), mlp_model, tmp_path / "model.onnx", None, Limits())
-    assert report.details["settings"]["config_entries"] == {"session.set_denormal_as_zero": "1"}
+    report = tune_runtime(TuneRuntimeStep(threads=2), mlp_model, tmp_path / "model.onnx", None, Limits())
+    assert report.details["settings"]["config_entries"] == {"session.force_spinning_stop": "1"}
