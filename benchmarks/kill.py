@@ -3,7 +3,8 @@
     python benchmarks/kill.py                      at quantize, measure and validate
     python benchmarks/kill.py --node runtime       at another node; may be repeated
 
-Writes benchmarks/results/kill.{json,md}, and exits with 1 when a resumed run ends otherwise than an undisturbed one.
+Figures of the three go to benchmarks/results/kill.{json,md}. Exits with 1 when a resumed run does not end as an
+undisturbed one does.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 import psutil
 from bars import Bar, equal, read_report
+from fetch import CACHE
 from machine import Machine, describe
 from prepare import Case, prepare
 from pydantic import BaseModel
@@ -110,16 +112,17 @@ def main() -> int:
     """Run the drills, write what was found, and say whether all went well."""
     parser = argparse.ArgumentParser(description="Kill runs and resume them.")
     parser.add_argument("--node", action="append", default=[], help="where to kill; may be repeated")
-    nodes = parser.parse_args().node or list(NODES)
+    nodes = parser.parse_args().node
+    folder = CACHE if nodes else HERE / "results"
     scenario = next(each for each in load_scenarios() if each.name == SCENARIO)
     case, machine = prepare(scenario), describe()
     undisturbed = _undisturbed(scenario, case)
     print(f"undisturbed: {undisturbed.status}, first met {undisturbed.first_met}, verdicts {undisturbed.verdicts}")
     drills: list[Drill] = []
-    for node in nodes:
+    for node in nodes or NODES:
         drills.append(drill(scenario, case, node, undisturbed))
         _tell(drills[-1])
-    _write(machine, undisturbed, drills, HERE / "results")
+    _write(machine, undisturbed, drills, folder)
     return 0 if all(bar.reached for each in drills for bar in each.bars) else 1
 
 
@@ -136,6 +139,8 @@ def drill(scenario: Scenario, case: Case, node: str, undisturbed: Ending) -> Dri
         survivors, nothing = killer.survivors(), not (folder / "out").exists()
         kept = _executions(folder / "home")
         resumed = watch([SHIPFIT, "resume"], folder, {"SHIPFIT_HOME": str(folder / "home")})
+        log = CACHE / "logs" / f"kill-{node}.txt"
+        log.write_text(f"{killed.stderr}\n--- killed; resumed:\n{resumed.stderr}{resumed.stdout}", encoding="utf-8")
         again = _again(kept, _executions(folder / "home"))
         bars = [
             equal("killed", -signal.SIGKILL, killed.status),
