@@ -26,7 +26,7 @@ def test_settings_reach_the_session(digits_model: Path):
 
 def test_errors_are_the_runtimes_own_words(digits_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     session = open_session(digits_model)
-    with pytest.raises(ToolError, match="does not run.*image"):
+    with pytest.raises(ToolError, match=r"does not run.*image"):
         session.run({"image": np.zeros((1, 1, 9), np.float32)})
     with pytest.raises(ToolError, match=r"does not run.*image"):
         session.run({})
