@@ -28,7 +28,8 @@ WORTH_TRYING = 0.35
 HOPELESS = 0.03
 CANDIDATES_FOR_OFFERS = 3
 SIMILAR_ENOUGH = 0.95
-MARGINS_DB = (2.0, 6.0, 12.0)
+MARGINS_DB = (2.0, 4.0, 8.0, 12.0)
+ROOM_DB = 4.0
 
 
 class BuiltInPolicy:
@@ -226,6 +227,7 @@ def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:
             lever = QuantizeLever(compute=compute, storage=storage, calibration=_calibration(state))
             yield lever
             yield from _finer(lever, state)
+            yield from _coarser(lever, state)
 
 
 def _calibration(state: PolicyState) -> str:
@@ -272,6 +274,19 @@ def _finer(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:
         yield lever.model_copy(update={"min_fidelity_db": round(need + margin, 1)})
     if "static" in lever.compute.values() and lever.calibration == "minmax":
         yield lever.model_copy(update={"calibration": "percentile"})
+
+
+def _coarser(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:
+    """Yield a less careful variant of a form that met everything with quality to spare."""
+    need = quality_need(state)
+    for attempt in state.attempts:
+        tried = attempt.plan.quantize
+        reached = attempt.comparison.fidelity if attempt.comparison else None
+        if tried is None or tried.min_fidelity_db is None or reached is None or attempt.verdict.kind != "met":
+            continue
+        if (tried.compute, tried.storage) == (lever.compute, lever.storage) and reached.value > need + ROOM_DB:
+            target = tried.min_fidelity_db - (reached.value - need) + MARGINS_DB[0]
+            yield tried.model_copy(update={"min_fidelity_db": round(target, 1)})
 
 
 _QUALITY = ("min_accuracy", "max_accuracy_drop", "min_fidelity_db", "guard_accuracy")

@@ -11,6 +11,12 @@ from . import priors
 SIZE_SPREAD = 0.04
 SPEED_SPREAD, SPEED_SPREAD_MEASURED = 0.30, 0.06
 QUALITY_SPREAD_DB, QUALITY_SPREAD_MEASURED_DB = 7.0, 2.5
+# What cutting outliers off the ranges usually gains.
+PERCENTILE_DB = 1.5
+# Noise powers of units add up to within this.
+ADDITIVITY_DB = 1.5
+# How much wider a model becomes for each dB that is won by sparing units.
+LOG_SIZE_PER_DB = 0.03
 UNUSED = QuantizeLever()
 
 
@@ -32,7 +38,7 @@ def estimate(plan: Plan, state: PolicyState) -> Estimate:
     speed, speed_spread = _speed(lever, state)
     quality, quality_spread = _quality(lever, state)
     return Estimate(
-        size_bytes=_size(lever, state),
+        size_bytes=_size(lever, quality, state),
         speedup=speed,
         fidelity_db=quality,
         speed_spread=speed_spread,
@@ -53,14 +59,29 @@ def _same_forms(tried: QuantizeLever, lever: QuantizeLever) -> bool:
     return tried.compute == lever.compute and tried.storage == lever.storage
 
 
-def _size(lever: QuantizeLever, state: PolicyState) -> float:
-    for attempt in reversed(state.attempts):
-        tried = attempt.plan.quantize or UNUSED
-        if attempt.candidate is not None and _same_forms(tried, lever):
-            # Sparing more units than last time leaves more weights wide.
-            finer = lever.min_fidelity_db is not None and lever.min_fidelity_db != tried.min_fidelity_db
-            return attempt.candidate.size_bytes * (1.08 if finer and lever.storage != "fp16" else 1.0)
-    return predicted_bytes(lever, state.profile)
+def _size(lever: QuantizeLever, quality: float, state: PolicyState) -> float:
+    """Return the expected size; units that are spared for quality stay wide, which costs size."""
+    tried = {
+        (attempt.plan.quantize or UNUSED).min_fidelity_db: (attempt.comparison.fidelity.value, attempt.candidate)
+        for attempt in state.attempts
+        if _same_forms(attempt.plan.quantize or UNUSED, lever)
+        and attempt.candidate is not None
+        and attempt.comparison is not None
+        and attempt.comparison.fidelity is not None
+    }
+    if lever.min_fidelity_db in tried:
+        return tried[lever.min_fidelity_db][1].size_bytes
+    if not tried:
+        return predicted_bytes(lever, state.profile)
+    points = sorted((reached, math.log(candidate.size_bytes)) for reached, candidate in tried.values())
+    return math.exp(_along(points, quality))
+
+
+def _along(points: list[tuple[float, float]], quality: float) -> float:
+    """Return log bytes at `quality` dB on the line through the measured points (one: a usual slope)."""
+    (low, small), (high, large) = points[0], points[-1]
+    slope = max((large - small) / (high - low), 0.0) if high - low > 1.0 else LOG_SIZE_PER_DB
+    return small + slope * max(quality - low, 0.0)
 
 
 def predicted_bytes(lever: QuantizeLever, profile: Profile) -> float:
@@ -124,12 +145,17 @@ def _quality(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
     if not same:
         prior, spread = _expected_quality(lever, state, tried)
         return (prior if target is None else max(prior, target - 2.0)), spread
-    last, reached = same[-1]
     if target is None:
-        return reached, QUALITY_SPREAD_MEASURED_DB
+        coarse = [(other, reached) for other, reached in same if other.min_fidelity_db is None]
+        if not coarse:
+            return _expected_quality(lever, state, tried)
+        last, reached = coarse[-1]
+        other_ranges = PERCENTILE_DB if last.calibration != lever.calibration else 0.0
+        return reached + other_ranges, QUALITY_SPREAD_MEASURED_DB
+    last, reached = same[-1]
     # Where additivity was too hopeful (or too gloomy), expect the same gap again.
-    gap = last.min_fidelity_db - reached if last.min_fidelity_db is not None else 2.0
-    return max(target - gap, min(reached, target)), QUALITY_SPREAD_DB / 2
+    gap = last.min_fidelity_db - reached if last.min_fidelity_db is not None else ADDITIVITY_DB
+    return max(target - gap, min(reached, target)), QUALITY_SPREAD_MEASURED_DB
 
 
 def _measured_qualities(state: PolicyState) -> list[tuple[QuantizeLever, float]]:
@@ -151,7 +177,7 @@ def _expected_quality(
             scale = 10 ** (-reached / 10) / sum(expected.values())
             noise |= {part: expected[part] * scale for part in shared}
             spread = QUALITY_SPREAD_DB / 2
-    bonus = 1.5 if lever.calibration == "percentile" else 0.0
+    bonus = PERCENTILE_DB if lever.calibration == "percentile" else 0.0
     return -10 * math.log10(sum(noise.values())) + bonus, spread
 
 

@@ -64,7 +64,7 @@ def test_a_high_fidelity_bound_chooses_fp16_storage(conv_profile: Profile) -> No
 def test_too_much_damage_makes_the_next_plan_finer(conv_profile: Profile) -> None:
     bounds = {"max_size_ratio": 0.3, "min_speedup": 2.5, "max_accuracy_drop": 0.01}
     first = propose(make_state(conv_profile, **bounds))
-    lost = make_attempt(1, first, "not_met", size=0.26, speed=None, db=14.0, drop=0.05, violated=("max_accuracy_drop",))
+    lost = make_attempt(1, first, "not_met", size=0.22, speed=None, db=14.0, drop=0.05, violated=("max_accuracy_drop",))
     second = propose(make_state(conv_profile, lost, **bounds))
     assert second.quantize is not None
     assert second.quantize.min_fidelity_db is not None
@@ -96,6 +96,22 @@ def test_a_met_run_goes_on_only_for_ten_percent(conv_profile: Profile) -> None:
     assert further is not None
     assert further.predicted is not None
     assert further.predicted.size_ratio < 0.5
+
+
+def test_quality_to_spare_is_traded_for_size(conv_profile: Profile) -> None:
+    coarse = Plan(quantize=QuantizeLever(storage="int8"))
+    careful = Plan(quantize=QuantizeLever(storage="int8", min_fidelity_db=42.0))
+    lost = make_attempt(1, coarse, "not_met", size=0.26, speed=None, db=28.0, violated=("min_fidelity_db",))
+    met = make_attempt(2, careful, "met", size=0.45, speed=1.0, db=44.0)
+    bounds = {"max_size_ratio": 0.6, "min_fidelity_db": 30, "min_speedup": 0.9}
+    tried = [Plan(quantize=QuantizeLever(storage=storage)) for storage in ("fp16",)]
+    slow = [make_attempt(3, plan, "not_met", size=0.5, speed=0.5, db=60) for plan in tried]
+    targets = [
+        plan.quantize.min_fidelity_db
+        for plan in plans(make_state(conv_profile, lost, met, *slow, labelled=False, **bounds))
+        if plan.quantize and plan.quantize.storage == "int8" and not plan.quantize.compute
+    ]
+    assert 30.0 in targets
 
 
 def test_a_form_that_broke_is_avoided(conv_profile: Profile) -> None:
