@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
 from ...contracts import LayerForm
-from ..onnx_model import iter_graphs, opset
+from ..onnx_model import is_standard, iter_graphs, opset
 from .dynamic_ops import EMITTERS, Emission, Unfit
 from .graphs import Names, replace_nodes
 from .weights import Weights, drop_unused
@@ -65,7 +65,7 @@ def quantize_dynamic(
 
 def _try(node: NodeProto, emission: Emission, version: int, accept: Callable[[list[NodeProto]], None]) -> str:
     """Emit the int8 form of `node`; return why there is none, or nothing."""
-    emitter = EMITTERS.get((node.domain if node.domain == CONTRIB else "", node.op_type))
+    emitter = EMITTERS.get(("" if is_standard(node) else node.domain, node.op_type))
     if emitter is None:
         return _NO_KERNEL
     if version < MIN_OPSET:

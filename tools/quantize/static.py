@@ -19,7 +19,7 @@ from .calibrate import Feeds, Method, Range, tensor_ranges
 from .graphs import Names, float_attribute, input_name, int_attribute, replace_nodes
 from .rounding import FloatArray, channel_scales, round_int8
 from .static_plan import Planner, StaticChoice, StaticPlan
-from .weights import Weights, drop_unused
+from .weights import Weights, drop_stale_shapes, drop_unused
 
 PER_CHANNEL_OPSET = 13  # DequantizeLinear has no axis below
 _TINY = np.finfo(np.float32).tiny
@@ -89,6 +89,7 @@ class _Writer:
                     nodes += self._boundary(name)
         replace_nodes(self.model.graph, nodes)
         drop_unused(self.model, self.replaced)
+        drop_stale_shapes(self.model.graph)
 
     def _boundary(self, tensor: str) -> list[NodeProto]:
         """Quantize what a float node gives; its float readers go on reading it, unrounded."""

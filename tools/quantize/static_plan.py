@@ -16,7 +16,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from ..onnx_model import elements, is_standard, opset, to_array
 from .calibrate import Range
-from .graphs import Use, fixed_initializers, input_name, int_attribute, uses
+from .graphs import Use, attribute, fixed_initializers, input_name, int_attribute, uses
 
 COMPUTE = ("Conv", "Gemm", "MatMul")
 MIN_OPSET = 10
@@ -96,6 +96,8 @@ class Planner:
         self._readers = uses(model.graph)
         self._dequantized = {node.output[0] for node in self.nodes if node.op_type == "DequantizeLinear"}
         self._outputs = {each.name for each in model.graph.output}
+        # What a node gives or a caller feeds: the tensors that can be quantized where they arise.
+        self._computed = {each.name for each in model.graph.input}.union(*(node.output for node in self.nodes))
 
     def plan(self, choice: StaticChoice, ranges: Mapping[str, Range] | None = None) -> StaticPlan:
         """Return the plan for the operators asked for; without `ranges` every activation counts as calibrated.
@@ -128,7 +130,7 @@ class Planner:
             return "its weight is no constant float32 matrix"
         if not np.isfinite(to_array(weight)).all():
             return "its weight holds NaN or infinity"
-        if node.input[0] in self.constants:
+        if node.input[0] not in self._computed:
             return "its input is constant"
         return self._bias_obstacle(node, weight)
 
@@ -175,7 +177,9 @@ class Planner:
     def _bias_after(self, index: int) -> int | None:
         """The `Add` of a vector that onnxruntime would make of `MatMul` a `Gemm` with, integer or not."""
         node, after = self.nodes[index], self._only_reader(index)
-        if node.op_type != "MatMul" or after is None or self.nodes[after].op_type != "Add":
+        if node.op_type != "MatMul" or after is None:
+            return None
+        if self.nodes[after].op_type != "Add" or not is_standard(self.nodes[after]):
             return None
         weight = self.constants[node.input[1]]
         found = [self.constants[name] for name in self.nodes[after].input if name in self.constants]
@@ -193,10 +197,10 @@ class Planner:
 
     def _saturates(self, node: NodeProto) -> bool:
         """Tell whether rounding to the calibrated range, which holds zero, does what `node` does."""
+        if not is_standard(node) or node.op_type not in ("Relu", "Clip"):
+            return False
         if node.op_type == "Relu":
             return True
-        if node.op_type != "Clip" or len(node.input) < 2:
-            return False
         low, high = (self._scalar(input_name(node, index)) for index in (1, 2))
         return low is not None and high is not None and low <= 0.0 <= high
 
@@ -224,8 +228,8 @@ class Planner:
         for index, node in enumerate(self.nodes):
             if index in plan.units or index in taken or not is_standard(node) or len(node.output) != 1:
                 continue
-            if node.op_type in MOVERS and node.input and node.input[0] in plan.scales:
-                if self._known(node.output[0], ranges) and node.output[0] not in plan.scales:
+            if _moves(node) and node.input and node.input[0] in plan.scales:
+                if self._known(node.output[0], ranges):
                     plan.carriers.add(index)
                     plan.scales[node.output[0]] = plan.scales[node.input[0]]
             elif node.op_type in MIXERS and self._mixes(node, plan, ranges):
@@ -261,3 +265,12 @@ def _channel_axis(node: NodeProto, weight: TensorProto) -> int:
     if node.op_type == "MatMul":
         return len(weight.dims) - 1
     return 0 if node.op_type == "Conv" or int_attribute(node, "transB", 0) else 1
+
+
+def _moves(node: NodeProto) -> bool:
+    """Tell whether every value of the output lies between values of the first input."""
+    if node.op_type != "Resize":
+        return node.op_type in MOVERS
+    mode, place = attribute(node, "mode"), attribute(node, "coordinate_transformation_mode")
+    overshoots = mode is not None and mode.s == b"cubic"
+    return not overshoots and (place is None or place.s != b"tf_crop_and_resize")

@@ -68,3 +68,10 @@ def drop_unused(model: ModelProto, candidates: set[str]) -> None:
         public = {each.name for each in (*graph.output, *graph.input)}
         idle = {each.name for each in graph.initializer if each.name in candidates}
         remove_initializers(graph, {name for name in idle if name not in read and name not in public})
+
+
+def drop_stale_shapes(graph: GraphProto) -> None:
+    """Remove what is said about the shapes of values that no node of `graph` gives any more."""
+    given = {name for node in graph.node for name in node.output} | {each.name for each in graph.initializer}
+    for index in reversed([at for at, each in enumerate(graph.value_info) if each.name not in given]):
+        del graph.value_info[index]

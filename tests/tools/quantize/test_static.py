@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from shipfit.tools.onnx_model import load
 from shipfit.tools.quantize.calibrate import Range
 from shipfit.tools.quantize.static import activation_scale, calibrate, unit_scales, write_static
-from shipfit.tools.quantize.static_plan import StaticChoice
+from shipfit.tools.quantize.static_plan import Planner, StaticChoice
 
 ALL = ("Conv", "Gemm", "MatMul")
 
@@ -142,6 +142,37 @@ def test_a_matrix_product_takes_the_addition_after_it_as_its_bias(lab: Any, lead
     assert "QGemm" in found
     assert not {"MatMul", "Gemm", "Relu", "Add"} & found
     assert lab.sqnr(original, model, feeds) > 28
+
+
+def test_an_operator_of_another_domain_is_no_relu(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
+    model = load(digits_model)
+    for node in model.graph.node:
+        node.domain = "elsewhere" if node.op_type == "Relu" else ""
+    plan = Planner(model).plan(StaticChoice(ALL))
+    assert plan.absorbed == {}
+
+
+@pytest.mark.parametrize(("mode", "moved"), [("nearest", True), ("linear", True), ("cubic", False)])
+def test_resizing_shares_a_scale_unless_it_overshoots(lab: Any, mode: str, moved: bool) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "c1"),
+        helper.make_node("Resize", ["a", "", "sizes"], ["b"], "resize", mode=mode),
+        helper.make_node("Conv", ["b", "w"], ["y"], "c2"),
+    ]
+    weights = {"w": noise(4, 4, 1, 1), "sizes": np.array([1, 1, 2, 2], np.float32)}
+    original = lab.build(nodes, {"x": [1, 4, 4, 4]}, {"y": [1, 4, 8, 8]}, weights)
+    assert (1 in Planner(original).plan(StaticChoice(ALL)).carriers) is moved
+    feeds = [{"x": noise(1, 4, 4, 4, seed=each)} for each in range(4)]
+    model, _ = quantized(original, feeds)
+    assert lab.sqnr(original, model, feeds) > 25
+
+
+def test_shapes_of_values_that_are_gone_are_forgotten(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
+    original = onnx.shape_inference.infer_shapes(load(digits_model))
+    assert original.graph.value_info
+    model, _ = quantized(original, digit_feeds)
+    given = {name for node in model.graph.node for name in node.output}
+    assert {each.name for each in model.graph.value_info} <= given
 
 
 def test_opposite_scalings_of_one_weight_are_not_confused(lab: Any) -> None:
