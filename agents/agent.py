@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..contracts import (
     Constraints,
@@ -129,10 +129,10 @@ def _data_path(data: Any, folder: Path) -> str | None:
     if data is None:
         return None
     if isinstance(data, str | os.PathLike):
-        text = os.fspath(data)
+        text = os.fspath(cast("str | os.PathLike[str]", data))
         return text if ":" in text and not os.path.exists(text) else os.path.abspath(text)
     if isinstance(data, Mapping):
-        return _saved(data, folder / "validation.npz")
+        return _saved(cast("Mapping[str, Any]", data), folder / "validation.npz")
     raise RequestError(
         f"validation data of type {type(data).__name__} are not supported; pass a path or arrays by name"
     )

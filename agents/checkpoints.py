@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 
 # Read when langgraph is imported: a checkpoint may hold nothing but the types named below.
@@ -30,7 +30,7 @@ _ALLOWED = (ArtifactRef, Attempt, DataRef, Draft, Effort, LayerForm, NormalizeSt
 
 
 @contextmanager
-def saver(connection: sqlite3.Connection) -> Iterator[SqliteSaver]:
+def saver(connection: sqlite3.Connection) -> Generator[SqliteSaver]:
     """Yield a checkpointer over `connection`, and close the connection after it."""
     with closing(connection):
         connection.row_factory = None  # the checkpointer reads rows by position

@@ -6,7 +6,7 @@ import queue
 import resource
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +180,7 @@ class Drive:
         )
 
     @contextmanager
-    def _imports(self) -> Iterator[None]:
+    def _imports(self) -> Generator[None]:
         """Count the CPU time of what is imported and opened here as third-party start-up."""
         before = time.process_time()
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class DryRun(Contract):
 @contextmanager
 def scratch(
     settings: Settings, executor: Executor, request: Request, progress: ProgressSink | None = None
-) -> Iterator[Execution]:
+) -> Generator[Execution]:
     """Yield an execution over a store that is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="shipfit-", ignore_cleanup_errors=True) as folder:
         root = Path(folder)

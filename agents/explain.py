@@ -15,7 +15,7 @@ def reason(plan: Plan, predicted: Predicted, state: PolicyState) -> str:
 
 
 def _forms(plan: Plan, state: PolicyState) -> str:
-    parts = []
+    parts: list[str] = []
     if plan.prune is not None:
         parts.append(f"zero weights up to {plan.prune.threshold:g}")
     if plan.quantize is not None:
@@ -26,7 +26,7 @@ def _forms(plan: Plan, state: PolicyState) -> str:
 
 
 def _quantized(lever: QuantizeLever, state: PolicyState) -> str:
-    parts = []
+    parts: list[str] = []
     for form in ("static", "dynamic"):
         ops = sorted(op for op, chosen in lever.compute.items() if chosen == form)
         if ops:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 from ..contracts import (
     Attempt,
@@ -230,8 +231,9 @@ def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:
             yield from _coarser(lever, state)
 
 
-def _calibration(state: PolicyState) -> str:
-    return state.request.optimization.quantization.calibration.method
+def _calibration(state: PolicyState) -> Literal["minmax", "percentile"]:
+    method = state.request.optimization.quantization.calibration.method
+    return "percentile" if method == "percentile" else "minmax"
 
 
 def _storages(bits: int) -> list[Storage]:

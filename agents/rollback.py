@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 from ..contracts import (
     Attempt,
@@ -10,6 +11,7 @@ from ..contracts import (
     Bound,
     Constraints,
     Effort,
+    Guarded,
     Measured,
     Offer,
     Request,
@@ -123,7 +125,7 @@ def to_offer(request: Request, attempt: Attempt, known: Evidence, measured_on: s
         for item in missed
         if item.name in bounds and item.measured is not None
     }
-    lifted = sorted(item.name.removeprefix("guard_") for item in missed if item.name.startswith("guard_"))
+    lifted: list[Guarded] = [name for name in get_args(Guarded) if any(item.name == f"guard_{name}" for item in missed)]
     again = judge(_relaxed(request, relax, lifted), known)
     if again.kind != "met":
         return None
@@ -153,7 +155,7 @@ def relaxed(name: str, measured: float) -> float:
     return float((math.ceil(value * scale) if upper else math.floor(value * scale)) / scale)
 
 
-def _relaxed(request: Request, relax: dict[str, float], lifted: list[str]) -> Request:
+def _relaxed(request: Request, relax: dict[str, float], lifted: list[Guarded]) -> Request:
     bounds = request.constraints.model_dump(exclude_none=True) | relax
     names = {name: int(value) if name.endswith("_bytes") else value for name, value in bounds.items()}
     return request.model_copy(
@@ -164,7 +166,7 @@ def _relaxed(request: Request, relax: dict[str, float], lifted: list[str]) -> Re
     )
 
 
-def _text(known: Evidence, relax: dict[str, float], lifted: list[str], bounds: dict[str, Bound]) -> str:
+def _text(known: Evidence, relax: dict[str, float], lifted: list[Guarded], bounds: dict[str, Bound]) -> str:
     measured = [f"{units.format_share(known.candidate_bytes / known.original_bytes)} of the size"]
     if known.benchmark:
         measured.append(f"{units.format_factor(known.benchmark.speedup.value)} the speed")
@@ -177,7 +179,7 @@ def _text(known: Evidence, relax: dict[str, float], lifted: list[str], bounds: d
     return f"{', '.join(measured)}: reachable with {' and '.join(asks) or 'the bounds as asked'}"
 
 
-def _command(relax: dict[str, float], lifted: list[str]) -> str:
+def _command(relax: dict[str, float], lifted: list[Guarded]) -> str:
     words = [f"{_OPTIONS[name]} {_written(name, value)}" for name, value in relax.items()]
     words += [f"--allow-regression {','.join(lifted)}"] if lifted else []
     return " ".join(words)

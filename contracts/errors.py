@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 ErrorType = Literal["request", "model", "data", "runtime", "quantization", "pruning", "machine", "budget"]
 
@@ -137,4 +137,5 @@ def from_wire(data: Mapping[str, Any]) -> OptimizationError:
     kind = data.get("type")
     known = kind if kind in ErrorType.__args__ else None  # type: ignore[attr-defined]
     details = data.get("details")
-    return cls(str(data.get("message", ""))[:2000], known, details if isinstance(details, dict) else {})
+    facts = cast("dict[str, Any]", details) if isinstance(details, dict) else {}
+    return cls(str(data.get("message", ""))[:2000], known, facts)

@@ -50,7 +50,8 @@ _DEFINITIONS = (
 def _registry() -> Any:
     import pint
 
-    registry: Any = pint.UnitRegistry(None, cache_folder=None)
+    make: Any = pint.UnitRegistry
+    registry = make(None, cache_folder=None)
     for definition in _DEFINITIONS:
         registry.define(definition)
     return registry

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from shipfit.contracts import (
     ArtifactRef,
     Attempt,
@@ -38,7 +40,7 @@ def make_profile(**operators: tuple[int, int, float]) -> Profile:
     )  # fmt: skip
 
 
-def make_state(profile: Profile, *attempts: Attempt, labelled: bool = True, **bounds: object) -> PolicyState:
+def make_state(profile: Profile, *attempts: Attempt, labelled: bool = True, **bounds: Any) -> PolicyState:
     request = Request(model="m.onnx", data="d.npz", constraints=Constraints.model_validate(bounds))
     return PolicyState(request=request, profile=profile, attempts=attempts, labelled=labelled)
 

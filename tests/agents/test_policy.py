@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shipfit.agents.policy import BuiltInPolicy, best_met, plans, value
 from shipfit.agents.predict import chance, estimate, quality_need
 from shipfit.contracts import (
+    Compute,
     OptimizationConfig,
     Outcome,
     Plan,
@@ -22,7 +25,7 @@ from shipfit.contracts import (
 from .facts import make_attempt, make_state
 
 POLICY = BuiltInPolicy()
-STATIC = {"Conv": "static", "Gemm": "static"}
+STATIC: dict[str, Compute] = {"Conv": "static", "Gemm": "static"}
 
 
 def propose(state: PolicyState) -> Plan:
@@ -62,7 +65,7 @@ def test_a_high_fidelity_bound_chooses_fp16_storage(conv_profile: Profile) -> No
 
 
 def test_too_much_damage_makes_the_next_plan_finer(conv_profile: Profile) -> None:
-    bounds = {"max_size_ratio": 0.3, "min_speedup": 2.5, "max_accuracy_drop": 0.01}
+    bounds: dict[str, Any] = {"max_size_ratio": 0.3, "min_speedup": 2.5, "max_accuracy_drop": 0.01}
     first = propose(make_state(conv_profile, **bounds))
     lost = make_attempt(1, first, "not_met", size=0.22, speed=None, db=14.0, drop=0.05, violated=("max_accuracy_drop",))
     second = propose(make_state(conv_profile, lost, **bounds))
@@ -74,6 +77,7 @@ def test_too_much_damage_makes_the_next_plan_finer(conv_profile: Profile) -> Non
 def test_what_was_tried_is_not_tried_again_and_the_search_ends(conv_profile: Profile) -> None:
     state = make_state(conv_profile, max_size_ratio=0.01, max_accuracy_drop=0.0)
     seen: list[Plan] = []
+    plan = None
     for index in range(1, 30):
         plan = POLICY.propose(state)
         if plan is None:
@@ -103,7 +107,7 @@ def test_quality_to_spare_is_traded_for_size(conv_profile: Profile) -> None:
     careful = Plan(quantize=QuantizeLever(storage="int8", min_fidelity_db=42.0))
     lost = make_attempt(1, coarse, "not_met", size=0.26, speed=None, db=28.0, violated=("min_fidelity_db",))
     met = make_attempt(2, careful, "met", size=0.45, speed=1.0, db=44.0)
-    bounds = {"max_size_ratio": 0.6, "min_fidelity_db": 30, "min_speedup": 0.9}
+    bounds: dict[str, Any] = {"max_size_ratio": 0.6, "min_fidelity_db": 30, "min_speedup": 0.9}
     tried = [Plan(quantize=QuantizeLever(storage=storage)) for storage in ("fp16",)]
     slow = [make_attempt(3, plan, "not_met", size=0.5, speed=0.5, db=60) for plan in tried]
     targets = [
@@ -115,7 +119,7 @@ def test_quality_to_spare_is_traded_for_size(conv_profile: Profile) -> None:
 
 
 def test_a_form_that_broke_is_avoided(conv_profile: Profile) -> None:
-    bounds = {"max_size_ratio": 0.3, "max_accuracy_drop": 0.01}
+    bounds: dict[str, Any] = {"max_size_ratio": 0.3, "max_accuracy_drop": 0.01}
     first = propose(make_state(conv_profile, **bounds))
     broken = make_attempt(1, first, "failed").model_copy(update={"candidate": None, "comparison": None})
     second = propose(make_state(conv_profile, broken, **bounds))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shipfit.contracts import Benchmark, Constraints, Evaluation, Interval, Quantity, Request
@@ -153,7 +155,7 @@ def test_what_was_not_measured_is_never_met() -> None:
 
 
 @pytest.mark.parametrize("fault", [{"finite": False}, {"constant": True}])
-def test_broken_answers_fail_whatever_the_bounds(fault: dict[str, object]) -> None:
+def test_broken_answers_fail_whatever_the_bounds(fault: dict[str, Any]) -> None:
     assert judge(request(), evidence(evaluation=evaluation(**fault))).kind == "failed"
 
 
