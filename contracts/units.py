@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"^\s*([+-]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(
 _BYTES = {
     "": "byte", "b": "byte", "byte": "byte", "bytes": "byte",
     "k": "kilobyte", "kb": "kilobyte", "m": "megabyte", "mb": "megabyte", "g": "gigabyte", "gb": "gigabyte",
-    "tb": "terabyte", "kib": "kibibyte", "mib": "mebibyte", "gib": "gibibyte", "tib": "tebibyte",
+    "tb": "terabyte", "pb": "petabyte", "kib": "kibibyte", "mib": "mebibyte", "gib": "gibibyte", "tib": "tebibyte",
     "kilobytes": "kilobyte", "megabytes": "megabyte", "gigabytes": "gigabyte",
     "kilobyte": "kilobyte", "megabyte": "megabyte", "gigabyte": "gigabyte",
 }  # fmt: skip
@@ -154,6 +154,8 @@ def format_bytes(value: float) -> str:
 
 def format_milliseconds(value: float) -> str:
     """Return milliseconds as `250 µs`, `1.52 ms` or `2 s`."""
+    if value >= 1e6:
+        return f"{value / 1000:.6g} s"  # nobody writes kiloseconds
     return "0 ms" if value == 0 else _compact(value, "millisecond")
 
 
