@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,31 +15,35 @@ from .graphs import Names, fixed_initializers, remove_initializers, uses
 class Weights:
     """The constant initializers of a model by the graph that sees them, and those made from them.
 
-    A new initializer is put beside the one it was made from, so that nodes which share a weight share its
-    quantized form too, across subgraphs.
+    Nodes that share a weight share what is made from it, across subgraphs. It is put into the innermost graph that
+    holds all of them: onnxruntime packs weights for its kernels only where it finds them near (measured on an LSTM
+    two branches deep: 8 % of the run time).
     """
 
     def __init__(self, model: ModelProto, names: Names) -> None:
         self.names = names
         # Graphs are looked up by identity, which holds only while somebody holds them.
         self._graphs = list(iter_graphs(model))
-        self._visible: dict[int, dict[str, tuple[GraphProto, TensorProto]]] = {}
+        self._visible: dict[int, dict[str, TensorProto]] = {}
+        self._homes: dict[int, tuple[GraphProto, ...]] = {}
         self._made: dict[tuple[int, tuple[object, ...]], tuple[str, ...]] = {}
-        self._see(model.graph, {})
+        self._see((model.graph,), {})
 
-    def _see(self, graph: GraphProto, outer: dict[str, tuple[GraphProto, TensorProto]]) -> None:
+    def _see(self, path: tuple[GraphProto, ...], outer: dict[str, TensorProto]) -> None:
+        graph = path[-1]
         hidden = {name for node in graph.node for name in node.output} | {each.name for each in graph.input}
-        visible = {name: found for name, found in outer.items() if name not in hidden}
-        visible.update({name: (graph, tensor) for name, tensor in fixed_initializers(graph).items()})
+        visible = {name: tensor for name, tensor in outer.items() if name not in hidden}
+        visible.update(fixed_initializers(graph))
         self._visible[id(graph)] = visible
         for node in graph.node:
+            for tensor in (visible[name] for name in node.input if name in visible):
+                self._homes[id(tensor)] = _common(self._homes.get(id(tensor), path), path)
             for inner in node_graphs(node):
-                self._see(inner, visible)
+                self._see((*path, inner), visible)
 
     def tensor(self, graph: GraphProto, name: str) -> TensorProto | None:
         """Return the constant that `name` stands for in `graph`."""
-        found = self._visible[id(graph)].get(name)
-        return None if found is None else found[1]
+        return self._visible[id(graph)].get(name)
 
     def floats(self, graph: GraphProto, name: str) -> np.ndarray | None:
         """Return the values of a finite float32 constant, or None where `name` is no such thing."""
@@ -51,14 +56,24 @@ class Weights:
     def add(
         self, graph: GraphProto, origin: str, key: Sequence[object], arrays: Sequence[tuple[str, np.ndarray]]
     ) -> tuple[str, ...]:
-        """Put `arrays` (base name, values) beside constant `origin`, once per `key`; return their names."""
-        holder, tensor = self._visible[id(graph)].get(origin, (graph, None))
-        entry = (id(tensor) if tensor is not None else id(holder), tuple(key))
+        """Put `arrays` (base name, values) where all readers of constant `origin` see them, once per `key`.
+
+        Without an origin they are put into `graph`. Returns their names.
+        """
+        tensor = self.tensor(graph, origin)
+        holder = graph if tensor is None else self._homes[id(tensor)][-1]
+        entry = (id(holder if tensor is None else tensor), tuple(key))
         if entry not in self._made:
             fresh = [(self.names.fresh(base), values) for base, values in arrays]
             holder.initializer.extend([to_tensor(values, name) for name, values in fresh])
             self._made[entry] = tuple(name for name, _ in fresh)
         return self._made[entry]
+
+
+def _common(first: tuple[GraphProto, ...], second: tuple[GraphProto, ...]) -> tuple[GraphProto, ...]:
+    """The graphs that both paths from the main graph go through."""
+    pairs = itertools.takewhile(lambda pair: pair[0] is pair[1], zip(first, second, strict=False))
+    return tuple(graph for graph, _ in pairs)
 
 
 def drop_unused(model: ModelProto, candidates: set[str]) -> None:

@@ -9,7 +9,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from shipfit.tools.onnx_model import iter_nodes, load
+from shipfit.tools.onnx_model import iter_graphs, iter_nodes, iter_tensors, load
 from shipfit.tools.quantize.dynamic import quantize_dynamic
 
 
@@ -98,6 +98,26 @@ def test_nodes_in_branches_are_reached(lab: Any, if_model: Path) -> None:
     assert any(node.op_type == "MatMulInteger" for node in iter_nodes(model))
     for flag in (True, False):
         assert lab.sqnr(original, model, [{"x": noise(1, 48), "flag": np.array(flag)}]) > 25
+
+
+def test_weights_come_to_the_innermost_graph_that_holds_their_readers(lab: Any) -> None:
+    def branch(name: str, weight: str) -> onnx.GraphProto:
+        output = helper.make_tensor_value_info(f"y{name}", TensorProto.FLOAT, [1, 32])
+        return helper.make_graph([helper.make_node("MatMul", ["x", weight], [f"y{name}"], name)], name, [], [output])
+
+    choose = helper.make_node(
+        "If", ["flag"], ["y"], "choose", then_branch=branch("then", "own"), else_branch=branch("else", "shared")
+    )
+    nodes = [choose, helper.make_node("MatMul", ["x", "shared"], ["z"], "outer")]
+    weights = {"own": noise(32, 32), "shared": noise(32, 32, seed=1)}
+    original = lab.build(nodes, {"x": [1, 32]}, {"y": [1, 32], "z": [1, 32]}, weights)
+    original.graph.input.append(helper.make_tensor_value_info("flag", TensorProto.BOOL, []))
+    model, _ = quantized(original, "MatMul")
+    held = {graph.name: [each.data_type for each in graph.initializer] for graph in iter_graphs(model)}
+    assert TensorProto.INT8 in held["then"]
+    assert TensorProto.INT8 not in held["else"]
+    assert len([each for each in iter_tensors(model) if each.data_type == TensorProto.INT8]) == 2
+    assert lab.sqnr(original, model, [{"x": noise(1, 32, seed=2), "flag": np.array(True)}]) > 30
 
 
 def test_an_activation_that_several_nodes_read_is_quantized_once(lab: Any) -> None:
