@@ -64,7 +64,9 @@ def analyse(path: Path) -> QuantizationAnalysis:
         operators=tuple(_operators(static, dynamic)),
         storable_bytes=sum(unit.bytes for unit in storage_units(model)),
         predicted_bytes={form: size - predict_storage_bytes(model, form) for form in ("int8", "fp16")},
-        obstacles=dict(Counter(f"{layer.op_type}: {layer.why}" for layer in (*static, *dynamic) if layer.why)),
+        obstacles=dict(
+            Counter(f"{layer.op_type}: {layer.why}" for layer in (*static, *dynamic) if layer.form == "fp32")
+        ),
     )
 
 

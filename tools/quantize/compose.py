@@ -136,6 +136,8 @@ def _notes(step: QuantizeStep, layers: Sequence[LayerForm]) -> list[str]:
     counts = Counter((layer.form, layer.op_type) for layer in layers if layer.form != "fp32")
     notes = [f"{form}: {count} × {op}" for (form, op), count in sorted(counts.items())]
     notes += [f"left fp32: {count} × {op}: {why}" for (op, why), count in _obstacles(layers).items()]
+    remarks = Counter((layer.op_type, layer.why) for layer in layers if layer.form != "fp32" and layer.why)
+    notes += [f"{count} × {op}: {why}" for (op, why), count in remarks.items()]
     present = {layer.op_type for layer in layers}
     return notes + [f"the model has no {op}" for op in sorted(step.compute) if op not in present]
 

@@ -214,7 +214,8 @@ class _Writer:
         tensor = self.planner.constants.get(input_name(node, 1))
         size = None if tensor is None else elements(tensor) * (4 if why else 1)
         form = "fp32" if why else "int8 static"
-        return LayerForm(name=node.name, op_type=node.op_type, form=form, why=why, weight_bytes=size)
+        remark = why or self.planner.remark(index)
+        return LayerForm(name=node.name, op_type=node.op_type, form=form, why=remark, weight_bytes=size)
 
 
 def unit_operands(

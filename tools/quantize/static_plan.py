@@ -166,6 +166,13 @@ class Planner:
     def _known(self, tensor: str, ranges: Mapping[str, Range] | None) -> bool:
         return ranges is None or tensor in ranges
 
+    def remark(self, index: int) -> str:
+        """Return what keeps a unit from its full speed, or nothing."""
+        after = self._only_reader(index)
+        if after is None or self.nodes[after].op_type != "BatchNormalization":
+            return ""
+        return "the BatchNormalization after it stays in floating point; optimize the graph first to fold it"
+
     def _only_reader(self, index: int) -> int | None:
         """The node that alone reads the output of the node at `index`."""
         output = self.nodes[index].output[0]

@@ -92,6 +92,17 @@ def test_static_inside_branches_says_so(lab: Any, if_model: Path) -> None:
     assert any("inside a subgraph" in note for note in report.notes)
 
 
+def test_an_unfolded_batch_normalization_is_remarked(lab: Any) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "conv"),
+        helper.make_node("BatchNormalization", ["a", "one", "zero", "zero", "one"], ["y"], "norm"),
+    ]
+    weights = {"w": noise(8, 4, 3, 3) / 6, "one": np.ones(8, np.float32), "zero": np.zeros(8, np.float32)}
+    source = lab.save(lab.build(nodes, {"x": [1, 4, 8, 8]}, {"y": [1, 8, 6, 6]}, weights))
+    _, report = perform(lab, source, lab.view([{"x": noise(1, 4, 8, 8)}]), compute={"Conv": "static"})
+    assert any("optimize the graph first" in note for note in report.notes)
+
+
 def test_quantizing_a_quantized_model_is_a_no_op(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
     once, _ = perform(lab, digits_model, lab.view(digit_feeds), compute=CNN, min_terms=0)
     with pytest.raises(NoOpError, match="quantized already"):
