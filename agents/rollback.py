@@ -21,9 +21,10 @@ from ..contracts import (
 )
 from ..tools.judge import Evidence, judge
 from .context import RunContext
+from .evidence import candidate_metrics, compare, original_metrics
 from .specialist import evaluate
 from .state import RunState, add_effort
-from .validator import candidate_metrics, compare, original_metrics, timing_params
+from .validator import timing_params
 
 OFFERS = 3
 MEASURED_AT_MOST = 4

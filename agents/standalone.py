@@ -31,9 +31,9 @@ from ..contracts import (
 from ..tools.judge import Evidence
 from ..tools.worker.local import LocalExecutor
 from .dry_run import scratch
+from .evidence import candidate_metrics, compare, original_metrics
 from .execute import Execution
 from .intake import MAX_MODEL_BYTES, admit
-from .validator import candidate_metrics, compare, original_metrics
 
 Shape = Mapping[str, tuple[int, ...]]
 MODEL_FILE = "model.onnx"

@@ -6,19 +6,17 @@ from ..contracts import (
     Attempt,
     AttemptFinished,
     Benchmark,
-    DeploymentMetrics,
     Effort,
     Evaluation,
     Measured,
-    OptimizationMetrics,
-    Quantity,
     Recipe,
     ToolError,
     Verdict,
     units,
 )
-from ..tools.judge import Evidence, judge, memory_peaks
+from ..tools.judge import Evidence, judge
 from .context import RunContext
+from .evidence import candidate_metrics, compare, original_metrics
 from .specialist import evaluate, failed, is_over
 from .state import Draft, RunState, add_effort
 
@@ -147,61 +145,3 @@ def to_attempt(
         cpu_s=draft.effort.cpu_s,
         sample_runs=draft.effort.sample_runs,
     )
-
-
-def candidate_metrics(known: Evidence) -> DeploymentMetrics:
-    """Return the candidate's own measures."""
-    evaluation, benchmark = known.evaluation, known.benchmark
-    footprint = benchmark.candidate_footprint if benchmark else None
-    return DeploymentMetrics(
-        size=Quantity(value=known.candidate_bytes, unit="bytes"),
-        compressed_size=benchmark.candidate_compressed if benchmark else None,
-        latency=benchmark.candidate if benchmark else None,
-        throughput=benchmark.candidate_throughput if benchmark else None,
-        memory=footprint.memory if footprint else None,
-        load_time=footprint.load_time if footprint else None,
-        accuracy=evaluation.candidate_accuracy if evaluation else None,
-        fidelity=evaluation.fidelity if evaluation else None,
-    )
-
-
-def original_metrics(known: Evidence) -> DeploymentMetrics:
-    """Return the original's measures, from the same runs as the candidate's."""
-    evaluation, benchmark = known.evaluation, known.benchmark
-    footprint = benchmark.baseline_footprint if benchmark else None
-    return DeploymentMetrics(
-        size=Quantity(value=known.original_bytes, unit="bytes"),
-        compressed_size=benchmark.baseline_compressed if benchmark else None,
-        latency=benchmark.baseline if benchmark else None,
-        throughput=benchmark.baseline_throughput if benchmark else None,
-        memory=footprint.memory if footprint else None,
-        load_time=footprint.load_time if footprint else None,
-        accuracy=evaluation.original_accuracy if evaluation else None,
-    )
-
-
-def compare(known: Evidence) -> OptimizationMetrics:
-    """Return the candidate against its original."""
-    evaluation, benchmark = known.evaluation, known.benchmark
-    peaks = memory_peaks(benchmark)
-    ratio = peaks[1].value / max(peaks[0].value, 1.0) if peaks else None
-    return OptimizationMetrics(
-        original_size=Quantity(value=known.original_bytes, unit="bytes"),
-        optimized_size=Quantity(value=known.candidate_bytes, unit="bytes"),
-        size_ratio=Quantity(value=known.candidate_bytes / known.original_bytes, unit="fraction"),
-        speedup=benchmark.speedup if benchmark else None,
-        accuracy_delta=_delta(evaluation),
-        memory_ratio=Quantity(value=ratio, unit="fraction") if ratio is not None else None,
-        memory_reduction=Quantity(value=1 - ratio, unit="fraction") if ratio is not None else None,
-        fidelity=evaluation.fidelity if evaluation else None,
-        synthetic_data=evaluation.synthetic if evaluation else False,
-    )
-
-
-def _delta(evaluation: Evaluation | None) -> Quantity | None:
-    if evaluation is None or evaluation.drop is None:
-        return None
-    drop = evaluation.drop
-    interval = drop.interval
-    flipped = interval.model_copy(update={"low": -interval.high, "high": -interval.low}) if interval else None
-    return drop.model_copy(update={"value": -drop.value, "interval": flipped})
