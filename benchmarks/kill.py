@@ -141,12 +141,12 @@ def drill(scenario: Scenario, case: Case, node: str, undisturbed: Ending) -> Dri
         resumed = watch([SHIPFIT, "resume"], folder, {"SHIPFIT_HOME": str(folder / "home")})
         log = CACHE / "logs" / f"kill-{node}.txt"
         log.write_text(f"{killed.stderr}\n--- killed; resumed:\n{resumed.stderr}{resumed.stdout}", encoding="utf-8")
-        again = _again(kept, _executions(folder / "home"))
+        again = made_again(kept, _executions(folder / "home"))
         bars = [
             equal("killed", -signal.SIGKILL, killed.status),
             equal("children that outlived it", [], survivors),
             equal("nothing delivered by the killed run", True, nothing),
-            equal("finished nodes begun again", [], _begun_again(killed.stderr, resumed.stderr)),
+            equal("finished nodes begun again", [], begun_again(killed.stderr, resumed.stderr)),
             equal("finished executions made again", [], again),
             *_same_ending(resumed, folder / "out", undisturbed),
         ]
@@ -175,11 +175,12 @@ def _executions(home: Path) -> dict[str, tuple[str, float]]:
     return {key: (tool, created) for key, tool, created in rows}
 
 
-def _again(before: dict[str, tuple[str, float]], after: dict[str, tuple[str, float]]) -> list[str]:
+def made_again(before: dict[str, tuple[str, float]], after: dict[str, tuple[str, float]]) -> list[str]:
+    """Return the tools whose finished executions were lost or made once more."""
     return sorted(tool for key, (tool, created) in before.items() if after.get(key) != (tool, created))
 
 
-def _begun_again(killed: str, resumed: str) -> list[str]:
+def begun_again(killed: str, resumed: str) -> list[str]:
     """Return the nodes (with their attempt) that had ended before the kill and were begun after it."""
     done = {match.groups() for match in map(_DONE.search, killed.splitlines()) if match}
     begun = {match.groups() for match in map(_STARTED.search, resumed.splitlines()) if match}

@@ -92,7 +92,8 @@ def markdown(results: Results) -> str:
         _machine(results),
         "Size, speed, drop and fidelity were measured on the delivered file by `benchmarks/verify.py`, on samples that "
         "the run had not seen, with 95 % intervals; speed is thread CPU time, original / product, in interleaved stock "
-        "sessions of one thread. Wall time, CPU and peak resident size are those of the command's own process.",
+        "sessions of one thread. Wall time, CPU and peak resident size are those of the command's own process; the "
+        "imports that are taken off are those that the run itself counted.",
         "\n".join([head, *map(_row, results.rows)]),
     ]
     if door:

@@ -162,6 +162,27 @@ def test_only_the_own_process_is_counted(benchmarks: Any, tmp_path: Path):
     assert watched.peak_bytes > 2**20
 
 
+def test_work_done_twice_is_found(benchmarks: Any):
+    kill = benchmarks("kill")
+    killed = "[   1.0 s] profile\n[   2.0 s] profile done in 1 s\n[   2.1 s] quantize (attempt 2)\n"
+    killed += "[   3.1 s] quantize done in 2 min 5 s (attempt 2)\n[   4.0 s] measure (attempt 2)\n"
+    assert kill.begun_again(killed, "[   0.1 s] measure (attempt 2)\n[   9.0 s] quantize (attempt 3)\n") == []
+    assert kill.begun_again(killed, "[   0.1 s] quantize (attempt 2)\n") == ["quantize (attempt 2)"]
+    assert kill.made_again({"a": ("inspect", 1.0), "b": ("perform", 2.0)}, {"a": ("inspect", 5.0)}) == [
+        "inspect",
+        "perform",
+    ]
+
+
+def test_missed_bar_is_on_the_page(benchmarks: Any):
+    bars, table, machine = benchmarks("bars"), benchmarks("table"), benchmarks("machine")
+    row = table.Row(name="some-case", about="It must.", bars=[bars.at_most("wall", 60, 61.5, " s")])
+    results = table.Results(machine=machine.describe(), import_cpu_s=1.0, rows=[row])
+    assert not results.all_reached
+    assert "**missed: wall**" in table.markdown(results)
+    assert "| wall | 61.5 s | ≤ 60 s | **missed** |" in table.markdown(results)
+
+
 @pytest.mark.slow
 def test_small_model_is_fitted(benchmarks: Any, digits_model: Path, digits_data: Path, tmp_path: Path):
     out = tmp_path / "out"
