@@ -54,7 +54,7 @@ def load_settings() -> Settings:
     """Return the settings of this process, with `SHIPFIT_HOME` or the platform's user data folder as home."""
     given = os.environ.get(HOME_VARIABLE)
     if given:
-        return Settings(home=Path(given).expanduser().absolute())
+        return Settings(home=Path(os.path.expanduser(given)).absolute())
     import platformdirs
 
     return Settings(home=Path(platformdirs.user_data_dir("shipfit")))

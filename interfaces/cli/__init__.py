@@ -17,23 +17,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     import typer
 
-    from ...contracts import OptimizationError
+    from ...contracts import Interrupted, OptimizationError
     from .app import command
-    from .console import say
     from .faults import INTERRUPTED, report_error, report_fault, report_usage
 
     arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments
     try:
         with _terminated_like_interrupted():
             status = command().main(args=arguments, prog_name="shipfit", standalone_mode=False)
     except typer.TyperException as error:
-        return report_usage(error)
+        return report_usage(error, as_json)
     except OptimizationError as error:
-        return report_error(error, as_json="--json" in arguments)
+        return report_error(error, as_json)
     except Exception as error:  # noqa: BLE001 - the last door: people see a line, developers the saved traceback
-        return report_fault(error)
+        return report_fault(error, as_json)
     if status == INTERRUPTED:  # outside a run: a run that is interrupted says how to go on
-        say("interrupted")
+        return report_error(Interrupted("interrupted"), as_json)
     return int(status or 0)
 
 

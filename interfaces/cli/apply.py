@@ -36,7 +36,7 @@ def apply(
 
     path = model_path(model)
     steps = read_recipe(recipe)
-    source = data_source(data) if data else None
+    source = data_source(data) if data is not None else None
     folder = output_folder(out)
 
     from ...agents.standalone import apply_recipe

@@ -46,7 +46,7 @@ def benchmark(
     from .tool_progress import tool_progress
 
     first, second = model_path(a), model_path(b)
-    source = data_source(data) if data else None
+    source = data_source(data) if data is not None else None
     shapes = read_shapes(shape or [])
     conditions = read_conditions(fail_if or [], has_data=source is not None)
 

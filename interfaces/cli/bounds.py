@@ -42,6 +42,11 @@ _EITHER = {"max_size": ("max_size_bytes", "max_size_ratio"), "max_memory": ("max
 BOUND_NAMES = frozenset({*_SHORT, *_LONG, *_EITHER, "latency_statistic"})
 
 
+def bound_fields(name: str) -> tuple[str, ...]:
+    """Return the fields of `Constraints` that a short name may set."""
+    return _EITHER[name] if name in _EITHER else (_SHORT[name][0] if name in _SHORT else name,)
+
+
 def read_bound(name: str, value: object, what: str) -> tuple[str, float]:
     """Return the field of `Constraints` that `name` means, and its value in the field's unit.
 

@@ -29,7 +29,7 @@ def check(
 
     refuse_unserved("runtime", runtime, SERVED_RUNTIMES)
     path = model_path(model)
-    source = data_source(data) if data else None
+    source = data_source(data) if data is not None else None
     shapes = read_shapes(shape or [])
 
     from ...agents.standalone import check_model

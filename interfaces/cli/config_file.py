@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -36,7 +37,7 @@ def read_config(given: str) -> dict[str, Any]:
     """
     raw = _load(text_file(given, "configuration", MAX_BYTES), given)
     try:
-        fields = _request_fields(raw, Path(given).expanduser().absolute().parent)
+        fields = _request_fields(raw, Path(os.path.expanduser(given)).absolute().parent)
         validate(Request, {"model": "-", **fields})
     except RequestError as error:
         raise RequestError(f"{given}: {error.message}") from error
@@ -135,7 +136,7 @@ def _absolute_paths(fields: dict[str, Any], folder: Path) -> None:
     for name in _PATHS:
         value = fields.get(name)
         if isinstance(value, str) and (name not in ("data", "calibration_data") or ":" not in value):
-            fields[name] = str(folder / Path(value).expanduser())
+            fields[name] = str(folder / os.path.expanduser(value))
 
 
 def _dimensions(name: str, value: object) -> object:

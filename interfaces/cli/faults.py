@@ -10,22 +10,20 @@ from pathlib import Path
 
 import typer
 
-from ...contracts import Interrupted, OptimizationError, load_settings, to_wire
+from ...contracts import Interrupted, OptimizationError, RequestError, load_settings, to_wire
 from .console import print_json, say, say_error
 
-FAULT = 1
 INTERRUPTED = 130
 
 
-def report_usage(error: typer.TyperException) -> int:
-    """Say on one line what is wrong with the arguments, and where the help is."""
+def report_usage(error: typer.TyperException, as_json: bool = False) -> int:
+    """Say on one line what is wrong with the arguments, and where the help is; likewise with `as_json`."""
     context = getattr(error, "ctx", None)
     command = getattr(context, "command_path", "shipfit")
     message = error.format_message().strip().rstrip(".")
     if not message:  # no command was given, and the help has been shown
         return error.exit_code
-    say_error(f"{message}; see {command} --help")
-    return error.exit_code
+    return report_error(RequestError(f"{message}; see {command} --help"), as_json)
 
 
 def report_error(error: OptimizationError, as_json: bool) -> int:
@@ -39,11 +37,11 @@ def report_error(error: OptimizationError, as_json: bool) -> int:
     return error.exit_status
 
 
-def report_fault(error: BaseException) -> int:
+def report_fault(error: BaseException, as_json: bool = False) -> int:
     """Save the traceback of an error that nobody foresaw, and say on one line where."""
     summary = f"{type(error).__name__}: {error}".rstrip(": ")
-    say_error(f"this is a fault of shipfit, not of your request: {summary} (traceback: {_save(error)})")
-    return FAULT
+    message = f"this is a fault of shipfit, not of your request: {summary} (traceback: {_save(error)})"
+    return report_error(OptimizationError(message), as_json)
 
 
 def _save(error: BaseException) -> Path | str:

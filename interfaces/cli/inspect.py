@@ -19,7 +19,7 @@ def inspect(model: opt.Model, data: opt.Data = None, shape: opt.Shape = None, js
     from .tool_progress import tool_progress
 
     path = model_path(model)
-    source = data_source(data) if data else None
+    source = data_source(data) if data is not None else None
     shapes = read_shapes(shape or [])
 
     from ...agents.standalone import inspect_model

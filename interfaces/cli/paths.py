@@ -7,7 +7,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from ...contracts import DataError, ModelFileError, RequestError
+from ...contracts import HOME_VARIABLE, DataError, ModelFileError, RequestError, load_settings
 from ..text import clean
 
 _CALLABLE = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
@@ -19,7 +19,7 @@ def model_path(given: str) -> Path:
     Raises:
         ModelFileError: nothing is there, it is empty, or it may not be read.
     """
-    path = _absolute(given)
+    path = _absolute(given, "MODEL")
     if not path.exists():
         raise ModelFileError(f"there is no model at {clean(given)!r}; give the path of an .onnx file")
     if not os.access(path, os.R_OK):
@@ -37,7 +37,7 @@ def data_source(given: str, what: str = "--data") -> str:
     Raises:
         DataError: nothing is there, or it may not be read.
     """
-    path = _absolute(given)
+    path = _absolute(given, what)
     if path.exists():
         if not os.access(path, os.R_OK):
             raise DataError(f"{what} {clean(given)!r} may not be read; change its permissions")
@@ -53,7 +53,7 @@ def text_file(given: str, what: str, limit: int) -> str:
     Raises:
         RequestError: it is not there, larger than `limit` bytes, or no UTF-8 text.
     """
-    path = _absolute(given)
+    path = _absolute(given, what)
     try:
         if not path.is_file():
             raise RequestError(f"there is no {what} at {clean(given)!r}")
@@ -72,10 +72,14 @@ def text_file(given: str, what: str, limit: int) -> str:
 def output_folder(given: str, what: str = "--out") -> Path:
     """Return the absolute path of a folder that can receive a product: absent or empty, in a place that is writable.
 
+    A link is followed here, because the product is put in place under the folder's own name.
+
     Raises:
-        RequestError: it is a file, is not empty, or cannot be written.
+        RequestError: it is a file, is not empty, holds the state of shipfit, or cannot be written.
     """
-    path = _absolute(given)
+    path = Path(os.path.realpath(_absolute(given, what)))
+    if load_settings().home.is_relative_to(path):
+        raise RequestError(f"{what} {clean(given)!r} would hold {HOME_VARIABLE}; give a folder of its own")
     try:
         if path.exists() and not path.is_dir():
             raise RequestError(f"{what} {clean(given)!r} is a file; give a folder that is new or empty")
@@ -105,7 +109,12 @@ def check_writable(folder: Path, what: str = "--out") -> None:
         ) from error
 
 
-def _absolute(given: str) -> Path:
+def _absolute(given: str, what: str) -> Path:
     if not given or "\0" in given:
-        raise RequestError("a path is empty or holds a zero byte")
-    return Path(given).expanduser().absolute()
+        raise RequestError(f"{what} is empty or holds a zero byte; give a path")
+    try:
+        path = Path(os.path.expanduser(given)).absolute()
+        path.exists()  # the file system alone knows its limits on names
+    except OSError as error:
+        raise RequestError(f"{what} {clean(given, 100)!r} cannot be a path: {error.strerror}; give another") from error
+    return path

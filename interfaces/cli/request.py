@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...contracts import ModelFileError, Request, RequestError, check_served, units, validate
-from .bounds import override_bounds, read_bounds, read_shapes
+from .bounds import bound_fields, override_bounds, read_bounds, read_shapes
 from .paths import check_writable, data_source, model_path, output_folder
 
 # Options that are bounds; each is called as it is typed in errors.
@@ -43,7 +43,9 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "no_memory": lambda given: not given,
 }
 # Field, as the contracts' errors name it → the option that sets it.
-_OPTION_OF = {".".join(place): f"--{name.replace('_', '-')}" for name, place in _FIELDS.items() if name != "model"}
+_OPTION_OF = {".".join(place): f"--{name.replace('_', '-')}" for name, place in _FIELDS.items() if name != "model"} | {
+    f"constraints.{field}": f"--{name.replace('_', '-')}" for name in BOUND_OPTIONS for field in bound_fields(name)
+}
 
 
 def option_name(name: str) -> str:
@@ -104,9 +106,9 @@ def _checked_paths(merged: Mapping[str, Any]) -> dict[str, Any]:
     """Return the paths of a request, absolute, after looking whether they can be used."""
     paths: dict[str, Any] = {"model": str(model_path(merged["model"]))}
     for name in ("data", "calibration_data"):
-        if merged.get(name):
+        if merged.get(name) is not None:
             paths[name] = data_source(merged[name], option_name(name))
-    if merged.get("out"):
+    if merged.get("out") is not None:
         paths["out"] = str(output_folder(merged["out"]))
     else:
         check_writable(Path.cwd(), "the working directory")

@@ -81,7 +81,8 @@ WRONG = [
     ({**MODEL, "max_size": "ten"}, "--max-size 'ten' is not a number"),
     ({**MODEL, "max_size": "-3MB"}, "--max-size '-3MB' must be greater than zero"),
     ({**MODEL, "max_size": "0.3"}, "write a share of the original like 30%"),
-    ({**MODEL, "max_size": "-5%"}, "greater than 0"),
+    ({**MODEL, "max_size": "-5%"}, "--max-size: Input should be greater than 0"),
+    ({**MODEL, "min_fidelity": "-3dB"}, "--min-fidelity: Input should be greater than 0"),
     ({**MODEL, "max_latency": "0ms"}, "--max-latency '0ms' must be greater than zero"),
     ({**MODEL, "max_latency": "inf"}, "--max-latency 'inf' is not a number"),
     ({**DATA, "min_accuracy": "95"}, "--min-accuracy '95' is more than 100%"),
@@ -94,7 +95,7 @@ WRONG = [
     ({**MODEL, "runtime": "js-torch"}, "'torch' is not served"),
     ({**MODEL, "level": "extreme"}, "--level: Input should be"),
     ({**MODEL, "objective": "beauty"}, "--objective: Input should be"),
-    ({**MODEL, "latency_statistic": "p42"}, "latency_statistic: Input should be"),
+    ({**MODEL, "latency_statistic": "p42"}, "--latency-statistic: Input should be"),
     ({**MODEL, "allow_regression": ["speed"]}, "--allow-regression: Input should be"),
     ({**MODEL, "time_limit": "soon"}, "--time-limit 'soon' is not a number"),
     ({**MODEL, "shape": ["1,3"]}, "--shape '1,3' names no input"),
@@ -103,6 +104,12 @@ WRONG = [
     ({**MODEL, "shape": ["x=1", "x=2"]}, "--shape gives 'x' twice"),
     ({**MODEL, "out": "digits.onnx"}, "--out 'digits.onnx' is a file"),
     ({**MODEL, "out": "."}, "--out '.' is not empty"),
+    ({**MODEL, "out": ".."}, "--out '..' would hold SHIPFIT_HOME"),
+    ({**MODEL, "out": ""}, "--out is empty"),
+    ({**MODEL, "data": ""}, "--data is empty"),
+    ({"model": "m" * 5000}, "cannot be a path"),
+    ({**MODEL, "data": "d" * 5000}, "cannot be a path"),
+    ({**MODEL, "out": "~nobody-of-that-name/\0"}, "holds a zero byte"),
     ({**MODEL, "out": "digits.onnx/deeper"}, "nothing can be written in"),
     ({**MODEL, "max_latency": "1ns", "min_throughput": "0.000001/s"}, "contradict"),
 ]
@@ -123,6 +130,17 @@ def test_empty_model_file():
     Path("empty.onnx").touch()
     with pytest.raises(UserError, match="is empty"):
         build_request({"model": "empty.onnx"})
+
+
+def test_link_to_an_empty_folder_is_followed(tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    Path("link").symlink_to(tmp_path / "real")
+    assert build_request({**MODEL, "out": "link"}).out == str(tmp_path / "real")
+
+
+def test_home_of_an_unknown_user_is_a_missing_file():
+    with pytest.raises(UserError, match="there is no model"):
+        build_request({"model": "~nobody-of-that-name/model.onnx"})
 
 
 def test_module_callable_is_left_alone():

@@ -156,6 +156,21 @@ def test_error_document(shipfit: Shipfit):
     assert answer.error.startswith("error: there is no model")
 
 
+@pytest.mark.parametrize(
+    "words", [("optimize", "digits.onnx", "--threads", "0"), ("optimise",), ("runs", "show"), ("optimize", "--maxsize")]
+)
+def test_wrong_arguments_are_a_document_too(words: tuple[str, ...], shipfit: Shipfit):
+    answer = shipfit(*words, "--json")
+    assert answer.status == 2
+    assert f"error: {json.loads(answer.out)['message']}" == answer.error
+
+
+def test_unforeseen_error_is_a_document_too(service: FakeService, shipfit: Shipfit):
+    service.during = lambda: {}["nothing"]
+    answer = shipfit(*ASKED, "--json")
+    assert (answer.status, json.loads(answer.out)["error"]) == (1, "OptimizationError")
+
+
 def test_nothing_is_written_for_a_wrong_request(service: FakeService, shipfit: Shipfit):
     before = sorted(os.listdir())
     assert shipfit(*ASKED, "--max-latency", "5 furlongs").status == 2

@@ -241,3 +241,11 @@ def test_interrupted_tool(monkeypatch: pytest.MonkeyPatch, shipfit: Shipfit):
     monkeypatch.setattr(standalone, "inspect_model", interrupt)
     answer = shipfit("inspect", "digits.onnx")
     assert (answer.status, answer.error) == (130, "interrupted")
+    assert json.loads(shipfit("inspect", "digits.onnx", "--json").out)["error"] == "Interrupted"
+
+
+@pytest.mark.parametrize("words", [("inspect", "digits.onnx"), ("check", "digits.onnx"),
+                                   ("benchmark", "digits.onnx", "digits.onnx")])  # fmt: skip
+def test_empty_name_of_data_is_not_no_data(words: tuple[str, ...], shipfit: Shipfit):
+    answer = shipfit(*words, "--data", "")
+    assert (answer.status, "--data is empty" in answer.error) == (2, True)
