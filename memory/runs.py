@@ -8,13 +8,16 @@ import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
-from ..contracts import OptimizationResponse, Request, RequestError, RunStatus
+from pydantic import ValidationError
+
+from ..contracts import Contract, MachineError, OptimizationResponse, Request, RequestError, RunStatus
 from .database import Database
 from .owner import Owner, this_process
 
 LedgerStatus = Literal["running", "interrupted"] | RunStatus
+T = TypeVar("T", bound=Contract)
 FINISHED: frozenset[str] = frozenset(get_args(RunStatus))
 
 
@@ -46,12 +49,21 @@ class RunRecord:
     @property
     def request(self) -> Request:
         """What was asked."""
-        return Request.model_validate_json(self.request_json)
+        return self._read(Request, self.request_json)
 
     @property
     def response(self) -> OptimizationResponse | None:
         """What was answered, once the run has ended."""
-        return None if self.response_json is None else OptimizationResponse.model_validate_json(self.response_json)
+        return None if self.response_json is None else self._read(OptimizationResponse, self.response_json)
+
+    def _read(self, kind: type[T], body: str) -> T:
+        try:
+            return kind.model_validate_json(body)
+        except ValidationError as error:
+            raise MachineError(
+                f"what the ledger keeps of run {self.id} is damaged or of another version; start it anew, and remove "
+                "it with: shipfit runs prune --all"
+            ) from error
 
     @property
     def finished(self) -> bool:

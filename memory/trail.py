@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ..contracts import MachineError
 from .database import Database
 
 
@@ -50,4 +51,7 @@ class Trail:
             rows = database.execute(
                 "SELECT * FROM trail WHERE run = ? AND (? IS NULL OR kind = ?) ORDER BY position", (run, kind, kind)
             ).fetchall()
-        return [TrailEntry(row["position"], row["created"], row["kind"], json.loads(row["body"])) for row in rows]
+        try:
+            return [TrailEntry(row["position"], row["created"], row["kind"], json.loads(row["body"])) for row in rows]
+        except json.JSONDecodeError as error:
+            raise MachineError(f"the trail of run {run} is damaged; start the run anew") from error

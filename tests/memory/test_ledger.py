@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import subprocess
 import threading
@@ -146,6 +147,37 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path.write_bytes(os.urandom(4096))
     with Ledger(path) as ledger, pytest.raises(MachineError, match="is damaged"):
         ledger.runs.latest()
+
+
+def test_a_ledger_with_flipped_bits_says_so_on_one_line(tmp_path: Path, run: RunRecord, ledger: Ledger) -> None:
+    ledger.trail.append(run.id, "attempt", {"index": "x" * 200})
+    ledger.close()
+    sound, damaged = ledger.database.path.read_bytes(), tmp_path / "damaged.sqlite"
+    found = set[str]()
+    for seed in range(40):
+        dice = random.Random(seed)
+        content = bytearray(sound)
+        for _ in range(30):
+            content[dice.randrange(100, len(content))] ^= 1 << dice.randrange(8)
+        for left in tmp_path.glob("damaged.sqlite*"):
+            left.unlink()
+        damaged.write_bytes(content)
+        with Ledger(damaged) as opened:
+            try:
+                assert opened.runs.latest()[0].request
+                opened.trail.of(run.id)
+            except (MachineError, IndexError) as error:
+                found.add(str(error))
+    assert len(found) > 5
+    assert not any("\n" in text for text in found)
+
+
+def test_a_run_of_another_version_is_named(ledger: Ledger, run: RunRecord) -> None:
+    with ledger.database.write() as database:
+        database.execute("UPDATE runs SET request = '{\"colour\": 1}', response = '{}'")
+    for part in ("request", "response"):
+        with pytest.raises(MachineError, match=rf"{run.id}.*runs prune --all"):
+            getattr(ledger.runs.get(run.id), part)
 
 
 def test_a_place_that_cannot_hold_a_ledger(tmp_path: Path) -> None:
