@@ -7,6 +7,7 @@ and rows are streamed, so that memory does not grow with the archive.
 from __future__ import annotations
 
 import itertools
+import lzma
 import sys
 import zipfile
 import zlib
@@ -24,7 +25,11 @@ from ...contracts import DataError
 MAX_UNPACKED_BYTES = 8 * 2**30
 MAX_MEMBERS = 4096
 RESERVED = ("labels", "targets")
-_ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError)
+# What user code may yield: nobody waits for a generator that never ends, and no disk holds it.
+MAX_YIELDED = 1_000_000
+_ARCHIVE_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError, OSError,
+)  # fmt: skip
 
 
 class RawSample(NamedTuple):
@@ -184,16 +189,24 @@ def _call(module: str, name: str, names: list[str], base: Path) -> Iterator[RawS
         samples = iter(_user_function(module, name, base)())
     except DataError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(f"{where} failed: {type(error).__name__}: {error}") from error
+    read = 0
     for index in itertools.count():
         try:
             item = next(samples, _END)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise DataError(f"{where} failed at sample {index}: {type(error).__name__}: {error}") from error
         if item is _END:
             return
-        yield _from_item(item, names, f"sample {index} of {where}")
+        sample = _from_item(item, names, f"sample {index} of {where}")
+        read += sum(row.nbytes for row in sample.inputs.values())
+        if index >= MAX_YIELDED or read > MAX_UNPACKED_BYTES:
+            raise DataError(
+                f"{where} does not end: it gave more than {MAX_YIELDED:,} samples or {MAX_UNPACKED_BYTES:,} bytes; "
+                "yield fewer"
+            )
+        yield sample
 
 
 _END = object()

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ...contracts import DataError, DataRef, DataReport, Part, Progress, ProgressSink, ToolError
 from ..context import ToolAnswer, ToolContext, silent
 from .data import CanonicalData, CanonicalWriter, DataIndex
@@ -193,6 +195,7 @@ def _check_scores(model: Path, data: CanonicalData, index: DataIndex, wanted: st
         outputs = session.run(data.feeds("selection", 1)[0])
     except ToolError as error:
         raise DataError(f"the model does not accept the data: {error.message}") from error
+    _require_numbers(outputs, data.ref.synthetic)
     scores = find_scores(dict(zip(session.output_names, outputs, strict=True)), index.batch, wanted)
     labels = [label for part in index.labels.values() for label in part]
     if not labels and wanted is None:
@@ -202,6 +205,15 @@ def _check_scores(model: Path, data: CanonicalData, index: DataIndex, wanted: st
     if labels:
         check_labels(labels, scores)
     return scores._asdict()
+
+
+def _require_numbers(outputs: Sequence[Any], synthetic: bool) -> None:
+    """Refuse a model that answers nothing but NaN and infinity, which every candidate would match."""
+    floats = [output for output in outputs if isinstance(output, np.ndarray) and output.dtype.kind == "f"]
+    values = [output for output in floats if output.size > 0]
+    if values and len(floats) == len(outputs) and not any(np.isfinite(output).any() for output in values):
+        fed = "made-up inputs; give --data" if synthetic else "the data; mend one of them"
+        raise DataError(f"the model answers nothing but NaN or infinity to {fed}")
 
 
 def folder_digest(folder: Path) -> str:

@@ -7,6 +7,7 @@ so plausible ones are tried until the runtime accepts them and answers with fini
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ _TOKEN_LIMITS = (100, 2, 1)
 _ANY_SIZE = range(1, 1025)
 _MAX_TRIES = 4000
 _MAX_SECONDS = 20.0
+# A larger input leaves no room for what a model makes of it.
+_MAX_ELEMENTS = 2**30
 
 # A free dimension: the model's own name for it, or (input, axis) where it has none.
 _Symbol = str | tuple[str, int]
@@ -131,6 +134,10 @@ def _pinned(spec: InputSpec, shape: Mapping[str, tuple[int, ...]]) -> InputSpec:
     )
     if not fits:
         raise DataError(f"--shape {spec.name}={_commas(given)} does not fit the model's {shape_text(spec)}")
+    if math.prod(given) > _MAX_ELEMENTS:
+        raise DataError(
+            f"--shape {spec.name}={_commas(given)} has more than {_MAX_ELEMENTS:,} elements; make it smaller"
+        )
     return InputSpec(spec.name, spec.dtype, tuple(given))
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import pickle
 import sys
@@ -270,8 +271,46 @@ CALLABLES = {
         "import numpy as np\ndef load():\n    yield np.zeros(4, 'f'), 1\n    yield np.zeros(4, 'f'), None\n",
         "has no label although others have",
     ),
+    "leaves": ("import sys\ndef load():\n    sys.exit(3)\n", "failed: SystemExit: 3"),
+    "leaves_late": ("import sys\ndef load():\n    yield [0.0] * 4\n    sys.exit(3)\n", "type float64|SystemExit: 3"),
     "objects": ("def load():\n    yield {'x': [object()] * 4}\n", "only numbers"),
 }
+
+
+@pytest.mark.parametrize(("name", "limit"), [("MAX_YIELDED", 50), ("MAX_UNPACKED_BYTES", 2**10)])
+def test_callable_without_an_end(
+    name: str, limit: int, scorer: Path, tmp_path: Path, make_data, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(data_source, name, limit)
+    (tmp_path / "endless.py").write_text(
+        "import itertools, numpy as np\ndef load():\n    for n in itertools.count():\n"
+        "        yield np.full(4, n, np.float32), 0\n"
+    )
+    with pytest.raises(DataError, match="endless:load does not end"):
+        make_data(scorer, source="endless:load", working_directory=str(tmp_path))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_in_any_compression(method: int, tmp_path: Path):
+    path = tmp_path / "damaged.npz"
+    array = io.BytesIO()
+    np.save(array, X)
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("x.npy", array.getvalue())
+    sound = path.read_bytes()
+    for position in range(30, len(sound), 7):
+        path.write_bytes(sound[:position] + bytes([sound[position] ^ 0x55]) + sound[position + 1 :])
+        with contextlib.suppress(DataError):
+            list(data_source.read_source(str(path), ["x"]))
+
+
+def test_model_that_answers_only_nan(write_model, make_data):
+    model = write_model(
+        '<ir_version: 8, opset_import: ["": 17]> m (float[n, 4] x) => (float[n, 4] y) '
+        "{ a = Abs(x) b = Neg(a) c = Constant<value = float[1] {1.0}>() d = Sub(b, c) y = Log(d) }"
+    )
+    with pytest.raises(DataError, match="nothing but NaN"):
+        make_data(model)
 
 
 @pytest.mark.parametrize("name", CALLABLES)

@@ -75,6 +75,9 @@ def test_shape(digits_model: Path):
         synthesize_feeds(digits_model, 1, 0, {"image": (1, 3, 8, 8)})
     with pytest.raises(DataError, match=r"--shape names 'picture'.*image"):
         synthesize_feeds(digits_model, 1, 0, {"picture": (1, 1, 8, 8)})
+    for rows in (10**8, 10**20):
+        with pytest.raises(DataError, match=r"--shape image=.*more than .* elements"):
+            synthesize_feeds(digits_model, 1, 0, {"image": (rows, 1, 8, 8)})
 
 
 def test_nothing_runs(write_model):
