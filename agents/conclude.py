@@ -24,7 +24,8 @@ def conclude(state: RunState, context: RunContext) -> RunState:
 
 def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:
     """Return one attempt in the form that later runs recall."""
-    comparison = attempt.comparison
+    offered = next((offer for offer in state.get("offers", ()) if offer.attempt == attempt.index), None)
+    comparison = offered.comparison if offered else attempt.comparison
     delta = comparison.accuracy_delta if comparison else None
     return Outcome(
         id=f"{context.run}-{attempt.index}",

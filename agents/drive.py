@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import resource
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -32,7 +31,7 @@ from ..memory.database import connection
 from ..memory.ledger import Ledger
 from ..memory.outcomes import ChromaOutcomeStore, NoOutcomeStore
 from ..memory.store import LocalArtifactStore
-from ..tools.hardware import fingerprint, has_vnni
+from ..tools.hardware import fingerprint, has_vnni, peak_resident_bytes
 from .execute import Execution
 from .respond import MODEL_FILE, product_of, respond
 from .state import RunInput, RunState
@@ -194,7 +193,7 @@ class Drive:
             tools_s=max(effort.wall_s, self.execution.tools_s),
             coordinator_cpu_s=time.process_time() - self._import_cpu_s,
             import_cpu_s=self._import_cpu_s,
-            coordinator_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            coordinator_peak_bytes=peak_resident_bytes(),
         )
         response = respond(self.run, self.request, state, product, timing)
         self.ledger.runs.finish(self.run, response.status, response, timing.wall_s)

@@ -8,7 +8,7 @@ from .context import RunContext
 from .state import RunState, add_effort
 
 # A table is for people here: what was not measured in this time is shown without its damage.
-TABLE_SECONDS = 5.0
+TABLE_SECONDS = 3.0
 
 
 def completed_layers(state: RunState, context: RunContext, best: Attempt) -> tuple[tuple[LayerForm, ...], Effort]:

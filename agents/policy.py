@@ -10,6 +10,7 @@ from ..contracts import (
     Attempt,
     Compute,
     GraphLever,
+    OperatorShare,
     OptimizationMetrics,
     Plan,
     PolicyState,
@@ -27,6 +28,7 @@ from .predict import chance, quality_need
 FURTHER_GAIN = 1.10
 WORTH_TRYING = 0.35
 HOPELESS = 0.03
+NEGLIGIBLE = 0.02
 CANDIDATES_FOR_OFFERS = 3
 SIMILAR_ENOUGH = 0.95
 MARGINS_DB = (2.0, 4.0, 8.0, 12.0)
@@ -145,13 +147,18 @@ def _prunes_more(plan: Plan, met: list[Attempt]) -> bool:
 
 
 def _remembered(state: PolicyState) -> Iterator[Plan]:
-    """Yield plans that met at least these bounds on this model, or on one that is very similar."""
+    """Yield plans that met at least these bounds on this model, or on one that is very similar.
+
+    What was measured in full on this very model but missed the bounds of its day (an offer) counts as well.
+    """
     for item in state.recalled:
-        if item.outcome.verdict != "met" or not (item.same_model or item.similarity >= SIMILAR_ENOUGH):
+        past = item.outcome
+        known = past.verdict == "met" or (item.same_model and past.verdict == "not_met" and past.speedup is not None)
+        if not known or not (item.same_model or item.similarity >= SIMILAR_ENOUGH):
             continue
         if _would_meet(item, state) and _allowed(item.outcome.plan, state):
             where = "this model" if item.same_model else "a similar model"
-            words = f"met similar constraints on {where} before, so it is tried first"
+            words = f"reached as much on {where} before, so it is tried first"
             _, predicted = chance(item.outcome.plan, state)
             update = {"proposer": "memory", "reason": words, "predicted": predicted}
             yield item.outcome.plan.model_copy(update=update)
@@ -167,7 +174,7 @@ def _would_meet(item: Recalled, state: PolicyState) -> bool:
         (bounds.max_accuracy_drop, past.drop, True),
         (bounds.min_fidelity_db, past.fidelity_db, False),
     )
-    return past.objective == state.request.objective and all(
+    return (past.verdict != "met" or past.objective == state.request.objective) and all(
         bound is None or (reached is not None and (reached <= bound if upper else reached >= bound))
         for bound, reached, upper in checks
     )
@@ -244,7 +251,7 @@ def _computes(profile: Profile) -> list[dict[str, Compute]]:
     """Return the int8 compute forms that the operators of this model offer."""
 
     def present(names: tuple[str, ...]) -> list[str]:
-        return [name for name in names if (item := profile.operator(name)) is not None and item.weight_bytes > 0]
+        return [name for name in names if (item := profile.operator(name)) is not None and _matters(item, profile)]
 
     conv, product = present(priors.CONVOLUTIONS), present(priors.PRODUCTS)
     recurrent = present(priors.RECURRENT)
@@ -258,6 +265,13 @@ def _computes(profile: Profile) -> list[dict[str, Compute]]:
         {**dict.fromkeys(conv + product, "static"), **dict.fromkeys(recurrent, "dynamic")},
     ]
     return [option for index, option in enumerate(options) if option not in options[:index]]
+
+
+def _matters(operator: OperatorShare, profile: Profile) -> bool:
+    """Tell whether an int8 form of this operator could change anything that is measured."""
+    heavy = operator.weight_bytes >= NEGLIGIBLE * profile.weight_bytes
+    slow = (operator.time_share or 0.0) >= NEGLIGIBLE and operator.weight_bytes > 0
+    return heavy or slow
 
 
 def _finer(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:

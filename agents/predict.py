@@ -96,7 +96,10 @@ def predicted_bytes(lever: QuantizeLever, profile: Profile) -> float:
         item.count for item in profile.operators if item.weight_bytes and item.op_type not in lever.compute
     )
     nodes += stored_units * priors.STORAGE_NODE_BYTES if lever.storage != "none" else 0
-    return profile.graph_bytes + profile.fixed_bytes + max(rest, 0) + quantized * 0.252 + stored * share + nodes
+    # Some nodes of a type always stay: their other input is no constant, or their dot products are short.
+    left = quantized * priors.LEFT_BY_COMPUTE
+    wide = (stored + left) * share + (quantized - left) * priors.COMPUTE_BYTES_PER_WEIGHT_BYTE
+    return profile.graph_bytes + profile.fixed_bytes + max(rest, 0) + wide + nodes
 
 
 def _speed(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:

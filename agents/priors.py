@@ -19,6 +19,8 @@ RECURRENT = ("LSTM",)
 DYNAMIC_PRODUCTS = ((256 * 1024, 0.5), (32 * 1024, 0.6), (0, 1.0))
 
 STORAGE_BYTES_PER_WEIGHT_BYTE = {"none": 1.0, "fp16": 0.5, "int8": 0.252}
+COMPUTE_BYTES_PER_WEIGHT_BYTE = 0.252
+LEFT_BY_COMPUTE = 0.05
 STORAGE_FIDELITY_DB = {"none": 140.0, "fp16": 66.0, "int8": 38.0}
 # Two nodes and a scale for each stored weight; two node pairs and their parameters for each static unit.
 STORAGE_NODE_BYTES = 260

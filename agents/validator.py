@@ -14,7 +14,7 @@ from ..contracts import (
     Verdict,
     units,
 )
-from ..tools.judge import Evidence, judge
+from ..tools.judge import LATENCY_GUARD, Evidence, judge
 from .context import RunContext
 from .evidence import candidate_metrics, compare, original_metrics
 from .specialist import evaluate, failed, is_over
@@ -53,9 +53,8 @@ def _timed(context: RunContext, state: RunState, draft: Draft) -> tuple[Benchmar
 
 
 def timing_params(context: RunContext) -> dict[str, object]:
-    """Return how long to time: longer only where the interval is too wide, or holds the bound it is judged by."""
-    bound = context.request.constraints.min_speedup
-    bounds = [bound] if bound is not None else []
+    """Return how long to time: longer only where the interval holds the bound that it is judged by."""
+    bounds = [context.request.constraints.min_speedup or 1 / LATENCY_GUARD]
     return {"seconds": QUICK_SECONDS, "at_most": LONG_SECONDS, "bounds": bounds, "footprint": True}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import resource
 from functools import cache
 from pathlib import Path
 
@@ -64,3 +65,16 @@ def fingerprint() -> str:
 def has_vnni() -> bool:
     """Tell whether the CPU multiplies int8 in one instruction (VNNI, AMX, or Arm's dot product)."""
     return bool(_flags() & _INT8_DOT)
+
+
+def peak_resident_bytes() -> int:
+    """Return the peak resident size of this process, bytes.
+
+    `ru_maxrss` would not do: across exec it keeps the peak of the process that started this one.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = next((line for line in status.splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB")
+    return int(peak.split()[1]) * 1024

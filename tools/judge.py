@@ -135,10 +135,12 @@ def _bounds(request: Request, evidence: Evidence) -> Iterable[ConstraintResult]:
         elif bound.name == "max_latency_ms":
             yield _latency(bound, request, evidence.benchmark)
         else:
-            yield _result(bound.name, bound.bound, bound.unit, bound.upper, _measured(bound.name, evidence))
+            yield _result(
+                bound.name, bound.bound, bound.unit, bound.upper, _measured(bound.name, bound.bound, evidence)
+            )
 
 
-def _measured(name: str, evidence: Evidence) -> Quantity | None:
+def _measured(name: str, bound: float, evidence: Evidence) -> Quantity | None:
     benchmark, evaluation = evidence.benchmark, evidence.evaluation
     if name == "max_size_bytes":
         return Quantity(value=evidence.candidate_bytes, unit="bytes")
@@ -149,7 +151,7 @@ def _measured(name: str, evidence: Evidence) -> Quantity | None:
     if benchmark is None:
         return None
     if name == "min_speedup":
-        return benchmark.speedup if benchmark.conclusive else None
+        return benchmark.speedup if is_decided(benchmark, bound) else None
     if name == "min_throughput_per_s":
         return _pessimistic(benchmark.candidate_throughput, upper=False)
     peaks = memory_peaks(benchmark)
@@ -215,8 +217,14 @@ def _guards(request: Request, evidence: Evidence) -> Iterable[ConstraintResult]:
         yield from _quality_guard(request, evidence.evaluation)
 
 
+def is_decided(benchmark: Benchmark, bound: float) -> bool:
+    """Tell whether a speed can be compared with `bound`: the interval is narrow, or does not hold the bound."""
+    interval = benchmark.speedup.interval
+    return benchmark.conclusive or (interval is not None and not interval.low <= bound <= interval.high)
+
+
 def _latency_guard(benchmark: Benchmark | None) -> ConstraintResult:
-    if benchmark is None or not benchmark.conclusive:
+    if benchmark is None or not is_decided(benchmark, 1 / LATENCY_GUARD):
         return ConstraintResult(name="guard_latency", bound=LATENCY_GUARD, unit="fraction")
     speed = benchmark.speedup
     slower = Quantity(value=1 / speed.value, unit="fraction", interval=_inverse(speed.interval))

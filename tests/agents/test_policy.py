@@ -22,7 +22,7 @@ from shipfit.contracts import (
     Recalled,
 )
 
-from .facts import make_attempt, make_state
+from .facts import make_attempt, make_profile, make_state
 
 POLICY = BuiltInPolicy()
 STATIC: dict[str, Compute] = {"Conv": "static", "Gemm": "static"}
@@ -177,6 +177,24 @@ def test_a_remembered_plan_comes_first_and_ends_the_run(conv_profile: Profile) -
     assert first.same_as(plan)
     met = make_attempt(1, first, "met", size=0.29, speed=1.0)
     assert POLICY.propose(state.model_copy(update={"attempts": (met,)})) is None
+
+
+def test_an_offer_of_an_earlier_run_is_tried_first_under_bounds_that_it_meets(conv_profile: Profile) -> None:
+    offered = Plan(quantize=QuantizeLever(storage="int8"))
+    state = make_state(conv_profile, max_size_ratio=0.262, max_accuracy_drop=0.005)
+    missed = recalled(state, offered, verdict="not_met", size_ratio=0.2619, drop=0.0, speedup=1.0)
+    again = state.model_copy(update={"recalled": (missed,)})
+    assert propose(again).proposer == "memory"
+    assert propose(again).same_as(offered)
+    unmeasured = recalled(state, offered, verdict="not_met", size_ratio=0.2619, drop=0.0, speedup=None)
+    assert propose(state.model_copy(update={"recalled": (unmeasured,)})).proposer == "policy"
+
+
+def test_operators_that_hardly_matter_are_left_to_storage() -> None:
+    profile = make_profile(Conv=(8, 7_000_000, 0.97), Gemm=(1, 20_000, 0.004))
+    computes = [plan.quantize.compute for plan in plans(make_state(profile)) if plan.quantize]
+    assert {"Conv": "static"} in computes
+    assert not any("Gemm" in compute for compute in computes)
 
 
 def test_memory_never_widens_a_request(conv_profile: Profile) -> None:

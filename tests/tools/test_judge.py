@@ -136,11 +136,18 @@ def test_strict_accuracy_uses_the_interval() -> None:
     assert judge(strict, evidence(evaluation=evaluation(1))).kind == "not_met"
 
 
-def test_noise_is_inconclusive_and_counts_as_not_met() -> None:
-    noisy = evidence(benchmark=benchmark(3.0, conclusive=False))
+def test_noise_that_could_change_the_verdict_is_inconclusive_and_counts_as_not_met() -> None:
+    noisy = evidence(benchmark=benchmark(2.01, conclusive=False))
     verdict = judge(request(min_speedup=2.0), noisy)
     assert verdict.kind == "inconclusive"
     assert "noisy" in verdict.reason
+
+
+def test_noise_far_from_the_bound_decides_nothing() -> None:
+    noisy = evidence(benchmark=benchmark(3.0, conclusive=False))
+    assert judge(request(min_speedup=2.0), noisy).kind == "met"
+    assert judge(request(min_speedup=4.0), noisy).kind == "not_met"
+    assert judge(request(), noisy).kind == "met"
 
 
 def test_a_p99_bound_without_enough_calls_is_not_met() -> None:

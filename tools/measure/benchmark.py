@@ -75,7 +75,7 @@ class Patience(NamedTuple):
     """When timing ends.
 
     Attributes:
-        seconds: enough where the interval is conclusive and holds none of `bounds`.
+        seconds: enough where the interval holds none of `bounds`; without any, where it is conclusive.
         at_most: the limit where it is not.
         bounds: speedups that the result will be compared with.
     """
@@ -88,7 +88,9 @@ class Patience(NamedTuple):
         """Tell whether more rounds would not change what is decided."""
         if any(interval.low < bound < interval.high for bound in self.bounds):
             return False
-        return interval.half_width_ratio <= (CONCLUSIVE if elapsed >= self.seconds else precision)
+        if elapsed < self.seconds:
+            return interval.half_width_ratio <= precision
+        return bool(self.bounds) or interval.half_width_ratio <= CONCLUSIVE
 
 
 PATIENT = Patience()
