@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from ..contracts import MachineError
 from .measure.session import OnnxSession, open_session
 from .session import open_session as open_stock
 from .session import session_options
@@ -84,7 +85,10 @@ def _profile(model: Path, feeds: Sequence[Mapping[str, Any]]) -> list[dict[str, 
         options.profile_file_prefix = str(Path(folder) / "profile")
         inner = open_stock(model, options)
         _repeat(OnnxSession(inner), feeds)
-        return list(json.loads(Path(inner.end_profiling()).read_text()))
+        try:
+            return list(json.loads(Path(inner.end_profiling()).read_text()))
+        except json.JSONDecodeError as error:  # onnxruntime does not look whether it could write
+            raise MachineError("the runtime's profile is cut short: free some disk space, then run again") from error
 
 
 def kernel_events(model: Path, feeds: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:

@@ -90,6 +90,9 @@ class _Collector:
         large = sum(array.nbytes for array in make(0).values()) > LARGE_FEED_BYTES
         for index in range(SYNTHETIC_SAMPLES_LARGE if large else SYNTHETIC_SAMPLES):
             spool.add(make(index))
+        if len({item.digest for item in spool.items()}) < len(_PARTS):
+            why = "its inputs leave nothing to vary; give --data" if self.names else "it has no inputs"
+            raise DataError(f"what the model answers cannot be judged: {why}")
         notes = ["inputs were synthesised: fidelity on made-up inputs is all that is known"]
         return _Collected(split(spool.items(), SHARES, self._seed), Layout((), 1), "synthesised", notes)
 

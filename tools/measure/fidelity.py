@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,7 @@ class OutputError:
     where the reference is finite. Other outputs (integers, booleans, strings) have no noise to speak of,
     only agreement: each element is a unit of signal and each one that differs a unit of noise, so that 1 %
     disagreement reads as 20 dB. An output of another shape than the reference's counts as all noise.
+    Sequences and maps are compared part by part.
     """
 
     signal: float = 0.0
@@ -31,10 +34,11 @@ class OutputError:
 
     def add(self, reference: Any, candidate: Any) -> None:
         """Account for one sample."""
-        if _is_float(reference) and _is_float(candidate):
-            self._add_floats(reference, candidate)
-        else:
-            self._add_exact(reference, candidate)
+        for known, answer in _parts(reference, candidate):
+            if _is_float(known) and _is_float(answer):
+                self._add_floats(known, answer)
+            else:
+                self._add_exact(known, answer)
         self._watch(reference, candidate)
 
     def _add_floats(self, reference: np.ndarray, candidate: np.ndarray) -> None:
@@ -59,7 +63,8 @@ class OutputError:
             self.noise += wrong
         else:
             self.signal += 1
-            self.noise += 0 if reference == candidate else 1
+            agree = type(reference) is type(candidate) and reference == candidate
+            self.noise += 0 if agree else 1
 
     def _watch(self, reference: Any, candidate: Any) -> None:
         """Note how much the reference moves between samples, and whether the candidate moves at all."""
@@ -87,6 +92,20 @@ class OutputError:
     def constant(self) -> bool:
         """Whether the candidate always answers the same where the reference clearly does not."""
         return self.first is not None and not self.moved and self.movement > _STILL * self.signal
+
+
+def _parts(reference: Any, candidate: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the tensors that two outputs are made of; a part that only one of them has is paired with None."""
+    if isinstance(reference, dict) and isinstance(candidate, dict):
+        for key in {**reference, **candidate}:
+            yield from _parts(reference.get(key), candidate.get(key))
+    elif isinstance(reference, list) and isinstance(candidate, list):
+        for known, answer in itertools.zip_longest(reference, candidate):
+            yield from _parts(known, answer)
+    elif isinstance(reference, float) and isinstance(candidate, float):
+        yield np.asarray(reference), np.asarray(candidate)
+    else:
+        yield reference, candidate
 
 
 def _is_float(value: Any) -> bool:

@@ -313,6 +313,17 @@ def test_model_that_answers_only_nan(write_model, make_data):
         make_data(model)
 
 
+@pytest.mark.parametrize(("inputs", "words"), [("", "has no inputs"), ("bool[4] m", "nothing to vary; give --data")])
+def test_inputs_that_are_always_alike(inputs: str, words: str, write_model, make_data):
+    model = write_model(
+        f'<ir_version: 8, opset_import: ["": 17]> m ({inputs}) => (float[4] y, bool[4] z) '
+        "<float[4] a = {1, 2, 3, 4}, bool[4] c = {1, 0, 1, 0}> "
+        f"{{ y = Neg(a) z = Not({'m' if inputs else 'c'}) }}"
+    )
+    with pytest.raises(DataError, match=words):
+        make_data(model)
+
+
 @pytest.mark.parametrize("name", CALLABLES)
 def test_bad_callables(name: str, scorer: Path, tmp_path: Path, make_data):
     code, words = CALLABLES[name]
