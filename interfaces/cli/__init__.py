@@ -8,6 +8,8 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+INTERRUPTED = 130
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status.
@@ -15,17 +17,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 met · 1 a fault of ours or of the machine · 2 a wrong request · 3 rolled back, incompatible or a gate that
     closed · 4 unverified · 130 interrupted.
     """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with _terminated_like_interrupted():
+            return _run(arguments, as_json="--json" in arguments)
+    except KeyboardInterrupt:  # before there was a command that could answer it
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+
+
+def _run(arguments: list[str], as_json: bool) -> int:
     import typer
 
     from ...contracts import Interrupted, OptimizationError
     from .app import command
-    from .faults import INTERRUPTED, report_error, report_fault, report_usage
+    from .faults import report_error, report_fault, report_usage
 
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    as_json = "--json" in arguments
     try:
-        with _terminated_like_interrupted():
-            status = command().main(args=arguments, prog_name="shipfit", standalone_mode=False)
+        status = command().main(args=arguments, prog_name="shipfit", standalone_mode=False)
     except typer.TyperException as error:
         return report_usage(error, as_json)
     except OptimizationError as error:

@@ -13,8 +13,6 @@ import typer
 from ...contracts import Interrupted, OptimizationError, RequestError, load_settings, to_wire
 from .console import print_json, say, say_error
 
-INTERRUPTED = 130
-
 
 def report_usage(error: typer.TyperException, as_json: bool = False) -> int:
     """Say on one line what is wrong with the arguments, and where the help is; likewise with `as_json`."""

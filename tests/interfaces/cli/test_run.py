@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from shipfit.contracts import MachineError, OptimizationResponse, Request, ToolError
+from shipfit.interfaces.cli import app
 from shipfit.interfaces.cli import run as run_module
 
 from .. import responses
@@ -154,6 +155,15 @@ def test_error_document(shipfit: Shipfit):
     answer = shipfit("optimize", "missing.onnx", "--json")
     assert json.loads(answer.out)["error"] == "ModelFileError"
     assert answer.error.startswith("error: there is no model")
+
+
+def test_interrupted_before_a_command_is_there(monkeypatch: pytest.MonkeyPatch, shipfit: Shipfit):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "command", interrupt)
+    answer = shipfit("optimize", "digits.onnx")
+    assert (answer.status, answer.err) == (130, "interrupted\n")
 
 
 @pytest.mark.parametrize(
