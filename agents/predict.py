@@ -74,7 +74,15 @@ def _size(lever: QuantizeLever, quality: float, state: PolicyState) -> float:
     if not tried:
         return predicted_bytes(lever, state.profile)
     points = sorted((reached, math.log(candidate.size_bytes)) for reached, candidate in tried.values())
-    return math.exp(_along(points, quality))
+    coarse = math.exp(points[0][1])
+    # However much quality is missing, a few units usually do most of the damage: half of the way is pessimistic.
+    return min(math.exp(_along(points, quality)), max((coarse + _widest(lever, state.profile)) / 2, coarse))
+
+
+def _widest(lever: QuantizeLever, profile: Profile) -> float:
+    """Return the size with every unit spared: compute falls back to storage, int8 storage to fp16."""
+    spared = "fp16" if lever.storage == "int8" else lever.storage
+    return predicted_bytes(QuantizeLever(storage=spared), profile)
 
 
 def _along(points: list[tuple[float, float]], quality: float) -> float:

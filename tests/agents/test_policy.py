@@ -102,6 +102,18 @@ def test_a_met_run_goes_on_only_for_ten_percent(conv_profile: Profile) -> None:
     assert further.predicted.size_ratio < 0.5
 
 
+def test_even_great_damage_is_worth_a_finer_plan(conv_profile: Profile) -> None:
+    bounds: dict[str, Any] = {"max_size_ratio": 0.5, "min_fidelity_db": 20}
+    coarse = Plan(quantize=QuantizeLever(storage="int8"))
+    ruined = make_attempt(1, coarse, "not_met", size=0.27, speed=None, db=-9.0, violated=("min_fidelity_db",))
+    finer = propose(make_state(conv_profile, ruined, labelled=False, **bounds))
+    assert finer.quantize is not None
+    likely, _ = chance(Plan(quantize=QuantizeLever(storage="int8", min_fidelity_db=24)), make_state(
+        conv_profile, ruined, labelled=False, **bounds
+    ))  # fmt: skip
+    assert likely > 0.3
+
+
 def test_quality_to_spare_is_traded_for_size(conv_profile: Profile) -> None:
     coarse = Plan(quantize=QuantizeLever(storage="int8"))
     careful = Plan(quantize=QuantizeLever(storage="int8", min_fidelity_db=42.0))
