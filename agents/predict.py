@@ -17,6 +17,9 @@ PERCENTILE_DB = 1.5
 ADDITIVITY_DB = 1.5
 # How much wider a model becomes for each dB that is won by sparing units.
 LOG_SIZE_PER_DB = 0.03
+# How much of the time that int8 saves is lost for each such dB; and no form saves more than this share of it.
+SAVING_LOST_PER_DB = 0.04
+MOST_SAVED = 0.9
 UNUSED = QuantizeLever()
 
 
@@ -111,14 +114,30 @@ def predicted_bytes(lever: QuantizeLever, profile: Profile) -> float:
 
 
 def _speed(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
-    measured = [(tried.compute, speed) for tried, speed in _measured_speeds(state)]
-    same = [speed for compute, speed in measured if compute == lever.compute]
-    if same:
-        return same[-1], SPEED_SPREAD_MEASURED
     if not lever.compute:
         return 1.0, SPEED_SPREAD_MEASURED
-    savings = {op: saved * _correction(op, lever, measured, state) for op, saved in _savings(lever, state).items()}
-    return 1.0 / max(1.0 - sum(savings.values()), 0.1), SPEED_SPREAD
+    measured = _measured_speeds(state)
+    same = [(tried, speed) for tried, speed in measured if tried.compute == lever.compute]
+    if same:
+        tried, speed = same[-1]
+        exact = tried.min_fidelity_db == lever.min_fidelity_db
+        saving = (1 - 1 / speed) * _spared(lever, state) / _spared(tried, state)
+        return 1 / (1 - min(saving, MOST_SAVED)), SPEED_SPREAD_MEASURED if exact else SPEED_SPREAD / 2
+    computes = [(tried.compute, speed) for tried, speed in measured]
+    savings = [saved * _correction(op, lever, computes, state) for op, saved in _savings(lever, state).items()]
+    return 1 / (1 - min(sum(savings) * _spared(lever, state), MOST_SAVED)), SPEED_SPREAD
+
+
+def _spared(lever: QuantizeLever, state: PolicyState) -> float:
+    """Return which part of the saved time is left when units are spared to keep the lever's quality."""
+    coarse = [
+        reached
+        for other, reached in _measured_qualities(state)
+        if other.compute == lever.compute and other.min_fidelity_db is None
+    ]
+    if lever.min_fidelity_db is None or not coarse:
+        return 1.0
+    return math.exp(-SAVING_LOST_PER_DB * max(lever.min_fidelity_db - max(coarse), 0.0))
 
 
 def _correction(
@@ -183,7 +202,7 @@ def _expected_quality(
     """Return the prior in dB, with the noise of operators corrected by coarse attempts that shared their form."""
     noise, spread = _noise(lever, state.profile), QUALITY_SPREAD_DB
     for other, reached in tried:
-        shared = [part for part in noise if part in (expected := _noise(other, state.profile)) and part != "storage"]
+        shared = [part for part in noise if part in (expected := _noise(other, state.profile))]
         if other.min_fidelity_db is None and shared:
             scale = 10 ** (-reached / 10) / sum(expected.values())
             noise |= {part: expected[part] * scale for part in shared}
@@ -194,7 +213,7 @@ def _expected_quality(
 
 def _noise(lever: QuantizeLever, profile: Profile) -> dict[str, float]:
     """Return the expected noise power of each part, relative to the output's."""
-    parts = {"storage": 10 ** (-priors.STORAGE_FIDELITY_DB[lever.storage] / 10)}
+    parts = {f"{lever.storage} storage": 10 ** (-priors.STORAGE_FIDELITY_DB[lever.storage] / 10)}
     for op_type, form in lever.compute.items():
         parts[f"{op_type} {form}"] = 10 ** (-priors.fidelity_db(op_type, form, profile) / 10)
     return parts

@@ -14,6 +14,10 @@ CONVOLUTIONS = ("Conv", "ConvTranspose")
 PRODUCTS = ("MatMul", "Gemm")
 RECURRENT = ("LSTM",)
 
+# (weight bytes per node, int8 time / fp32 time): wide convolutions gain, narrow and depthwise ones do not.
+STATIC_CONVOLUTIONS = ((128 * 1024, 0.25), (32 * 1024, 0.45), (8 * 1024, 0.8), (0, 1.05))
+WITHOUT_VNNI = 2.6
+
 # (weight bytes per node, int8 time / fp32 time of a dynamic product): a small one spends on quantizing its
 # input what it saves.
 DYNAMIC_PRODUCTS = ((256 * 1024, 0.5), (32 * 1024, 0.6), (0, 1.0))
@@ -36,22 +40,19 @@ def has_depthwise(profile: Profile) -> bool:
 def time_factor(op_type: str, form: Compute, profile: Profile, *, vnni: bool) -> float:
     """Return int8 time / fp32 time of one operator type."""
     if op_type in CONVOLUTIONS:
-        if form == "dynamic":
-            return 3.0
-        if has_depthwise(profile):
-            return 0.75 if vnni else 1.3  # its short dot products stay in floating point
-        return 0.24 if vnni else 0.65
+        factor = 3.0 if form == "dynamic" else _by_weight(op_type, profile, STATIC_CONVOLUTIONS)
+        return factor if vnni else min(factor * WITHOUT_VNNI, max(factor, 1.3))
     if op_type in PRODUCTS:
         if form == "static":
             return 0.6 if vnni else 0.8
-        return _dynamic_product(op_type, profile) * (1.0 if vnni else 1.4)
+        return _by_weight(op_type, profile, DYNAMIC_PRODUCTS) * (1.0 if vnni else 1.4)
     return 0.37 if vnni else 0.6
 
 
-def _dynamic_product(op_type: str, profile: Profile) -> float:
+def _by_weight(op_type: str, profile: Profile, table: tuple[tuple[int, float], ...]) -> float:
     operator = profile.operator(op_type)
     per_node = operator.weight_bytes / max(operator.count, 1) if operator else 0
-    return next(factor for least, factor in DYNAMIC_PRODUCTS if per_node >= least)
+    return next(factor for least, factor in table if per_node >= least)
 
 
 def fidelity_db(op_type: str, form: Compute, profile: Profile) -> float:
