@@ -1,0 +1,67 @@
+"""The public agent from Python: what may be given, overridden and delivered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import shipfit
+from shipfit import DeploymentConfig, DeploymentOptimizationAgent, OptimizationError
+from shipfit.contracts import ModelFileError, RequestError, Settings
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> DeploymentOptimizationAgent:
+    config = DeploymentConfig().override(target={"constraints": {"max_size": "40%"}})
+    return DeploymentOptimizationAgent(config, settings=Settings(home=tmp_path / "home"))
+
+
+def test_a_model_in_memory_is_fitted_and_delivered(
+    agent: DeploymentOptimizationAgent, digits_model: Path, digits_data: Path, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+    response = agent.optimize_for_deployment(
+        model=onnx.load(digits_model),
+        validation_data=dict(np.load(digits_data)),
+        require_accuracy=0.9,
+        monitoring={"metrics": ["size", "accuracy"], "alerts": {"latency": 1e-6}},
+        allow_regression=("latency", "memory"),
+        on_event=lambda event: seen.append(event.event),
+    )
+    assert response.status == "met", response.reason
+    assert {item.name for item in response.constraints} >= {"max_size_ratio", "min_accuracy"}
+    assert set(response.monitoring["optimized"]) == {"size", "accuracy"}
+    assert response.alerts
+    assert seen[-1] == "run_finished"
+    out = shipfit.deliver(response, tmp_path / "out", settings=agent.settings)
+    assert shipfit.load(out).get_inputs()[0].name == "image"
+    with pytest.raises(RequestError, match="not an empty folder"):
+        shipfit.deliver(response, out, settings=agent.settings)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        ({}, RequestError, "no model"),
+        ({"model": 3}, RequestError, "int"),
+        ({"model": b"not a model"}, ModelFileError, "model"),
+        ({"model": "m.onnx", "validation_data": 3}, RequestError, "validation data"),
+        ({"model": "m.onnx", "target": {"platform": "moon"}}, RequestError, "target.platform"),
+        ({"model": "m.onnx", "colour": "red"}, RequestError, "colour"),
+        ({"model": "m.onnx", "require_accuracy": 0.9}, RequestError, "labelled"),
+    ],
+)
+def test_mistakes_are_typed_and_say_what_is_wrong(
+    agent: DeploymentOptimizationAgent, call: dict[str, Any], kind: type[OptimizationError], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        agent.optimize_for_deployment(**call)
+
+
+def test_the_five_tools_are_there_with_what_they_are_for(agent: DeploymentOptimizationAgent) -> None:
+    assert len(agent.tools) == 5
+    assert all(tool.name and tool.description and tool.category and callable(tool.run) for tool in agent.tools.values())
