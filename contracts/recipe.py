@@ -16,8 +16,8 @@ class NormalizeStep(Contract):
     """Lift the opset to at least `min_opset`, turn Constant nodes into initializers, infer shapes."""
 
     kind: Literal["normalize"] = "normalize"
-    min_opset: int = 13
-    target_opset: int = 17
+    min_opset: Annotated[int, Field(ge=1)] = 13
+    target_opset: Annotated[int, Field(ge=1)] = 17
 
 
 class PruneStep(Contract):
@@ -25,7 +25,7 @@ class PruneStep(Contract):
 
     kind: Literal["prune"] = "prune"
     method: Literal["magnitude"] = "magnitude"
-    threshold: Annotated[float, Field(gt=0)]
+    threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     initializers: tuple[str, ...] = ()
 
 
@@ -52,7 +52,7 @@ class QuantizeStep(Contract):
     per_channel: bool = True
     calibration: Literal["minmax", "percentile"] = "minmax"
     percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
-    samples: int = 1000
+    samples: Annotated[int, Field(gt=0, le=100_000)] = 1000
     min_terms: Annotated[int, Field(ge=0)] = 32
     storage: Storage = "none"
     store_fp16: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class TuneRuntimeStep(Contract):
     """Measure session settings and write those that help into `runtime.json`."""
 
     kind: Literal["tune_runtime"] = "tune_runtime"
-    threads: int = 1
+    threads: Annotated[int, Field(gt=0, le=256)] = 1
     goal: Literal["latency", "memory"] = "latency"
 
 
@@ -92,8 +92,8 @@ class RuntimeSettings(Contract):
 
     runtime: Literal["onnxruntime"] = "onnxruntime"
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
-    intra_op_num_threads: int = 1
-    inter_op_num_threads: int = 1
+    intra_op_num_threads: Annotated[int, Field(ge=0, le=1024)] = 1
+    inter_op_num_threads: Annotated[int, Field(ge=0, le=1024)] = 1
     config_entries: dict[str, str] = {}
 
 
@@ -102,8 +102,8 @@ class Recipe(Contract):
 
     version: Literal[1] = 1
     model: str = Field(description="artifact id (sha256) of the original")
-    steps: tuple[Step, ...] = ()
-    seed: int = 0
+    steps: Annotated[tuple[Step, ...], Field(max_length=64)] = ()
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
 class Predicted(Contract):

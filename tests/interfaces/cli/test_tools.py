@@ -193,6 +193,10 @@ def test_apply_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch, shipfi
         ('{"version": 2, "model": "x"}', "version"),
         ('{"model": "x", "steps": [{"kind": "shell", "command": "rm"}]}', "steps.0"),
         ('{"model": "x", "evil": "\\u001b[31m"}', "evil"),
+        ('{"model": "x", "seed": -1}', "seed"),
+        ('{"model": "x", "steps": [{"kind": "tune_runtime", "threads": 0}]}', "threads"),
+        ('{"model": "x", "steps": [{"kind": "quantize", "samples": -5}]}', "samples"),
+        ('{"model": "x", "steps": [' + ",".join(['{"kind": "normalize"}'] * 65) + "]}", "steps"),
     ],
 )
 def test_hostile_recipe(text: str, message: str, shipfit: Shipfit):

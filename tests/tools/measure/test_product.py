@@ -38,6 +38,8 @@ def test_load_without_settings(product: Path):
         ({"config_entries": {"session.disable_prepacking": "yes"}}, "cannot be 'yes'"),
         ({"runtime": "other"}, "runtime"),
         ({"intra_op_num_threads": "many"}, "intra_op_num_threads"),
+        ({"intra_op_num_threads": 10**9}, "intra_op_num_threads"),
+        ({"inter_op_num_threads": -1}, "inter_op_num_threads"),
     ],
 )
 def test_only_the_allow_list(change, words: str, product: Path):
