@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from dataclasses import dataclass
 from .ledger import Ledger
 from .runs import RunRecord
 from .store import LocalArtifactStore
+
+# Between the end of a run and its product in the folder that was asked for.
+DELIVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ def prune_runs(
 
     Rows go first, in one transaction. An artifact goes inside a transaction that has seen no lease of it, and a run
     takes its lease before it looks whether the artifact is there, so neither can come between the other's steps.
-    A live run is never touched.
+    A live run is never touched, nor is one that has just ended in another process, which now delivers its product.
 
     Args:
         ledger: where the runs are.
@@ -62,9 +66,15 @@ def release(ledger: Ledger, store: LocalArtifactStore, run: str) -> None:
 
 def _removable(ledger: Ledger, older_than_s: float | None, keep: int, everything: bool) -> list[str]:
     records = ledger.runs.latest()
-    finished = [record for record in records if record.finished][keep:]
+    finished = [record for record in records if record.finished and not _is_delivering(record)][keep:]
     abandoned = [record for record in records if everything and not record.finished and not record.live]
     return [record.id for record in finished + abandoned if _is_old(record, older_than_s)]
+
+
+def _is_delivering(record: RunRecord) -> bool:
+    """Tell whether the process of a run that has just ended may still be copying its product out of the store."""
+    fresh = time.time() - record.updated < DELIVERY_S
+    return fresh and record.owner.pid != os.getpid() and record.owner.is_alive()
 
 
 def _is_old(record: RunRecord, older_than_s: float | None) -> bool:

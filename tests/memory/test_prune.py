@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shipfit.contracts import ArtifactRef, JobResult, Request
+from shipfit.memory import prune
 from shipfit.memory.ledger import Ledger
 from shipfit.memory.prune import prune_runs
 from shipfit.memory.store import LocalArtifactStore
@@ -108,8 +111,9 @@ with Ledger(home / "ledger.sqlite") as ledger:
 
 
 def test_pruning_never_races_a_live_run(
-    ledger: Ledger, store: LocalArtifactStore, python: Start, tmp_path: Path
+    ledger: Ledger, store: LocalArtifactStore, python: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(prune, "DELIVERY_S", 0.0)  # these runs deliver nothing
     ledger.outcomes.count()
     home = ledger.database.path.parent
     processes = [python(LIVE, home, name, 60) for name in ("one", "two")]
@@ -120,3 +124,17 @@ def test_pruning_never_races_a_live_run(
     assert removed > 0
     prune_runs(ledger, store)
     assert store.ids() == []
+
+
+def test_a_run_that_another_process_is_delivering_stays_for_a_while(
+    ledger: Ledger, store: LocalArtifactStore, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(ledger)
+    put(run, "product")
+    ledger.runs.finish(run, "met")
+    parent = psutil.Process(os.getppid())
+    with ledger.database.write() as database:
+        database.execute("UPDATE runs SET pid = ?, process_started = ?", (parent.pid, parent.create_time()))
+    assert prune_runs(ledger, store, everything=True).runs == ()
+    monkeypatch.setattr(prune, "DELIVERY_S", 0.0)
+    assert prune_runs(ledger, store).runs == (run,)
