@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from ...contracts import DataView, Evaluation, Part, Progress, ProgressSink, Quantity, ToolError
+from ...contracts import DataView, Evaluation, Part, Progress, ProgressSink, Quantity, RequestError, ToolError
 from ..context import ToolAnswer, ToolContext, silent
 from ..hardware import fingerprint
+from ..onnx_model import quoted
 from .data import open_data
 from .fidelity import OutputError
 from .score import top_class
@@ -77,10 +78,12 @@ def compare_models(
     Samples are streamed: only the outputs of one sample are held. `limit` takes the first feeds.
 
     Raises:
+        RequestError: the models do not take the same inputs, so nothing can be fed to both.
         ToolError: a model does not load or run, or the outputs differ in name or number.
     """
     started = time.perf_counter()
     first, second = (open_session(path, stock(threads)) for path in (original, candidate))
+    _require_same_inputs(first, second)
     if first.output_names != second.output_names:
         raise ToolError(f"the candidate's outputs {list(second.output_names)} are not {list(first.output_names)}")
     feeds = view.feeds(part, limit)
@@ -98,6 +101,23 @@ def compare_models(
         if index % 64 == 63:
             progress(Progress(tool="evaluate", message=f"{index + 1} of {len(feeds)}", fraction=index / len(feeds)))
     return _evaluation(part, len(feeds), errors, answers, view, time.perf_counter() - started)
+
+
+def _require_same_inputs(first: OnnxSession, second: OnnxSession) -> None:
+    both = (sorted(each.inner.get_inputs(), key=lambda item: str(item.name)) for each in (first, second))
+    ours, theirs = ([(item.name, item.type, item.shape) for item in inputs] for inputs in both)
+    if len(ours) == len(theirs) and all(_same_input(*pair) for pair in zip(ours, theirs, strict=True)):
+        return
+    old, new = (", ".join(f"{quoted(name)} {kind} {dims}" for name, kind, dims in each) for each in (ours, theirs))
+    raise RequestError(f"the models do not take the same inputs ({old} against {new}); give two that do")
+
+
+def _same_input(old: tuple[str, str, list[Any]], new: tuple[str, str, list[Any]]) -> bool:
+    """Names and types must be equal, and so must the dimensions that both fix (none: a scalar, or any rank)."""
+    ranks = {len(dims) for dims in (old[2], new[2]) if dims}
+    if old[:2] != new[:2] or len(ranks) > 1:
+        return False
+    return all(a == b for a, b in zip(old[2], new[2], strict=False) if isinstance(a, int) and isinstance(b, int))
 
 
 def _run_both(first: OnnxSession, second: OnnxSession, feed: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

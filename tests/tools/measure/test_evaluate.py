@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from shipfit.contracts import DataReport, Evaluation, Job, ToolError
+from shipfit.contracts import DataReport, Evaluation, Job, RequestError, ToolError
 from shipfit.tools.context import MODEL_FILE, ToolContext
 from shipfit.tools.measure.data_tool import data_tool
 from shipfit.tools.measure.evaluate import compare_models, evaluate_tool
@@ -36,6 +36,17 @@ def test_a_model_against_itself(digits_model: Path, digits_data: Path, make_data
     assert result.finite
     assert not result.constant
     assert Evaluation.model_validate_json(result.model_dump_json()) == result
+
+
+@pytest.mark.parametrize("inputs", ["float[n, 5] x", "float[n] x", "double[n, 4] x", "float[n, 4] other"])
+def test_models_of_other_inputs_are_a_wrong_request(inputs: str, scorer: Path, samples: Path, write_model, make_data):
+    _, data = make_data(scorer, source=str(samples))
+    other = write_model(
+        f'<ir_version: 8, opset_import: ["": 17]> m ({inputs}) => (float[n, 3] y) '
+        f"{{ y = Cast<to = 1>({inputs.rpartition(' ')[2]}) }}"
+    )
+    with pytest.raises(RequestError, match="do not take the same inputs"):
+        compare_models(scorer, other, data, "final")
 
 
 def test_noise_of_a_known_level(scorer: Path, samples: Path, tmp_path: Path, make_data):
