@@ -14,6 +14,8 @@ from ..contracts import MachineError, ModelFileError, units
 from .context import MODEL_FILE
 from .onnx_model import quoted
 
+# What a product's folder holds beside the model and its data.
+PRODUCT_FILES = frozenset({"runtime.json", "recipe.json", "report.json", "report.html", "trail.jsonl"})
 _CHUNK = 1 << 20
 # Never wait for a pipe or a device, never follow a link that appeared after a look.
 _OPEN_SAFELY = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -23,7 +25,7 @@ def location_parts(location: str) -> tuple[str, ...]:
     """Return the path components of an external-data location.
 
     Raises:
-        ModelFileError: it is empty, absolute, climbs out with `..`, or would overwrite the model.
+        ModelFileError: it is empty, absolute, climbs out with `..`, or would collide with a file of the product.
     """
     parts = tuple(location.split("/"))
     outside = (
@@ -36,8 +38,10 @@ def location_parts(location: str) -> tuple[str, ...]:
     )
     if outside:
         raise _refused(location, "is not a plain path inside the model's folder")
-    if parts == (MODEL_FILE,):
+    if parts[0] == MODEL_FILE:
         raise _refused(location, "has the name of the model itself")
+    if parts[0] in PRODUCT_FILES:
+        raise _refused(location, "has the name of a file that is delivered beside the model")
     return parts
 
 

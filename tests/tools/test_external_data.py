@@ -10,7 +10,11 @@ from pathlib import Path
 import onnx
 import pytest
 
+from shipfit.interfaces.delivery import deliver
+from shipfit.tools.external_data import PRODUCT_FILES
+
 from .. import models
+from ..interfaces import responses
 
 
 def external_with(tmp_path: Path, external_model: Path, location: str) -> Path:
@@ -34,6 +38,9 @@ def external_with(tmp_path: Path, external_model: Path, location: str) -> Path:
         "",
         ".",
         "model.onnx",
+        "model.onnx/weights.bin",
+        "recipe.json",
+        "trail.jsonl/weights.bin",
         "C:x.bin",
         "..\\x",
         "a\0b",
@@ -43,6 +50,14 @@ def external_with(tmp_path: Path, external_model: Path, location: str) -> Path:
 def test_external_data_outside_the_folder(location: str, tmp_path: Path, external_model: Path, door: Callable):
     (tmp_path / "outside.bin").write_bytes(bytes(100_000))
     assert "external data" in door(external_with(tmp_path, external_model, location)).message
+
+
+def test_no_data_collide_with_what_is_delivered_beside_them(tmp_path: Path):
+    response = responses.response()
+    (tmp_path / "product").mkdir()
+    (tmp_path / "product" / "model.onnx").write_bytes(b"model")
+    deliver(response, tmp_path / "product", [], tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"model.onnx", *PRODUCT_FILES}
 
 
 def make_symlink(at: Path, to: Path) -> None:
