@@ -97,7 +97,9 @@ class _Given:
     def request(self, config: DeploymentConfig, folder: Path) -> Request:
         bounds = config.target.constraints.to_constraints().model_dump(exclude_none=True)
         extra = self.preferences.pop("constraints", {})
-        bounds |= extra.model_dump(exclude_none=True) if isinstance(extra, Constraints) else dict(extra)
+        if not isinstance(extra, Constraints | Mapping):
+            raise RequestError(f"constraints of type {type(extra).__name__} are not supported; pass Constraints")
+        bounds |= extra.model_dump(exclude_none=True) if isinstance(extra, Constraints) else extra
         if self.accuracy is not None:
             bounds["min_accuracy"] = self.accuracy
         fields = {

@@ -10,11 +10,8 @@ from typing import Protocol
 from langgraph.runtime import Runtime
 
 from ..contracts import Limits, NodeFinished, NodeStarted, OutcomeStore, Policy, Request
-from .execute import EventSink, Execution
+from .execute import GRACE_S, EventSink, Execution
 from .state import RunState
-
-# What a job may still take when the budget is spent: the current attempt is brought to its verdict.
-GRACE_S = 60.0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import (
@@ -19,6 +19,7 @@ from ..contracts import (
     Interrupted,
     Limits,
     NodeFinished,
+    OptimizationError,
     OptimizationResponse,
     Planned,
     Policy,
@@ -32,7 +33,7 @@ from ..memory.ledger import Ledger
 from ..memory.outcomes import ChromaOutcomeStore, NoOutcomeStore
 from ..memory.store import LocalArtifactStore
 from ..tools.hardware import fingerprint, has_vnni, peak_resident_bytes
-from .execute import Execution
+from .execute import GRACE_S, Execution
 from .respond import MODEL_FILE, product_of, respond
 from .state import RunInput, RunState
 
@@ -75,7 +76,10 @@ class Drive:
             self.emit,
             seed=request.seed,
             threads=request.threads,
-            limits=Limits(time_s=settings.job_time_s, memory_bytes=settings.job_memory_bytes),
+            limits=Limits(
+                time_s=min(settings.job_time_s, request.budget.time_limit_s + GRACE_S),
+                memory_bytes=settings.job_memory_bytes,
+            ),
         )
 
     def emit(self, event: Event) -> None:
@@ -135,8 +139,9 @@ class Drive:
                 RunFinished(run=self.run, status=response.status, reason=response.reason, out=self.request.out)
             )
         except BaseException as error:  # noqa: BLE001 - handed to the thread that listens, which raises it
-            self.ledger.runs.update(self.run, status="interrupted")
             self._events.put(error)
+            with suppress(OptimizationError):  # a full disk may be what ended the run
+                self.ledger.runs.update(self.run, status="interrupted")
         finally:
             self._events.put(None)
 

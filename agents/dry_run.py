@@ -73,7 +73,7 @@ def scratch(
 def dry_run(request: Request, settings: Settings, executor: Executor, policy: Policy) -> DryRun:
     """Admit, normalize and inspect the model, and ask the policy for its first plan."""
     with scratch(settings, executor, request) as execute:
-        admitted = admit(request, execute)
+        admitted = admit(request, execute, settings.max_model_bytes)
         original, data = admitted["original"], admitted["data"]
         normalized = execute(
             "perform", StepReport, inputs={"model": original}, data=data, step=NormalizeStep()

@@ -37,6 +37,8 @@ R = TypeVar("R", bound=Contract)
 
 
 EventSink = Callable[[Event], None]
+# What a job may still take when the budget is spent: the current attempt is brought to its verdict.
+GRACE_S = 20.0
 _TIMED_STEPS = frozenset({"tune_runtime"})
 _VERSIONED = ("onnx", "onnxruntime", "numpy")
 

@@ -22,17 +22,15 @@ from .state import RunInput, RunState, add_effort
 if TYPE_CHECKING:
     from .context import RunContext
 
-MAX_MODEL_BYTES = 8 * 2**30
 
-
-def admit(request: Request, execute: Execution) -> RunInput:
+def admit(request: Request, execute: Execution, max_bytes: int) -> RunInput:
     """Admit the model by copy, and bring the data into canonical form against it.
 
     Raises:
         UserError: what was given cannot be used; one line says why.
     """
     started = time.monotonic()
-    model = execute("admit", AdmitReport, params={"source": request.model, "max_bytes": MAX_MODEL_BYTES})
+    model = execute("admit", AdmitReport, params={"source": request.model, "max_bytes": max_bytes})
     original = model.outputs["model"]
     data = execute("data", DataReport, inputs={"model": original}, params=_data_params(request))
     # The store names the data; the tool, which does not know it, cannot.

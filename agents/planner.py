@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..contracts import Planned, PolicyState
+from ..contracts import Planned, PolicyState, units
 from .context import RunContext
 from .policy import best_met
 from .state import Draft, RunState
@@ -56,7 +56,7 @@ def budget_spent(state: RunState, context: RunContext) -> str:
     if attempts >= budget.max_attempts:
         return f"the budget of {budget.max_attempts} attempts is spent"
     if elapsed >= budget.time_limit_s:
-        return f"the time limit of {budget.time_limit_s:.0f} s is spent"
+        return f"the time limit of {units.format_seconds(budget.time_limit_s)} is spent"
     return ""
 
 

@@ -13,6 +13,7 @@ SPEED_SPREAD, SPEED_SPREAD_MEASURED = 0.30, 0.06
 QUALITY_SPREAD_DB, QUALITY_SPREAD_MEASURED_DB = 7.0, 2.5
 # What cutting outliers off the ranges usually gains.
 PERCENTILE_DB = 1.5
+LOWEST_DB, HIGHEST_DB = -50.0, 200.0
 # Noise powers of units add up to within this.
 ADDITIVITY_DB = 1.5
 # How much wider a model becomes for each dB that is won by sparing units.
@@ -65,12 +66,11 @@ def _same_forms(tried: QuantizeLever, lever: QuantizeLever) -> bool:
 def _size(lever: QuantizeLever, quality: float, state: PolicyState) -> float:
     """Return the expected size; units that are spared for quality stay wide, which costs size."""
     tried = {
-        (attempt.plan.quantize or UNUSED).min_fidelity_db: (attempt.comparison.fidelity.value, attempt.candidate)
+        (attempt.plan.quantize or UNUSED).min_fidelity_db: (reached, attempt.candidate)
         for attempt in state.attempts
         if _same_forms(attempt.plan.quantize or UNUSED, lever)
         and attempt.candidate is not None
-        and attempt.comparison is not None
-        and attempt.comparison.fidelity is not None
+        and (reached := fidelity_of(attempt)) is not None
     }
     if lever.min_fidelity_db in tried:
         return tried[lever.min_fidelity_db][1].size_bytes
@@ -190,10 +190,16 @@ def _quality(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
 
 def _measured_qualities(state: PolicyState) -> list[tuple[QuantizeLever, float]]:
     return [
-        (attempt.plan.quantize or UNUSED, attempt.comparison.fidelity.value)
+        (attempt.plan.quantize or UNUSED, reached)
         for attempt in state.attempts
-        if attempt.comparison is not None and attempt.comparison.fidelity is not None
+        if (reached := fidelity_of(attempt)) is not None
     ]
+
+
+def fidelity_of(attempt: Attempt) -> float | None:
+    """Return the measured fidelity in dB, kept within what can be reckoned with: exact outputs are endless dB."""
+    measured = attempt.comparison.fidelity if attempt.comparison else None
+    return min(max(measured.value, LOWEST_DB), HIGHEST_DB) if measured else None
 
 
 def _expected_quality(
@@ -244,10 +250,10 @@ def _accuracy_need(state: PolicyState) -> float:
     if drop < 0:
         return need  # the original itself misses the bound: no quality is enough
     for attempt in state.attempts:
-        comparison = attempt.comparison
-        if comparison is None or comparison.fidelity is None or comparison.accuracy_delta is None:
+        comparison, fidelity = attempt.comparison, fidelity_of(attempt)
+        if comparison is None or fidelity is None or comparison.accuracy_delta is None:
             continue
-        lost, fidelity = -comparison.accuracy_delta.value, comparison.fidelity.value
+        lost = -comparison.accuracy_delta.value
         if lost > drop:
             need = max(need, fidelity + max(3.0, 10 * math.log10(lost / max(drop, 0.002))))
         elif attempt.verdict.kind == "met":

@@ -43,7 +43,7 @@ def respond(run: str, request: Request, state: RunState, product: Path, timing: 
         reason=_reason(status, request, state, best),
         request=request,
         target=request.target,
-        constraints=_constraints(state, best),
+        constraints=_constraints(request, state, best),
         profile=state.get("profile"),
         baseline=baseline,
         optimized=optimized,
@@ -107,7 +107,7 @@ def _measures(
     return original, original, same
 
 
-def _constraints(state: RunState, best: Attempt | None) -> tuple[ConstraintResult, ...]:
+def _constraints(request: Request, state: RunState, best: Attempt | None) -> tuple[ConstraintResult, ...]:
     """Return the bounds against the product; after a rollback, against the nearest candidate, which is said."""
     if best is not None:
         return best.verdict.constraints
@@ -115,10 +115,11 @@ def _constraints(state: RunState, best: Attempt | None) -> tuple[ConstraintResul
     if offers:
         note = f"reached by attempt {offers[0].attempt}, which was not delivered"
         return tuple(_noted(item, note) for item in offers[0].constraints)
-    attempts = state.get("attempts", ())
-    if not attempts:
-        return ()
-    last = max(attempts, key=lambda item: len([r for r in item.verdict.constraints if r.measured is not None]))
+    judged = [attempt for attempt in state.get("attempts", ()) if attempt.verdict.constraints]
+    if not judged:
+        bounds = request.constraints.bounds()
+        return tuple(ConstraintResult(name=item.name, bound=item.bound, unit=item.unit) for item in bounds)
+    last = max(judged, key=lambda item: len([r for r in item.verdict.constraints if r.measured is not None]))
     return tuple(_noted(item, f"attempt {last.index}, not delivered") for item in last.verdict.constraints)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import get_args
 
 from ..contracts import (
@@ -28,6 +29,10 @@ from .validator import timing_params
 
 OFFERS = 3
 MEASURED_AT_MOST = 4
+# Offers are measured after the budget is spent; this is what they may take together.
+ALLOWANCE_S = 60.0
+# What answers worse than this is of no use to anybody, whatever its size.
+USELESS_DB, USELESS_DROP = 10.0, 0.1
 _OPTIONS = {
     "max_size_bytes": "--max-size",
     "max_size_ratio": "--max-size",
@@ -49,9 +54,12 @@ def rollback(state: RunState, context: RunContext) -> RunState:
     """Measure the nearest candidates in full, and offer each with the smallest relaxation it needs."""
     offers: list[Offer] = []
     effort = Effort()
+    until = time.monotonic() + ALLOWANCE_S
     for attempt in nearest(state.get("attempts", ()))[:MEASURED_AT_MOST]:
-        if len(offers) >= OFFERS:
+        left = until - time.monotonic()
+        if len(offers) >= OFFERS or left <= 0:
             break
+        context.execute.limits = context.execute.limits.model_copy(update={"time_s": left})
         known, spent = _measured(state, context, attempt)
         effort = add_effort(effort, spent)
         offer = to_offer(context.request, attempt, known, context.measured_on) if known else None
@@ -117,7 +125,7 @@ def _measured(state: RunState, context: RunContext, attempt: Attempt) -> tuple[E
 def to_offer(request: Request, attempt: Attempt, known: Evidence, measured_on: str = "-") -> Offer | None:
     """Return the offer with the smallest relaxation, judged again under it; None when even that does not hold."""
     verdict = judge(request, known, measured_on)
-    if verdict.kind == "failed" or attempt.candidate is None:
+    if verdict.kind == "failed" or attempt.candidate is None or _is_useless(known):
         return None
     missed = verdict.violated
     bounds = {bound.name: bound for bound in request.constraints.bounds()}
@@ -142,6 +150,15 @@ def to_offer(request: Request, attempt: Attempt, known: Evidence, measured_on: s
         baseline=original_metrics(known),
         comparison=compare(known),
     )
+
+
+def _is_useless(known: Evidence) -> bool:
+    evaluation = known.evaluation
+    if evaluation is None:
+        return True
+    if evaluation.drop is not None:
+        return evaluation.drop.value > USELESS_DROP
+    return evaluation.fidelity.value < USELESS_DB
 
 
 def relaxed(name: str, measured: float) -> float:

@@ -162,7 +162,7 @@ class Service:
         return inputs["original"], ArtifactRef(id=inputs["data"].id, kind="data")
 
     def _admit(self, run: str, drive: Drive) -> None:
-        admitted = admit(drive.request, drive.execution)
+        admitted = admit(drive.request, drive.execution, self.settings.max_model_bytes)
         self.ledger.runs.update(run, model_digest=admitted["original"].id, data_digest=admitted["data"].id)
         body = {
             "original": admitted["original"].model_dump(mode="json"),

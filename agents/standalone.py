@@ -32,8 +32,8 @@ from ..tools.judge import Evidence
 from ..tools.worker.local import LocalExecutor
 from .dry_run import scratch
 from .evidence import candidate_metrics, compare, original_metrics
-from .execute import Execution
-from .intake import MAX_MODEL_BYTES, admit
+from .execute import Executed, Execution
+from .intake import admit
 
 Shape = Mapping[str, tuple[int, ...]]
 MODEL_FILE = "model.onnx"
@@ -85,13 +85,9 @@ def inspect_model(
     """
     request = _request(path, data, shape)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
-        if not timing and data is None:
-            model = execute("admit", AdmitReport, params={"source": request.model, "max_bytes": MAX_MODEL_BYTES})
-            original, ref = model.outputs["model"], None
-        else:
-            admitted = admit(request, execute)
-            original, ref = admitted["original"], admitted["data"]
-        return execute("inspect", Profile, inputs={"model": original}, data=ref, params={"timing": timing}).report
+        model = _admitted(execute, path, settings).outputs["model"]
+        ref = _data(execute, model, request) if data or shape else None
+        return execute("inspect", Profile, inputs={"model": model}, data=ref, params={"timing": timing}).report
 
 
 def benchmark_models(
@@ -111,10 +107,8 @@ def benchmark_models(
     """
     request = _request(original, data, shape, threads)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
-        admitted = admit(request, execute)
-        other = execute(
-            "admit", AdmitReport, params={"source": os.path.abspath(candidate), "max_bytes": MAX_MODEL_BYTES}
-        ).outputs["model"]
+        admitted = admit(request, execute, settings.max_model_bytes)
+        other = _admitted(execute, candidate, settings).outputs["model"]
         arms = {"original": admitted["original"], "candidate": other}
         judged = execute("evaluate", Evaluation, inputs=arms, data=admitted["data"], params={"part": "final"}).report
         timed = execute(
@@ -150,8 +144,7 @@ def check_model(
     """
     request = _request(path, data, shape)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
-        params = {"source": request.model, "max_bytes": MAX_MODEL_BYTES, "load": False}
-        model = execute("admit", AdmitReport, params=params).outputs["model"]
+        model = _admitted(execute, path, settings, load=False).outputs["model"]
         ref = _data(execute, model, request) if data else None
         return execute(
             "check",
@@ -162,8 +155,14 @@ def check_model(
         ).report
 
 
+def _admitted(execute: Execution, path: str, settings: Settings, *, load: bool = True) -> Executed[AdmitReport]:
+    params = {"source": os.path.abspath(path), "max_bytes": settings.max_model_bytes, "load": load}
+    return execute("admit", AdmitReport, params=params)
+
+
 def _data(execute: Execution, model: ArtifactRef, request: Request) -> DataRef:
-    params: dict[str, Any] = {"source": request.data, "working_directory": os.getcwd(), "shape": {}}
+    shape = {name: list(dims) for name, dims in request.shape.items()}
+    params: dict[str, Any] = {"source": request.data, "working_directory": os.getcwd(), "shape": shape}
     done = execute("data", DataReport, inputs={"model": model}, params=params)
     return done.report.ref.model_copy(update={"id": done.outputs["data"].id})
 
@@ -184,7 +183,7 @@ def apply_recipe(
     """
     request = _request(model, data, None, seed=recipe.seed)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
-        admitted = admit(request, execute)
+        admitted = admit(request, execute, settings.max_model_bytes)
         current = admitted["original"]
         reports: list[StepReport] = []
         if current.id != recipe.model:

@@ -269,6 +269,8 @@ def check_served(request: Request) -> Request:
         raise RequestError(
             "an accuracy bound needs labelled data: give --data with `labels`, or bound fidelity with --min-fidelity"
         )
+    if request.strict_accuracy and request.data is None:
+        raise RequestError("--strict-accuracy judges accuracy by its interval, which needs labelled data: give --data")
     if request.monitoring.alerts.error_rate is not None and request.data is None:
         raise RequestError("the alert error_rate needs labelled data: give --data with `labels`")
     return request

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 from .base import Contract
+from .units import parse_bytes
 
 HOME_VARIABLE = "SHIPFIT_HOME"
+MODEL_LIMIT_VARIABLE = "SHIPFIT_MAX_MODEL"
 
 
 class Settings(Contract):
@@ -51,10 +53,19 @@ class Settings(Contract):
 
 
 def load_settings() -> Settings:
-    """Return the settings of this process, with `SHIPFIT_HOME` or the platform's user data folder as home."""
+    """Return the settings of this process.
+
+    `SHIPFIT_HOME` is where state lives, by default the platform's folder for user data; `SHIPFIT_MAX_MODEL` is
+    the largest model that is admitted, such as `20GB`.
+
+    Raises:
+        RequestError: the limit is not a size.
+    """
+    limit = os.environ.get(MODEL_LIMIT_VARIABLE)
+    limits = {"max_model_bytes": parse_bytes(limit, MODEL_LIMIT_VARIABLE)} if limit else {}
     given = os.environ.get(HOME_VARIABLE)
     if given:
-        return Settings(home=Path(os.path.expanduser(given)).absolute())
+        return Settings(home=Path(os.path.expanduser(given)).absolute(), **limits)
     import platformdirs
 
-    return Settings(home=Path(platformdirs.user_data_dir("shipfit")))
+    return Settings(home=Path(platformdirs.user_data_dir("shipfit")), **limits)

@@ -117,7 +117,7 @@ def copy_bounded(source: BinaryIO, target: Path, allowance: int, max_bytes: int)
                 if copied > allowance:
                     raise ModelFileError(
                         f"the model is larger than the limit of {units.format_bytes(max_bytes)}; "
-                        "give a smaller model or raise the limit"
+                        "give a smaller model, or raise SHIPFIT_MAX_MODEL"
                     )
                 digest.update(block)
                 out.write(block)

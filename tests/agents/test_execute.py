@@ -38,7 +38,7 @@ def normalized(execute: Execution, model: ArtifactRef, step: Step) -> tuple[int,
 def test_equal_work_is_done_once_across_runs(tmp_path: Path, old_opset_model: Path) -> None:
     settings, request = Settings(home=tmp_path / "home"), Request(model=str(old_opset_model))
     first = execution(settings, request)
-    model = admit(request, first)["original"]
+    model = admit(request, first, 2**30)["original"]
     assert normalized(first, model, NormalizeStep()) == (1, 0)
     later = execution(settings, request)
     assert normalized(later, model, NormalizeStep()) == (0, 1)
@@ -50,7 +50,7 @@ def test_equal_work_is_done_once_across_runs(tmp_path: Path, old_opset_model: Pa
 def test_a_lost_artifact_is_made_again(tmp_path: Path, old_opset_model: Path) -> None:
     settings, request = Settings(home=tmp_path / "home"), Request(model=str(old_opset_model))
     execute = execution(settings, request)
-    model = admit(request, execute)["original"]
+    model = admit(request, execute, 2**30)["original"]
     made = execute("perform", StepReport, inputs={"model": model}, step=NormalizeStep()).outputs["model"]
     execute.store.remove(made.id)
     assert normalized(execute, model, NormalizeStep()) == (1, 0)
@@ -60,7 +60,7 @@ def test_a_lost_artifact_is_made_again(tmp_path: Path, old_opset_model: Path) ->
 def test_failures_are_not_answers(tmp_path: Path, digits_model: Path) -> None:
     settings, request = Settings(home=tmp_path / "home"), Request(model=str(digits_model))
     execute = execution(settings, request)
-    model = admit(request, execute)["original"]
+    model = admit(request, execute, 2**30)["original"]
     for _ in range(2):
         with pytest.raises(ToolError):
             normalized(execute, model, PruneStep(threshold=1e-30))

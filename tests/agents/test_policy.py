@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -112,6 +113,19 @@ def test_even_great_damage_is_worth_a_finer_plan(conv_profile: Profile) -> None:
         conv_profile, ruined, labelled=False, **bounds
     ))  # fmt: skip
     assert likely > 0.3
+
+
+@pytest.mark.parametrize("db", [float("-inf"), float("inf"), -80.0])
+def test_endless_decibels_do_not_upset_the_ranking(conv_profile: Profile, db: float) -> None:
+    coarse = Plan(quantize=QuantizeLever(storage="int8"))
+    finer = Plan(quantize=QuantizeLever(storage="int8", min_fidelity_db=30.0))
+    tried = [
+        make_attempt(1, coarse, "not_met", size=0.27, speed=None, db=db, violated=("min_fidelity_db",)),
+        make_attempt(2, finer, "not_met", size=0.4, speed=None, db=25.0, violated=("min_fidelity_db",)),
+    ]
+    state = make_state(conv_profile, *tried, labelled=False, max_size_ratio=0.5, min_fidelity_db=28)
+    assert all(math.isfinite(chance(plan, state)[0]) for plan in plans(state))
+    assert POLICY.propose(state) is not None
 
 
 def test_quality_to_spare_is_traded_for_size(conv_profile: Profile) -> None:

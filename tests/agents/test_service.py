@@ -15,6 +15,7 @@ from shipfit.contracts import (
     Interrupted,
     Job,
     JobResult,
+    MachineError,
     OptimizationResponse,
     ProgressSink,
     Request,
@@ -137,15 +138,47 @@ def test_a_wrong_request_is_refused_and_leaves_nothing(
     assert service.store.ids() == []
 
 
+def test_no_time_ends_in_a_rollback_that_lists_the_bounds(
+    settings: Settings, digits_model: Path, digits_data: Path
+) -> None:
+    request = ask(digits_model, digits_data, constraints=FEASIBLE, budget={"time_limit_s": 0.001})
+    response = fit(Service(settings), request)
+    assert response.status == "rolled_back"
+    assert "time limit of 1 ms" in response.reason
+    assert {item.name: item.met for item in response.constraints} == {"max_size_ratio": None, "max_accuracy_drop": None}
+
+
+def test_what_ended_a_run_is_told_even_when_the_ledger_cannot_be_written(
+    settings: Settings, digits_model: Path, digits_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(settings)
+    run = service.start(ask(digits_model, digits_data, constraints=FEASIBLE))
+
+    def full(*_: object, **__: object) -> None:
+        raise MachineError("the disk is full")
+
+    monkeypatch.setattr(service.ledger.runs, "update", full)
+    with pytest.raises(MachineError, match="the disk is full"):
+        list(service.events(run))
+
+
+def test_a_model_above_the_limit_is_refused(tmp_path: Path, digits_model: Path) -> None:
+    service = Service(Settings(home=tmp_path / "home", max_model_bytes=1000))
+    with pytest.raises(UserError, match="SHIPFIT_MAX_MODEL"):
+        service.start(ask(digits_model, None))
+
+
 class Faulty:
-    """A real executor whose children die in some jobs."""
+    """A real executor whose child dies the first time it performs a step of one kind."""
 
     def __init__(self, kind: str) -> None:
         self.real = LocalExecutor()
         self.kind = kind
+        self.died = False
 
     def run(self, job: Job, inputs: Mapping[str, Path], work: Path, progress: ProgressSink | None = None) -> JobResult:
-        if job.step is not None and job.step.kind == self.kind and getattr(job.step, "compute", None):
+        if job.step is not None and job.step.kind == self.kind and not self.died:
+            self.died = True
             raise WorkerCrashed("the worker died of SIGSEGV")
         return self.real.run(job, inputs, work, progress)
 
