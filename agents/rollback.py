@@ -15,6 +15,7 @@ from ..contracts import (
     Guarded,
     Measured,
     Offer,
+    OptimizationMetrics,
     Request,
     ToolError,
     Verdict,
@@ -30,7 +31,7 @@ from .validator import timing_params
 OFFERS = 3
 MEASURED_AT_MOST = 4
 # Offers are measured after the budget is spent; this is what they may take together.
-ALLOWANCE_S = 60.0
+ALLOWANCE_S, LEAST_ALLOWANCE_S = 60.0, 15.0
 # What answers worse than this is of no use to anybody, whatever its size.
 USELESS_DB, USELESS_DROP = 10.0, 0.1
 _OPTIONS = {
@@ -54,7 +55,7 @@ def rollback(state: RunState, context: RunContext) -> RunState:
     """Measure the nearest candidates in full, and offer each with the smallest relaxation it needs."""
     offers: list[Offer] = []
     effort = Effort()
-    until = time.monotonic() + ALLOWANCE_S
+    until = time.monotonic() + min(ALLOWANCE_S, max(LEAST_ALLOWANCE_S, context.request.budget.time_limit_s))
     for attempt in nearest(state.get("attempts", ()))[:MEASURED_AT_MOST]:
         left = until - time.monotonic()
         if len(offers) >= OFFERS or left <= 0:
@@ -88,8 +89,15 @@ def _beats(one: Offer, other: Offer) -> bool:
 
 
 def nearest(attempts: tuple[Attempt, ...]) -> list[Attempt]:
-    """Return one attempt per candidate, the smallest shortfall first; what failed outright is no offer."""
-    built = {a.candidate.id: a for a in attempts if a.candidate is not None and a.verdict.kind != "failed"}
+    """Return one attempt per candidate, the smallest shortfall first; what failed or answers nonsense is no offer."""
+    built = {
+        attempt.candidate.id: attempt
+        for attempt in attempts
+        if attempt.candidate is not None
+        and attempt.verdict.kind != "failed"
+        and attempt.comparison is not None
+        and not _is_useless(attempt.comparison)
+    }
     return sorted(built.values(), key=lambda attempt: (_shortfall(attempt.verdict), attempt.index))
 
 
@@ -125,7 +133,7 @@ def _measured(state: RunState, context: RunContext, attempt: Attempt) -> tuple[E
 def to_offer(request: Request, attempt: Attempt, known: Evidence, measured_on: str = "-") -> Offer | None:
     """Return the offer with the smallest relaxation, judged again under it; None when even that does not hold."""
     verdict = judge(request, known, measured_on)
-    if verdict.kind == "failed" or attempt.candidate is None or _is_useless(known):
+    if verdict.kind == "failed" or attempt.candidate is None or _is_useless(compare(known)):
         return None
     missed = verdict.violated
     bounds = {bound.name: bound for bound in request.constraints.bounds()}
@@ -152,13 +160,10 @@ def to_offer(request: Request, attempt: Attempt, known: Evidence, measured_on: s
     )
 
 
-def _is_useless(known: Evidence) -> bool:
-    evaluation = known.evaluation
-    if evaluation is None:
-        return True
-    if evaluation.drop is not None:
-        return evaluation.drop.value > USELESS_DROP
-    return evaluation.fidelity.value < USELESS_DB
+def _is_useless(reached: OptimizationMetrics) -> bool:
+    if reached.accuracy_delta is not None:
+        return -reached.accuracy_delta.value > USELESS_DROP
+    return reached.fidelity is not None and reached.fidelity.value < USELESS_DB
 
 
 def relaxed(name: str, measured: float) -> float:

@@ -24,7 +24,8 @@ def test_nearest_first_one_offer_a_candidate_and_no_failures() -> None:
     far = make_attempt(2, Plan(), "not_met", violated=("max_size_ratio", "min_speedup"))
     same = far.model_copy(update={"index": 3})
     broken = make_attempt(4, Plan(), "failed")
-    assert [item.index for item in nearest((far, near, same, broken))] == [1, 3]
+    useless = make_attempt(5, Plan(), "not_met", drop=0.4)
+    assert [item.index for item in nearest((far, near, same, broken, useless))] == [1, 3]
 
 
 @given(levels=st.lists(st.floats(5, 80), min_size=1, max_size=30), target=st.floats(10, 60))
