@@ -27,6 +27,8 @@ def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:
     offered = next((offer for offer in state.get("offers", ()) if offer.attempt == attempt.index), None)
     comparison = offered.comparison if offered else attempt.comparison
     delta = comparison.accuracy_delta if comparison else None
+    # What failed on the final part looked better on the selection part than it is: its quality is not remembered.
+    flattered = attempt.final_look and attempt.verdict.kind != "met" and offered is None
     return Outcome(
         id=f"{context.run}-{attempt.index}",
         run=context.run,
@@ -43,6 +45,6 @@ def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:
         delivered=attempt.index == state.get("best"),
         size_ratio=comparison.size_ratio.value if comparison else None,
         speedup=comparison.speedup.value if comparison and comparison.speedup else None,
-        drop=-delta.value if delta else None,
-        fidelity_db=comparison.fidelity.value if comparison and comparison.fidelity else None,
+        drop=-delta.value if delta and not flattered else None,
+        fidelity_db=comparison.fidelity.value if comparison and comparison.fidelity and not flattered else None,
     )

@@ -151,7 +151,8 @@ def _remembered(state: PolicyState) -> Iterator[Plan]:
 
     What was measured in full on this very model but missed the bounds of its day (an offer) counts as well.
     """
-    for item in state.recalled:
+    ranked = sorted(state.recalled, key=lambda item: (not item.outcome.delivered, item.outcome.verdict != "met"))
+    for item in ranked:
         past = item.outcome
         known = past.verdict == "met" or (item.same_model and past.verdict == "not_met" and past.speedup is not None)
         if not known or not (item.same_model or item.similarity >= SIMILAR_ENOUGH):

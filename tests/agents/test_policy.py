@@ -223,6 +223,15 @@ def test_operators_that_hardly_matter_are_left_to_storage() -> None:
     assert not any("Gemm" in compute for compute in computes)
 
 
+def test_what_was_delivered_is_remembered_before_what_only_came_near(conv_profile: Profile) -> None:
+    state = make_state(conv_profile, max_size_ratio=0.3, max_accuracy_drop=0.01)
+    near = recalled(state, Plan(quantize=QuantizeLever(storage="int8")), verdict="not_met")
+    met = recalled(state, Plan(quantize=QuantizeLever(compute=STATIC)))
+    best = recalled(state, Plan(quantize=QuantizeLever(compute=STATIC, storage="int8")), delivered=True)
+    first = propose(state.model_copy(update={"recalled": (near, met, best)}))
+    assert first.same_as(best.outcome.plan)
+
+
 def test_memory_never_widens_a_request(conv_profile: Profile) -> None:
     state = restricted(make_state(conv_profile), quantization=QuantizationConfig(precision="16bit"))
     state = state.model_copy(update={"recalled": (recalled(state, Plan(quantize=QuantizeLever(storage="int8"))),)})
