@@ -9,6 +9,7 @@ from ..contracts import (
     ArtifactRef,
     Event,
     Executor,
+    Interrupted,
     OptimizationResponse,
     Policy,
     Request,
@@ -53,6 +54,7 @@ class Service:
 
         Raises:
             UserError: the request, the model or the data are wrong; nothing of the run is kept.
+            Interrupted: Ctrl-C came meanwhile; the run can be resumed.
         """
         check_served(request)
         record = self.ledger.runs.create(request, Path(request.out) if request.out else None)
@@ -61,6 +63,9 @@ class Service:
         except UserError:
             release(self.ledger, self.store, record.id)
             raise
+        except KeyboardInterrupt:
+            self.ledger.runs.update(record.id, status="interrupted")
+            raise Interrupted(f"interrupted; go on with: shipfit resume {record.id}") from None
         except BaseException:
             self.ledger.runs.update(record.id, status="interrupted")
             raise

@@ -162,6 +162,23 @@ def test_what_ended_a_run_is_told_even_when_the_ledger_cannot_be_written(
         list(service.events(run))
 
 
+def test_ctrl_c_while_a_model_is_admitted_says_how_to_go_on(
+    settings: Settings, digits_model: Path, digits_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(settings)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(Interrupted, match="shipfit resume"):
+        patched.setattr(service.executor, "run", interrupted)
+        service.start(ask(digits_model, digits_data, constraints=FEASIBLE))
+    run = service.runs()[0]
+    assert run.status == "interrupted"
+    response, _ = go(service, service.resume(run.id))
+    assert response.status == "met"
+
+
 def test_a_model_above_the_limit_is_refused(tmp_path: Path, digits_model: Path) -> None:
     service = Service(Settings(home=tmp_path / "home", max_model_bytes=1000))
     with pytest.raises(UserError, match="SHIPFIT_MAX_MODEL"):
