@@ -170,9 +170,10 @@ def test_ctrl_c_while_a_model_is_admitted_says_how_to_go_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(Interrupted, match="shipfit resume"):
+    with monkeypatch.context() as patched:
         patched.setattr(service.executor, "run", interrupted)
-        service.start(ask(digits_model, digits_data, constraints=FEASIBLE))
+        with pytest.raises(Interrupted, match="shipfit resume"):
+            service.start(ask(digits_model, digits_data, constraints=FEASIBLE))
     run = service.runs()[0]
     assert run.status == "interrupted"
     response, _ = go(service, service.resume(run.id))
