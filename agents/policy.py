@@ -195,13 +195,13 @@ def _allowed(plan: Plan, state: PolicyState) -> bool:
 
 def plans(state: PolicyState) -> Iterator[Plan]:
     """Yield every plan that the request allows, from the coarse to the fine."""
-    graph = _graph(state)
+    switched, graph = _switched(state), _graph(state)
     if state.request.optimization.level == "none":
         yield Plan()
         return
     tune = _wants_tuning(state)
-    if graph is not None:
-        yield Plan(graph=graph, tune=tune)
+    if switched is not None:
+        yield Plan(graph=switched, tune=tune)
     for lever in _quantize_levers(state):
         base = Plan(graph=graph, quantize=lever, tune=tune)
         yield base
@@ -218,12 +218,20 @@ def _wants_tuning(state: PolicyState) -> bool:
     return bool(speed or memory or state.request.threads > 1 or state.request.objective == "latency")
 
 
+def _switched(state: PolicyState) -> GraphLever | None:
+    """Return the graph passes as the request's switches have them, or None where none is left."""
+    switches = state.request.optimization.graph.model_dump()
+    return GraphLever(**switches) if any(switches.values()) and state.profile.quantized == "no" else None
+
+
 def _graph(state: PolicyState) -> GraphLever | None:
-    switches = state.request.optimization.graph
-    lever = GraphLever(**switches.model_dump())
-    if not any(switches.model_dump().values()) or state.profile.quantized != "no":
+    """Return the passes that may come before quantization.
+
+    Layer fusions may not: they hide products from the quantizer, and the session does them at load anyway.
+    """
+    lever = _switched(state)
+    if lever is None or not (lever.fusion or lever.constant_folding):
         return None
-    # Layer fusions hide products from the quantizer, and the session does them at load anyway.
     return lever.model_copy(update={"layer_optimization": False})
 
 

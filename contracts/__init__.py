@@ -55,7 +55,6 @@ from .jobs import (
     LayersReport,
     Limits,
     Part,
-    RunLevel,
     SensitivityTable,
     StepReport,
     UnitDamage,
@@ -102,7 +101,6 @@ from .recipe import (
     RuntimeSettings,
     Step,
     Storage,
-    TransformStep,
     TuneRuntimeStep,
 )
 from .request import (
@@ -247,7 +245,6 @@ __all__ = [
     "Request",
     "RequestError",
     "RunFinished",
-    "RunLevel",
     "RunStarted",
     "RunStatus",
     "Runtime",
@@ -267,7 +264,6 @@ __all__ = [
     "TensorSpec",
     "Timing",
     "ToolError",
-    "TransformStep",
     "Transformation",
     "TuneRuntimeStep",
     "Unit",

@@ -126,7 +126,9 @@ def validate(kind: type[T], data: Any, source: str = "") -> T:
         return kind.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "request"
+        where = ".".join(str(part) for part in first["loc"])
         prefix = f"{source}: " if source else ""
-        given = repr(first.get("input"))[:80]
-        raise RequestError(f"{prefix}{where}: {first['msg'].removeprefix('Value error, ')} (got {given})") from error
+        words = first["msg"].removeprefix("Value error, ")
+        # Where fields do not agree with each other, the input is the whole request, which helps nobody.
+        given = f" (got {repr(first.get('input'))[:80]})" if where else ""
+        raise RequestError(f"{prefix}{where or 'request'}: {words}{given}") from error

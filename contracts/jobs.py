@@ -8,7 +8,6 @@ from pydantic import Field
 
 from .base import Contract
 from .recipe import Step
-from .request import Level
 
 DIGEST = r"^[0-9a-f]{64}$"
 Digest = Annotated[str, Field(pattern=DIGEST)]
@@ -180,14 +179,6 @@ class CompatibilityReport(Contract):
     def compatible(self) -> bool:
         """Whether the file loads and runs."""
         return self.loads and self.runs
-
-
-class RunLevel(Contract):
-    """The restriction of a search, kept with outcomes."""
-
-    level: Level
-    lowest_bits: int
-    may_prune: bool
 
 
 class AdmitReport(Contract):

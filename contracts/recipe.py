@@ -84,7 +84,6 @@ Step = Annotated[
     NormalizeStep | PruneStep | QuantizeStep | OptimizeGraphStep | TuneRuntimeStep,
     Field(discriminator="kind"),
 ]
-TransformStep = NormalizeStep | PruneStep | QuantizeStep | OptimizeGraphStep | TuneRuntimeStep
 
 
 class RuntimeSettings(Contract):

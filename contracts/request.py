@@ -50,6 +50,15 @@ class Bound(Contract):
         return f"{label(self.name)} {'≤' if self.upper else '≥'} {units.format_value(self.bound, self.unit)}"
 
 
+# The bounds that take the place of each guard.
+_BOUNDS_ON: dict[Guarded, tuple[str, ...]] = {
+    "latency": ("max_latency_ms", "min_speedup", "min_throughput_per_s"),
+    "memory": ("max_memory_bytes", "max_memory_ratio"),
+    "size": ("max_size_bytes", "max_size_ratio"),
+    "accuracy": ("min_accuracy", "max_accuracy_drop"),
+}
+
+
 def label(name: str) -> str:
     """Return the name of a bound or guard in words, as `size ratio` or `latency (guard)`."""
     if name.startswith("guard_"):
@@ -92,16 +101,6 @@ class Constraints(Contract):
     min_accuracy: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     max_accuracy_drop: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] | None = None
     min_fidelity_db: Annotated[float, Field(gt=0, le=200, allow_inf_nan=False)] | None = None
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if (
-            self.max_latency_ms
-            and self.min_throughput_per_s
-            and 1000 / self.min_throughput_per_s > self.max_latency_ms * 1e6
-        ):
-            raise ValueError("the latency and throughput bounds contradict each other")
-        return self
 
     def bounds(self) -> list[Bound]:
         """Return the bounds that are set, in the order of the fields."""
@@ -249,6 +248,19 @@ class Request(Contract):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     memory: bool = True
     out: str | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Bounds all point the same way; what can contradict one is the wish to let its quantity get worse."""
+        bounded = {bound.name for bound in self.constraints.bounds()}
+        for quantity in self.allow_regression:
+            for name in _BOUNDS_ON[quantity]:
+                if name in bounded:
+                    raise ValueError(
+                        f"{name} bounds what allow_regression lets get worse ({quantity}): they contradict each other; "
+                        "drop one"
+                    )
+        return self
 
 
 def check_served(request: Request) -> Request:

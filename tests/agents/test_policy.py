@@ -175,6 +175,16 @@ def test_switches_take_their_passes_out(conv_profile: Profile) -> None:
     assert all(not graph.fusion and graph.constant_folding for graph in graphs)
 
 
+@pytest.mark.parametrize("layers", [True, False])
+def test_layer_optimization_is_tried_where_nothing_is_quantized(conv_profile: Profile, layers: bool) -> None:
+    state = restricted(make_state(conv_profile), graph={"layer_optimization": layers})
+    alone = [plan.graph for plan in plans(state) if plan.graph and not plan.quantize and not plan.prune]
+    before = [plan.graph for plan in plans(state) if plan.graph and plan.quantize]
+    assert [graph.layer_optimization for graph in alone] == [layers]
+    assert before
+    assert not any(graph.layer_optimization for graph in before)
+
+
 def test_only_aggressive_prunes_unless_asked(conv_profile: Profile) -> None:
     state = make_state(conv_profile)
     assert not any(plan.prune for plan in plans(state))

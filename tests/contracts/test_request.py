@@ -43,9 +43,19 @@ def test_bounds_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
     assert "\n" not in refused.value.message
 
 
-def test_bounds_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(RequestError, match="contradict"):
-        validate(Constraints, {"max_latency_ms": 1e-6, "min_throughput_per_s": 0.001})
+@pytest.mark.parametrize(
+    ("bound", "quantity"),
+    [({"max_size_bytes": 5}, "size"), ({"min_speedup": 2}, "latency"), ({"max_accuracy_drop": 0.1}, "accuracy")],
+)
+def test_a_bound_and_leave_to_get_worse_contradict_each_other(bound: dict[str, Any], quantity: str) -> None:
+    request = {"model": "m.onnx", "constraints": bound, "allow_regression": [quantity]}
+    with pytest.raises(RequestError, match=f"{next(iter(bound))}.*contradict"):
+        validate(Request, request)
+    assert validate(Request, {**request, "allow_regression": ["memory"]}).allow_regression == ("memory",)
+
+
+def test_a_fast_model_of_low_throughput_is_no_contradiction() -> None:
+    assert validate(Constraints, {"max_latency_ms": 1e-6, "min_throughput_per_s": 0.001}).max_latency_ms == 1e-6
 
 
 @pytest.mark.parametrize(
