@@ -61,6 +61,7 @@ from .jobs import (
 )
 from .metrics import (
     Benchmark,
+    ClassDrop,
     DeploymentMetrics,
     Evaluation,
     Footprint,
@@ -167,6 +168,7 @@ __all__ = [
     "BudgetError",
     "CalibrationConfig",
     "ChildMessage",
+    "ClassDrop",
     "CompatibilityReport",
     "Compute",
     "ConstraintResult",

@@ -73,6 +73,20 @@ class DeploymentMetrics(Contract):
     fidelity: Quantity | None = None
 
 
+class ClassDrop(Contract):
+    """One class of a labelled part: its samples, the share that each model gets right, and the loss (fractions)."""
+
+    label: int
+    samples: int
+    original: float
+    candidate: float
+
+    @property
+    def drop(self) -> float:
+        """Original minus candidate share; positive is a loss."""
+        return self.original - self.candidate
+
+
 class OptimizationMetrics(Contract):
     """A candidate against its original, measured in one interleaved run.
 
@@ -84,6 +98,7 @@ class OptimizationMetrics(Contract):
         memory_ratio: candidate peak / original peak.
         fidelity: SQNR at the worst output against the original.
         synthetic_data: fidelity comes from synthesised inputs.
+        class_drops: per class on labelled data, the largest loss first.
     """
 
     original_size: Quantity
@@ -95,6 +110,7 @@ class OptimizationMetrics(Contract):
     memory_ratio: Quantity | None = None
     fidelity: Quantity | None = None
     synthetic_data: bool = False
+    class_drops: tuple[ClassDrop, ...] = ()
 
 
 class Evaluation(Contract):
