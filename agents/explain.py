@@ -37,7 +37,7 @@ def _quantized(lever: QuantizeLever, state: PolicyState) -> str:
     text = " with ".join(parts) or "nothing quantized"
     if lever.min_fidelity_db is not None:
         text += f", sparing the most damaged units for {units.format_decibels(lever.min_fidelity_db)}"
-    return text + (", percentile calibration" if lever.calibration == "percentile" else "")
+    return text + ("" if lever.calibration == "minmax" else f", {lever.calibration} calibration")
 
 
 def _because(plan: Plan, state: PolicyState) -> str:

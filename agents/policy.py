@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
 
 from ..contracts import (
     Attempt,
+    CalibrationMethod,
     Compute,
     GraphLever,
     OperatorShare,
@@ -33,6 +33,8 @@ CANDIDATES_FOR_OFFERS = 3
 SIMILAR_ENOUGH = 0.95
 MARGINS_DB = (2.0, 4.0, 8.0, 12.0)
 ROOM_DB = 4.0
+# What may be tried after the extremes where the request leaves it open.
+FINER_CALIBRATIONS: tuple[CalibrationMethod, ...] = ("mse", "percentile")
 
 
 class BuiltInPolicy:
@@ -189,6 +191,9 @@ def _allowed(plan: Plan, state: PolicyState) -> bool:
     lever = plan.quantize
     if lever is None:
         return True
+    method = optimization.quantization.calibration.method
+    if "static" in lever.compute.values() and method is not None and lever.calibration != method:
+        return False
     bits = optimization.lowest_bits
     return not ((lever.compute or lever.storage == "int8") and bits > 8) and not (lever.storage == "fp16" and bits > 16)
 
@@ -247,9 +252,8 @@ def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:
             yield from _coarser(lever, state)
 
 
-def _calibration(state: PolicyState) -> Literal["minmax", "percentile"]:
-    method = state.request.optimization.quantization.calibration.method
-    return "percentile" if method == "percentile" else "minmax"
+def _calibration(state: PolicyState) -> CalibrationMethod:
+    return state.request.optimization.quantization.calibration.method or "minmax"
 
 
 def _storages(bits: int) -> list[Storage]:
@@ -297,8 +301,9 @@ def _finer(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:
     need = quality_need(state)
     for margin in MARGINS_DB:
         yield lever.model_copy(update={"min_fidelity_db": round(need + margin, 1)})
-    if "static" in lever.compute.values() and lever.calibration == "minmax":
-        yield lever.model_copy(update={"calibration": "percentile"})
+    if "static" in lever.compute.values() and state.request.optimization.quantization.calibration.method is None:
+        for method in FINER_CALIBRATIONS:
+            yield lever.model_copy(update={"calibration": method})
 
 
 def _coarser(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..contracts import Attempt, Compute, Plan, PolicyState, Predicted, Profile, QuantizeLever
+from ..contracts import Attempt, CalibrationMethod, Compute, Plan, PolicyState, Predicted, Profile, QuantizeLever
 from . import priors
 
 SIZE_SPREAD = 0.04
 SPEED_SPREAD, SPEED_SPREAD_MEASURED = 0.30, 0.06
 QUALITY_SPREAD_DB, QUALITY_SPREAD_MEASURED_DB = 7.0, 2.5
 # What cutting outliers off the ranges usually gains.
-PERCENTILE_DB = 1.5
+CUT_DB: dict[CalibrationMethod, float] = {"minmax": 0.0, "entropy": 0.5, "percentile": 1.0, "mse": 1.5}
 LOWEST_DB, HIGHEST_DB = -50.0, 200.0
 # Noise powers of units add up to within this.
 ADDITIVITY_DB = 1.5
@@ -180,8 +180,7 @@ def _quality(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
         if not coarse:
             return _expected_quality(lever, state, tried)
         last, reached = coarse[-1]
-        other_ranges = PERCENTILE_DB if last.calibration != lever.calibration else 0.0
-        return reached + other_ranges, QUALITY_SPREAD_MEASURED_DB
+        return reached + CUT_DB[lever.calibration] - CUT_DB[last.calibration], QUALITY_SPREAD_MEASURED_DB
     last, reached = same[-1]
     # Where additivity was too hopeful (or too gloomy), expect the same gap again.
     gap = last.min_fidelity_db - reached if last.min_fidelity_db is not None else ADDITIVITY_DB
@@ -213,8 +212,7 @@ def _expected_quality(
             scale = 10 ** (-reached / 10) / sum(expected.values())
             noise |= {part: expected[part] * scale for part in shared}
             spread = QUALITY_SPREAD_DB / 2
-    bonus = PERCENTILE_DB if lever.calibration == "percentile" else 0.0
-    return -10 * math.log10(sum(noise.values())) + bonus, spread
+    return -10 * math.log10(sum(noise.values())) + CUT_DB[lever.calibration], spread
 
 
 def _noise(lever: QuantizeLever, profile: Profile) -> dict[str, float]:

@@ -88,8 +88,10 @@ from .protocols import (
     Transformation,
 )
 from .recipe import (
+    CalibrationMethod,
     Compute,
     GraphLever,
+    IntegerType,
     NormalizeStep,
     OptimizeGraphStep,
     Plan,
@@ -105,7 +107,6 @@ from .recipe import (
     TuneRuntimeStep,
 )
 from .request import (
-    SERVED_CALIBRATIONS,
     SERVED_PLATFORMS,
     SERVED_PRECISIONS,
     SERVED_PRUNING,
@@ -149,7 +150,6 @@ __all__ = [
     "DIGEST",
     "EXIT_STATUS",
     "HOME_VARIABLE",
-    "SERVED_CALIBRATIONS",
     "SERVED_PLATFORMS",
     "SERVED_PRECISIONS",
     "SERVED_PRUNING",
@@ -167,6 +167,7 @@ __all__ = [
     "Budget",
     "BudgetError",
     "CalibrationConfig",
+    "CalibrationMethod",
     "ChildMessage",
     "ClassDrop",
     "CompatibilityReport",
@@ -191,6 +192,7 @@ __all__ = [
     "GraphConfig",
     "GraphLever",
     "Guarded",
+    "IntegerType",
     "Interrupted",
     "Interval",
     "Job",

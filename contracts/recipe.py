@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .base import Contract
 
 Compute = Literal["static", "dynamic"]
+IntegerType = Literal["uint8", "int8"]
 Storage = Literal["none", "fp16", "int8"]
+CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
 
 
 class NormalizeStep(Contract):
@@ -35,6 +37,9 @@ class QuantizeStep(Contract):
     Attributes:
         compute: operator type → int8 compute form; types not named stay in floating point.
         keep: node names excluded from int8 compute.
+        activations: 8-bit type of activations in `static` compute; `dynamic` knows only uint8.
+        weights: likewise of weights, which `dynamic` keeps as int8. int8 activations, or uint8 weights, are slower on
+            processors with VNNI than the default.
         per_channel: one scale per output channel where the operator allows it.
         calibration: how activation ranges are taken for `static`.
         percentile: upper percentile when `calibration` is `percentile`.
@@ -49,14 +54,22 @@ class QuantizeStep(Contract):
     kind: Literal["quantize"] = "quantize"
     compute: dict[str, Compute] = {}
     keep: tuple[str, ...] = ()
+    activations: IntegerType = "uint8"
+    weights: IntegerType = "int8"
     per_channel: bool = True
-    calibration: Literal["minmax", "percentile"] = "minmax"
+    calibration: CalibrationMethod = "minmax"
     percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
     samples: Annotated[int, Field(gt=0, le=100_000)] = 1000
     min_terms: Annotated[int, Field(ge=0)] = 32
     storage: Storage = "none"
     store_fp16: tuple[str, ...] = ()
     store_fp32: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _dynamic_has_one_type(self) -> Self:
+        if "dynamic" in self.compute.values() and (self.activations, self.weights) != ("uint8", "int8"):
+            raise ValueError("dynamic compute has uint8 activations and int8 weights; choose types for static compute")
+        return self
 
 
 class OptimizeGraphStep(Contract):
@@ -133,7 +146,7 @@ class QuantizeLever(Contract):
 
     compute: dict[str, Compute] = {}
     storage: Storage = "none"
-    calibration: Literal["minmax", "percentile"] = "minmax"
+    calibration: CalibrationMethod = "minmax"
     min_fidelity_db: float | None = None
 
 

@@ -10,6 +10,7 @@ from . import units
 from .base import Contract
 from .errors import RequestError
 from .metrics import Statistic, Unit
+from .recipe import CalibrationMethod
 
 Platform = Literal["server", "edge", "browser", "node"]
 RuntimeName = Literal["onnx", "torch", "wasm", "webgpu", "webgl"]
@@ -21,7 +22,6 @@ Precision = Literal["4bit", "8bit", "16bit", "32bit"]
 # What this version measures or can stand in for. A later target adds itself here.
 SERVED_PLATFORMS: frozenset[str] = frozenset({"server", "edge"})
 SERVED_RUNTIMES: frozenset[str] = frozenset({"onnx"})
-SERVED_CALIBRATIONS: frozenset[str] = frozenset({"minmax", "percentile"})
 SERVED_PRUNING: frozenset[str] = frozenset({"magnitude"})
 SERVED_PRECISIONS: frozenset[str] = frozenset({"8bit", "16bit", "32bit"})
 
@@ -134,9 +134,14 @@ class Target(Contract):
 
 
 class CalibrationConfig(Contract):
-    """How activation ranges are observed. `samples` caps the calibration samples that are used."""
+    """How activation ranges are observed.
 
-    method: Literal["minmax", "percentile", "entropy", "mse"] = "minmax"
+    Attributes:
+        method: the only one that may be used; unset, the search starts from the extremes and may try others.
+        samples: calibration samples at most.
+    """
+
+    method: CalibrationMethod | None = None
     samples: Annotated[int, Field(gt=0, le=100_000)] = 1000
 
 
@@ -273,7 +278,6 @@ def check_served(request: Request) -> Request:
     refuse_unserved("platform", request.target.platform, SERVED_PLATFORMS)
     refuse_unserved("runtime", request.target.runtime, SERVED_RUNTIMES)
     optimization = request.optimization
-    refuse_unserved("calibration method", optimization.quantization.calibration.method, SERVED_CALIBRATIONS)
     refuse_unserved("pruning method", optimization.pruning.method, SERVED_PRUNING)
     if optimization.quantization.precision is not None:
         refuse_unserved("precision", optimization.quantization.precision, SERVED_PRECISIONS)

@@ -63,7 +63,6 @@ def test_a_fast_model_of_low_throughput_is_no_contradiction() -> None:
     [({"target": {"platform": "node"}}, "node"), ({"target": {"runtime": "wasm"}}, "wasm"),
      ({"target": {"runtime": "js-torch"}}, "torch"),
      ({"optimization": {"quantization": {"precision": "4bit"}}}, "4bit"),
-     ({"optimization": {"quantization": {"calibration": {"method": "mse"}}}}, "mse"),
      ({"optimization": {"pruning": {"method": "structured"}}}, "structured"),
      ({"constraints": {"min_accuracy": 0.9}}, "labelled data"),
      ({"monitoring": {"alerts": {"error_rate": 0.1}}}, "error_rate")],
@@ -81,7 +80,7 @@ def test_a_configuration_is_overridden_field_by_field() -> None:
     bounds = config.target.constraints.to_constraints()
     assert (bounds.max_size_bytes, bounds.max_latency_ms, bounds.max_accuracy_drop) == (10 * 2**20, 50.0, 0.01)
     assert config.optimization.quantization.calibration.samples == 16
-    assert config.optimization.quantization.calibration.method == "minmax"
+    assert config.optimization.quantization.calibration.method is None
     assert config.optimization.level == "basic"
     later = config.override(optimization={"level": "none"})
     assert later.optimization.quantization.calibration.samples == 16

@@ -10,7 +10,7 @@ from onnx import ModelProto
 
 from ...contracts import Contract, LayerForm, QuantizeStep
 from ..onnx_model import load, model_bytes
-from .calibrate import Range
+from .clipping import Range
 from .dynamic import quantize_dynamic
 from .dynamic_ops import EMITTERS
 from .static import write_static

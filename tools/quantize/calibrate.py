@@ -1,37 +1,28 @@
 """Ranges of activations over calibration samples, in bounded memory.
 
 `minmax` lets the graph itself reduce each tensor, so nothing larger than two scalars a tensor leaves the runtime.
-`percentile` then reads the tensors in groups of at most 32 MB a sample and counts them into fixed histograms.
-Samples are fed one by one and never kept.
+The other methods then read the tensors in groups of at most 32 MB a sample and count them into fixed histograms,
+from which `clipping` chooses. Samples are fed one by one and never kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, helper
 
-from ...contracts import DataError
+from ...contracts import CalibrationMethod, DataError
+from .clipping import BINS, Counts, Histogram, Range, cut_entropy, cut_mse, cut_percentile
 from .graphs import Names
 from .trial import copy_model, opened, run
 
-BINS = 2048
 GROUP_BYTES = 32 * 2**20
 COUNTED_AT_ONCE = 2**20
 
-Method = Literal["minmax", "percentile"]
 Feeds = Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Range:
-    """What a tensor's values lie between, finite and low ≤ high."""
-
-    low: float
-    high: float
 
 
 @dataclass
@@ -54,7 +45,11 @@ class _Seen:
 
 
 def tensor_ranges(
-    model: ModelProto, tensors: Sequence[str], feeds: Feeds, method: Method = "minmax", percentile: float = 99.99
+    model: ModelProto,
+    tensors: Sequence[str],
+    feeds: Feeds,
+    method: CalibrationMethod = "minmax",
+    percentile: float = 99.99,
 ) -> dict[str, Range]:
     """Return the range of each float32 tensor of the main graph that stayed finite on every sample.
 
@@ -62,8 +57,9 @@ def tensor_ranges(
         model: left as it is.
         tensors: names of inputs or node outputs.
         feeds: at least one sample.
-        method: `minmax`, or `percentile`, which cuts both tails.
-        percentile: share of the values, per cent, below the upper end; the lower end mirrors it.
+        method: `minmax`, or one that cuts tails (see `clipping`).
+        percentile: share of the values, per cent, below the upper end; the lower end mirrors it. Only for the
+            method of that name.
 
     Raises:
         DataError: no samples.
@@ -78,7 +74,8 @@ def tensor_ranges(
         return {name: Range(each.low, each.high) for name, each in seen.items()}
     ranges: dict[str, Range] = {}
     for group in _groups(seen):
-        ranges.update(_percentiles(model, {name: seen[name] for name in group}, feeds, percentile))
+        histograms = _histograms(model, {name: seen[name] for name in group}, feeds)
+        ranges.update({name: _cut(each, method, percentile) for name, each in histograms.items()})
     return ranges
 
 
@@ -122,15 +119,15 @@ def _groups(seen: Mapping[str, _Seen]) -> Iterator[list[str]]:
         yield group
 
 
-def _percentiles(model: ModelProto, seen: Mapping[str, _Seen], feeds: Feeds, percentile: float) -> dict[str, Range]:
+def _histograms(model: ModelProto, seen: Mapping[str, _Seen], feeds: Feeds) -> dict[str, Histogram]:
     counts = {name: np.zeros(BINS, np.int64) for name in seen}
     for values in _run(model, [("Identity", name) for name in seen], feeds):
         for (name, each), value in zip(seen.items(), values, strict=True):
             _count(np.asarray(value, np.float32).reshape(-1), each, counts[name])
-    return {name: _cut(counts[name], each, percentile) for name, each in seen.items()}
+    return {name: Histogram(each.low, each.high, counts[name]) for name, each in seen.items()}
 
 
-def _count(values: np.ndarray, seen: _Seen, counts: np.ndarray) -> None:
+def _count(values: np.ndarray, seen: _Seen, counts: Counts) -> None:
     """Add `values` to the histogram of their tensor; all fall into the first bin where it has no width."""
     scale = BINS / (seen.high - seen.low) if seen.high > seen.low else 0.0
     for start in range(0, values.size, COUNTED_AT_ONCE):
@@ -139,13 +136,7 @@ def _count(values: np.ndarray, seen: _Seen, counts: np.ndarray) -> None:
         counts += np.bincount(bins, minlength=BINS)
 
 
-def _cut(counts: np.ndarray, seen: _Seen, percentile: float) -> Range:
-    """The narrowest run of bins that leaves out at most the tails' share on either side."""
-    total = int(counts.sum())
-    tail = (100.0 - percentile) / 100.0 * total
-    cumulative = np.cumsum(counts)
-    first = int(np.searchsorted(cumulative, tail, side="right"))
-    last = int(np.searchsorted(cumulative, total - tail, side="left"))
-    width = (seen.high - seen.low) / BINS
-    high = seen.high if last >= BINS - 1 else seen.low + (last + 1) * width
-    return Range(seen.low + min(first, last) * width, high)
+def _cut(histogram: Histogram, method: CalibrationMethod, percentile: float) -> Range:
+    if method == "percentile":
+        return cut_percentile(histogram, percentile)
+    return cut_entropy(histogram) if method == "entropy" else cut_mse(histogram)

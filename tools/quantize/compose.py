@@ -26,7 +26,7 @@ from ..onnx_model import iter_graphs, iter_nodes, load, model_bytes, one_line, q
 from ..session import open_session
 from .calibrate import Feeds
 from .dynamic import quantize_dynamic
-from .static import calibrate, write_static
+from .static import StaticTypes, calibrate, write_static
 from .static_plan import StaticChoice
 from .storage import storage_units, store_weights
 
@@ -100,7 +100,8 @@ def _compute(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tu
     if static:
         choice = StaticChoice(static, step.keep, step.min_terms)
         ranges = calibrate(model, choice, feeds, step.calibration, step.percentile)
-        layers += write_static(model, choice, ranges, step.per_channel)
+        types = StaticTypes(step.activations, step.weights)
+        layers += write_static(model, choice, ranges, step.per_channel, types)
     if dynamic:
         layers += quantize_dynamic(model, dynamic, step.keep, step.per_channel)
     return layers, len(feeds)
@@ -138,6 +139,8 @@ def _notes(step: QuantizeStep, layers: Sequence[LayerForm]) -> list[str]:
     notes += [f"left fp32: {count} × {op}: {why}" for (op, why), count in _obstacles(layers).items()]
     remarks = Counter((layer.op_type, layer.why) for layer in layers if layer.form != "fp32" and layer.why)
     notes += [f"{count} × {op}: {why}" for (op, why), count in remarks.items()]
+    if "static" in step.compute.values() and (step.activations, step.weights) != ("uint8", "int8"):
+        notes.append(f"{step.activations} activations with {step.weights} weights: slower than uint8 with int8 on VNNI")
     present = {layer.op_type for layer in layers}
     return notes + [f"the model has no {op}" for op in sorted(step.compute) if op not in present]
 

@@ -2,20 +2,25 @@
 
 Before: `Conv(x, W, b)`. After: `QuantizeLinear → DequantizeLinear` on `x` and on the output, an int8 `W` and an
 int32 `b` each behind `DequantizeLinear`; onnxruntime fuses what stands between them into `QLinearConv` and its kin.
-Activations are asymmetric and per tensor, weights symmetric with one scale per output channel (U8S8, the form that
-processors with VNNI are fast at). A file in QDQ form means the same without any fusion.
+Activations are asymmetric and per tensor, weights symmetric with one scale per output channel. uint8 activations
+with int8 weights (U8S8) is the form that processors with VNNI are fast at; the other types hold the same values,
+moved by 128. A file in QDQ form means the same without any fusion.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from onnx import ModelProto, NodeProto, helper
 
-from ...contracts import LayerForm
+from ...contracts import CalibrationMethod, IntegerType, LayerForm
 from ..onnx_model import elements, iter_graphs, opset, to_array
-from .calibrate import Feeds, Method, Range, tensor_ranges
+from .calibrate import Feeds, tensor_ranges
+from .clipping import Range
 from .graphs import Names, float_attribute, input_name, int_attribute, replace_nodes
 from .rounding import FloatArray, channel_scales, round_int8
 from .static_plan import Planner, StaticChoice, StaticPlan
@@ -23,24 +28,44 @@ from .weights import Weights, drop_stale_shapes, drop_unused
 
 PER_CHANNEL_OPSET = 13  # DequantizeLinear has no axis below
 _TINY = np.finfo(np.float32).tiny
+_SHIFT = 128  # between int8 and uint8
 _BIAS_MAX = 2**30  # half of int32: the other half is for the products that are added to it
 
 
 def calibrate(
-    model: ModelProto, choice: StaticChoice, feeds: Feeds, method: Method = "minmax", percentile: float = 99.99
+    model: ModelProto,
+    choice: StaticChoice,
+    feeds: Feeds,
+    method: CalibrationMethod = "minmax",
+    percentile: float = 99.99,
 ) -> dict[str, Range]:
     """Return the ranges of all activations that static compute of `choice` would quantize."""
     scales = Planner(model).plan(choice).scales
     return tensor_ranges(model, sorted({*scales, *scales.values()}), feeds, method, percentile)
 
 
+@dataclass(frozen=True)
+class StaticTypes:
+    """The integer types of activations and weights."""
+
+    activations: IntegerType = "uint8"
+    weights: IntegerType = "int8"
+
+
+U8S8 = StaticTypes()
+
+
 def write_static(
-    model: ModelProto, choice: StaticChoice, ranges: Mapping[str, Range], per_channel: bool = True
+    model: ModelProto,
+    choice: StaticChoice,
+    ranges: Mapping[str, Range],
+    per_channel: bool = True,
+    types: StaticTypes = U8S8,
 ) -> list[LayerForm]:
-    """Turn the nodes of `choice` to static int8 in place; return what became of each, with the reason."""
+    """Turn the nodes of `choice` to static 8 bits in place; return what became of each, with the reason."""
     planner = Planner(model)
     plan = planner.plan(choice, ranges)
-    writer = _Writer(model, planner, plan, ranges, per_channel and opset(model) >= PER_CHANNEL_OPSET)
+    writer = _Writer(model, planner, plan, ranges, per_channel and opset(model) >= PER_CHANNEL_OPSET, types)
     layers = [writer.layer(index) for index in sorted(plan.units | plan.why.keys())]
     layers += [
         LayerForm(name=node.name, op_type=node.op_type, form="fp32", why="it is inside a subgraph")
@@ -53,21 +78,28 @@ def write_static(
     return layers
 
 
-def activation_scale(span: Range) -> tuple[np.float32, np.uint8]:
-    """Return scale and zero point that map `span`, widened to hold zero exactly, to 0..255."""
+def activation_scale(span: Range, kind: IntegerType = "uint8") -> tuple[np.float32, np.uint8 | np.int8]:
+    """Return scale and zero point that map `span`, widened to hold zero exactly, to all values of the type."""
     low, high = min(span.low, 0.0), max(span.high, 0.0)
     scale = np.float32(max((high - low) / 255.0, float(_TINY))) if high > low else np.float32(1.0)
-    return scale, np.uint8(np.clip(np.rint(-low / float(scale)), 0, 255))
+    zero = int(np.clip(np.rint(-low / float(scale)), 0, 255))
+    return scale, np.uint8(zero) if kind == "uint8" else np.int8(zero - _SHIFT)
 
 
 class _Writer:
     """Writes one plan into one model."""
 
     def __init__(
-        self, model: ModelProto, planner: Planner, plan: StaticPlan, ranges: Mapping[str, Range], per_channel: bool
+        self,
+        model: ModelProto,
+        planner: Planner,
+        plan: StaticPlan,
+        ranges: Mapping[str, Range],
+        per_channel: bool,
+        types: StaticTypes,
     ) -> None:
         self.model, self.planner, self.plan, self.ranges = model, planner, plan, ranges
-        self.per_channel = per_channel
+        self.per_channel, self.types = per_channel, types
         self.names = Names(model)
         self.weights = Weights(model, self.names)
         self.replaced: set[str] = set()
@@ -100,7 +132,7 @@ class _Writer:
 
     def _pair(self, tensor: str, source: str, result: str) -> list[NodeProto]:
         root = self.plan.scales[tensor]
-        scale, zero = activation_scale(self.ranges[root])
+        scale, zero = activation_scale(self.ranges[root], self.types.activations)
         parameters = self.weights.add(
             self.model.graph, "", ("activation", root), [("scale", np.asarray(scale)), ("zero", np.asarray(zero))]
         )
@@ -145,7 +177,7 @@ class _Writer:
         if not width or node.input[0] not in self._packed:
             return [node]
         root = self.plan.scales[node.input[0]]
-        scale, zero = activation_scale(self.ranges[root])
+        scale, zero = activation_scale(self.ranges[root], self.types.activations)
         parameters = self.weights.add(
             self.model.graph,
             "",
@@ -191,11 +223,15 @@ class _Writer:
 
     def _weight(self, node: NodeProto, weight: FloatArray, scales: FloatArray, axis: int) -> tuple[str, NodeProto]:
         flat = scales.reshape(-1) if scales.size > 1 else scales.reshape(())
+        values: npt.NDArray[Any] = round_int8(weight, scales)
+        zero: npt.NDArray[Any] = np.zeros(flat.shape, np.int8)
+        if self.types.weights == "uint8":
+            values, zero = _unsigned(values), _unsigned(zero)
         constants = self.weights.add(
             self.model.graph,
             node.input[1],
             ("static", scales.shape, scales.tobytes(), float_attribute(node, "alpha", 1.0)),
-            [("int8", round_int8(weight, scales)), ("scale", flat), ("zero", np.zeros(flat.shape, np.int8))],
+            [(self.types.weights, values), ("scale", flat), ("zero", zero)],
         )
         result = self.names.fresh("weight")
         return result, self._node("DequantizeLinear", list(constants), result, axis if scales.size > 1 else None)
@@ -216,6 +252,10 @@ class _Writer:
         form = "fp32" if why else "int8 static"
         remark = why or self.planner.remark(index)
         return LayerForm(name=node.name, op_type=node.op_type, form=form, why=remark, weight_bytes=size)
+
+
+def _unsigned(values: npt.NDArray[np.int8]) -> npt.NDArray[Any]:
+    return (values.astype(np.int16) + _SHIFT).astype(np.uint8)
 
 
 def unit_operands(

@@ -15,7 +15,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto
 
 from ..onnx_model import elements, is_standard, opset, to_array
-from .calibrate import Range
+from .clipping import Range
 from .graphs import Use, attribute, fixed_initializers, input_name, int_attribute, uses
 
 COMPUTE = ("Conv", "Gemm", "MatMul")

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-from shipfit.contracts import DataError, ToolError
+from shipfit.contracts import CalibrationMethod, DataError, ToolError
 from shipfit.tools.quantize import calibrate
-from shipfit.tools.quantize.calibrate import BINS, tensor_ranges
+from shipfit.tools.quantize.calibrate import tensor_ranges
+from shipfit.tools.quantize.clipping import BINS, Histogram, cut_percentile
 
 
 def chain(lab: Any, *op_types: str) -> Any:
@@ -47,12 +48,20 @@ def test_percentile_cuts_outliers_on_either_side(lab: Any) -> None:
 def test_percentile_is_within_a_bin_of_the_exact_one(seed: int, percentile: float) -> None:
     counts = np.random.default_rng(seed).integers(0, 9, BINS)
     counts[0], counts[-1] = 1, 1
-    seen = calibrate._Seen(0.0, float(BINS), int(counts.sum()))
-    span = calibrate._cut(counts, seen, percentile)
+    span = cut_percentile(Histogram(0.0, float(BINS), counts), percentile)
     values = np.repeat(np.arange(BINS) + 0.5, counts)
     assert span.high >= np.percentile(values, percentile, method="lower") - 0.5
     assert span.high <= np.percentile(values, percentile, method="higher") + 1.5
     assert 0 <= span.low <= span.high <= BINS
+
+
+@pytest.mark.parametrize("method", ["entropy", "mse", "percentile"])
+def test_samples_of_any_length_are_counted_together(lab: Any, method: CalibrationMethod) -> None:
+    rng = np.random.default_rng(0)
+    rows = [rng.standard_normal(size) for size in (5000, 1, 20_000)]
+    span = tensor_ranges(chain(lab, "Identity"), ["x"], feeds(*rows, [30.0]), method)["x"]
+    assert min(map(np.min, rows)) - 0.1 <= span.low < -2
+    assert 2 < span.high < 30
 
 
 def test_groups_bound_what_is_held(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,7 @@ def test_external_weights_end_in_one_file(lab: Any, external_model: Path) -> Non
     assert lab.sqnr(external_model, target, [{"x": noise(1, 16)}]) > 30
 
 
-@pytest.mark.parametrize("calibration", ["minmax", "percentile"])
+@pytest.mark.parametrize("calibration", ["minmax", "percentile", "entropy", "mse"])
 def test_the_same_step_gives_the_same_bytes(lab: Any, digits_model: Path, digit_feeds: Any, calibration: str) -> None:
     step = {"compute": {"Conv": "static", "Gemm": "dynamic"}, "storage": "int8", "calibration": calibration}
     first, _ = perform(lab, digits_model, lab.view(digit_feeds), **step)
@@ -152,7 +152,7 @@ def test_random_networks_take_any_step(lab: Any, random_cnns: Any, data: st.Data
         "min_terms": data.draw(st.sampled_from([0, 32])),
         "storage": data.draw(st.sampled_from(["none", "int8", "fp16"])),
         "per_channel": data.draw(st.booleans()),
-        "calibration": data.draw(st.sampled_from(["minmax", "percentile"])),
+        "calibration": data.draw(st.sampled_from(["minmax", "percentile", "entropy", "mse"])),
     }
     feeds = [{"x": noise(1, 3, 8, 8, seed=each)} for each in range(3)]
     source = lab.save(original)

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from shipfit.contracts import IntegerType
 from shipfit.tools.onnx_model import load
-from shipfit.tools.quantize.calibrate import Range
-from shipfit.tools.quantize.static import activation_scale, calibrate, unit_scales, write_static
+from shipfit.tools.quantize.clipping import Range
+from shipfit.tools.quantize.static import StaticTypes, activation_scale, calibrate, unit_scales, write_static
 from shipfit.tools.quantize.static_plan import Planner, StaticChoice
 
 ALL = ("Conv", "Gemm", "MatMul")
@@ -253,3 +254,20 @@ def test_random_networks_stay_valid_and_close(lab: Any, random_cnns: Any, data: 
     assert np.isfinite(got).all()
     if all(layer.form == "fp32" for layer in layers):
         np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize(("activations", "weights"), [("uint8", "int8"), ("int8", "int8"), ("uint8", "uint8")])
+def test_types_are_those_asked_for_and_answer_alike(
+    lab: Any, digits_model: Path, digit_feeds: Any, activations: IntegerType, weights: IntegerType
+) -> None:
+    model = onnx.load(digits_model)
+    choice = StaticChoice(("Conv", "Gemm"))
+    ranges = calibrate(model, choice, digit_feeds)
+    write_static(model, choice, ranges, types=StaticTypes(activations, weights))
+    names = {each.name: TensorProto.DataType.Name(each.data_type).lower() for each in model.graph.initializer}
+    readers = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in names]
+    assert {names[node.input[0]] for node in readers} == {weights, "int32"}
+    quantizers = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    assert {names[node.input[2]] for node in quantizers} == {activations}
+    assert kinds(lab, model).count("QLinearConv") == 3
+    assert lab.sqnr(digits_model, model, digit_feeds) > 25
