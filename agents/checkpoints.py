@@ -18,6 +18,7 @@ from ..contracts import (
     Attempt,
     DataRef,
     Effort,
+    HostProbe,
     LayerForm,
     NormalizeStep,
     Offer,
@@ -26,7 +27,9 @@ from ..contracts import (
 )
 from .state import Draft
 
-_ALLOWED = (ArtifactRef, Attempt, DataRef, Draft, Effort, LayerForm, NormalizeStep, Offer, Profile, Recalled)
+_ALLOWED = (
+    ArtifactRef, Attempt, DataRef, Draft, Effort, HostProbe, LayerForm, NormalizeStep, Offer, Profile, Recalled,
+)  # fmt: skip
 
 
 @contextmanager

@@ -9,9 +9,11 @@ from typing import Protocol
 
 from langgraph.runtime import Runtime
 
-from ..contracts import Limits, NodeFinished, NodeStarted, OutcomeStore, Policy, Request
+from ..contracts import Effort, HostProbe, Limits, NodeFinished, NodeStarted, OutcomeStore, Policy, Request
 from .execute import GRACE_S, EventSink, Execution
 from .state import RunState
+
+FindHost = Callable[[], tuple[HostProbe, Effort]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class RunContext:
     policy: Policy
     outcomes: OutcomeStore
     hardware: str
-    vnni: bool
+    find_host: FindHost
     emit: EventSink
 
     @property

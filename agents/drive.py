@@ -32,8 +32,9 @@ from ..memory.database import connection
 from ..memory.ledger import Ledger
 from ..memory.outcomes import ChromaOutcomeStore, NoOutcomeStore
 from ..memory.store import LocalArtifactStore
-from ..tools.hardware import fingerprint, has_vnni, peak_resident_bytes
+from ..tools.hardware import fingerprint, peak_resident_bytes
 from .execute import GRACE_S, Execution
+from .host import probe_host
 from .respond import MODEL_FILE, product_of, respond
 from .state import RunInput, RunState
 
@@ -179,7 +180,7 @@ class Drive:
             policy=self.policy,
             outcomes=outcomes,
             hardware=fingerprint(),
-            vnni=has_vnni(),
+            find_host=lambda: probe_host(self.settings, self.ledger, self.execution),
             emit=self.emit,
         )
 

@@ -1,4 +1,7 @@
-"""A dry run: what would be done, what is expected of it and how long it would take; nothing is kept."""
+"""A dry run: what would be done, what is expected of it and how long it would take.
+
+Nothing of it is kept but what the machine is, where that was not known.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from ..contracts import (
     Contract,
     Executor,
+    HostProbe,
     Limits,
     NormalizeStep,
     Plan,
@@ -21,9 +25,10 @@ from ..contracts import (
     Settings,
     StepReport,
 )
+from ..memory.ledger import Ledger
 from ..memory.store import LocalArtifactStore
-from ..tools.hardware import has_vnni
 from .execute import Execution
+from .host import known_host, probe_host
 from .intake import admit
 
 # What an attempt costs beside running the model: child processes that start and load the runtime.
@@ -36,12 +41,14 @@ class DryRun(Contract):
 
     Attributes:
         plans: the first plan, with its prediction and its reason.
+        host: the machine that the predictions are for.
         seconds_estimate: for one attempt up to the whole budget (low, high).
     """
 
     profile: Profile
     plans: tuple[Plan, ...]
     seconds_estimate: tuple[float, float]
+    host: HostProbe
     notes: tuple[str, ...] = ()
 
 
@@ -70,8 +77,9 @@ def scratch(
         )
 
 
-def dry_run(request: Request, settings: Settings, executor: Executor, policy: Policy) -> DryRun:
+def dry_run(request: Request, settings: Settings, ledger: Ledger, executor: Executor, policy: Policy) -> DryRun:
     """Admit, normalize and inspect the model, and ask the policy for its first plan."""
+    known_host(settings, ledger)
     with scratch(settings, executor, request) as execute:
         admitted = admit(request, execute, settings.max_model_bytes)
         original, data = admitted["original"], admitted["data"]
@@ -79,8 +87,9 @@ def dry_run(request: Request, settings: Settings, executor: Executor, policy: Po
             "perform", StepReport, inputs={"model": original}, data=data, step=NormalizeStep()
         ).outputs["model"]
         done = execute("inspect", Profile, inputs={"model": normalized}, data=data, params={"timing": True})
+        host, _ = probe_host(settings, ledger, execute)
     profile = done.report.model_copy(update={"size_bytes": original.size_bytes})
-    state = PolicyState(request=request, profile=profile, labelled=data.labelled, vnni=has_vnni())
+    state = PolicyState(request=request, profile=profile, host=host, labelled=data.labelled)
     first = policy.propose(state)
     samples = sum(data.parts.values())
     per_attempt = ATTEMPT_S + MEASURE_S + 2 * samples * (profile.latency_ms or 1.0) / 1000
@@ -89,5 +98,6 @@ def dry_run(request: Request, settings: Settings, executor: Executor, policy: Po
         profile=profile,
         plans=(first,) if first else (),
         seconds_estimate=(min(per_attempt, high), high),
-        notes=profile.warnings,
+        host=host,
+        notes=(*profile.warnings, *([host.note] if host.note else [])),
     )

@@ -11,9 +11,10 @@ from .state import Draft, RunState
 
 
 def recall(state: RunState, context: RunContext) -> RunState:
-    """Find past outcomes of this model and of similar ones."""
+    """Find out what this machine is, unless it is known, and past outcomes of this model and of similar ones."""
+    host, effort = context.find_host()
     found = context.outcomes.recall(state["profile"], context.request, state["original"].id, context.hardware)
-    return {"recalled": tuple(found)}
+    return {"recalled": tuple(found), "host": host, "effort": effort}
 
 
 def policy_state(state: RunState, context: RunContext) -> PolicyState:
@@ -25,7 +26,7 @@ def policy_state(state: RunState, context: RunContext) -> PolicyState:
         attempts=state.get("attempts", ()),
         recalled=state.get("recalled", ()),
         labelled=state["data"].labelled,
-        vnni=context.vnni,
+        host=state["host"],
     )
 
 

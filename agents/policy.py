@@ -23,7 +23,7 @@ from ..contracts import (
 )
 from . import priors
 from .explain import reason
-from .predict import chance, quality_need
+from .predict import chance, estimate, quality_need, speed_bounds
 
 FURTHER_GAIN = 1.10
 WORTH_TRYING = 0.35
@@ -173,7 +173,7 @@ def _would_meet(item: Recalled, state: PolicyState) -> bool:
     checks = (
         (bounds.max_size_ratio, size, True),
         (bounds.max_size_bytes, size * state.profile.size_bytes, True),
-        (bounds.min_speedup, past.speedup, False),
+        (_speed_to_keep(item, state), _speed_here(item, state), False),
         (bounds.max_accuracy_drop, past.drop, True),
         (bounds.min_fidelity_db, past.fidelity_db, False),
     )
@@ -181,6 +181,20 @@ def _would_meet(item: Recalled, state: PolicyState) -> bool:
         bound is None or (reached is not None and (reached <= bound if upper else reached >= bound))
         for bound, reached, upper in checks
     )
+
+
+def _speed_here(item: Recalled, state: PolicyState) -> float | None:
+    """Return the speedup to reckon with: what was measured on this machine, or what is expected on it."""
+    if item.outcome.hardware == state.host.fingerprint:
+        return item.outcome.speedup
+    return estimate(item.outcome.plan, state).speedup
+
+
+def _speed_to_keep(item: Recalled, state: PolicyState) -> float | None:
+    """Return the speedup that is needed; what another machine measured does not vouch for the guard either."""
+    if item.outcome.hardware == state.host.fingerprint:
+        return state.request.constraints.min_speedup
+    return max(speed_bounds(state), default=None)
 
 
 def _allowed(plan: Plan, state: PolicyState) -> bool:

@@ -163,7 +163,7 @@ def _savings(lever: QuantizeLever, state: PolicyState) -> dict[str, float]:
     """Return operator type → share of the run time that its int8 form is expected to save."""
     profile = state.profile
     return {
-        op_type: profile.time_share(op_type) * (1 - priors.time_factor(op_type, form, profile, vnni=state.vnni))
+        op_type: profile.time_share(op_type) * (1 - priors.time_factor(op_type, form, profile, state.host))
         for op_type, form in lever.compute.items()
     }
 
@@ -286,7 +286,7 @@ def _log_odds(guess: Estimate, state: PolicyState) -> float:
     for limit in (bounds.max_size_bytes, (bounds.max_size_ratio or 0) * profile.size_bytes or None):
         if limit:
             total += _log_sigmoid(math.log(limit / guess.size_bytes) / SIZE_SPREAD)
-    for wanted in _speed_bounds(state):
+    for wanted in speed_bounds(state):
         total += _log_sigmoid(math.log(guess.speedup / wanted) / guess.speed_spread)
     total += _log_sigmoid((guess.fidelity_db - quality_need(state)) / guess.quality_spread)
     if allowed_drop(state) < 0:
@@ -294,7 +294,7 @@ def _log_odds(guess: Estimate, state: PolicyState) -> float:
     return total
 
 
-def _speed_bounds(state: PolicyState) -> list[float]:
+def speed_bounds(state: PolicyState) -> list[float]:
     """Return the speedups that the bounds imply; the guard allows 5 % slower."""
     bounds, latency = state.request.constraints, state.profile.latency_ms
     wanted = [bounds.min_speedup] if bounds.min_speedup else []

@@ -1,14 +1,16 @@
 """What each lever is expected to do before anything was measured here.
 
 The figures are medians over the models that were measured side by side (an AVX512-VNNI server, one
-thread); what a run measures replaces them. They are keyed to operator classes, never to models.
+thread), scaled by how the machine at hand differs from that one; what a run measures replaces them. They are keyed to
+operator classes, never to models.
 """
 
 from __future__ import annotations
 
 import math
 
-from ..contracts import Compute, Profile
+from ..contracts import Compute, HostProbe, OperatorClass, Profile
+from .reference import scale
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 PRODUCTS = ("MatMul", "Gemm")
@@ -16,11 +18,15 @@ RECURRENT = ("LSTM",)
 
 # (weight bytes per node, int8 time / fp32 time): wide convolutions gain, narrow and depthwise ones do not.
 STATIC_CONVOLUTIONS = ((128 * 1024, 0.25), (32 * 1024, 0.45), (8 * 1024, 0.8), (0, 1.05))
-WITHOUT_VNNI = 2.6
 
 # (weight bytes per node, int8 time / fp32 time of a dynamic product): a small one spends on quantizing its
 # input what it saves.
 DYNAMIC_PRODUCTS = ((256 * 1024, 0.5), (32 * 1024, 0.6), (0, 1.0))
+DYNAMIC_CONVOLUTION, STATIC_PRODUCT, DYNAMIC_RECURRENT = 3.0, 0.6, 0.37
+# From this weight per node on, an operator is one of the large ones that `probe` times.
+LARGE_BYTES = 32 * 1024
+# Nobody would run int8 compute that is this much slower than fp32; how much slower exactly does not matter.
+SLOWEST = 1.6
 
 STORAGE_BYTES_PER_WEIGHT_BYTE = {"none": 1.0, "fp16": 0.5, "int8": 0.252}
 COMPUTE_BYTES_PER_WEIGHT_BYTE = 0.252
@@ -37,22 +43,44 @@ def has_depthwise(profile: Profile) -> bool:
     return conv is not None and conv.depthwise >= max(1, conv.count // 5)
 
 
-def time_factor(op_type: str, form: Compute, profile: Profile, *, vnni: bool) -> float:
-    """Return int8 time / fp32 time of one operator type."""
+def time_factor(op_type: str, form: Compute, profile: Profile, host: HostProbe) -> float:
+    """Return int8 time / fp32 time of one operator type on `host`."""
+    prior = _prior(op_type, form, profile)
+    return min(prior * _host_scale(op_type, form, profile, host), max(prior, SLOWEST))
+
+
+def _prior(op_type: str, form: Compute, profile: Profile) -> float:
     if op_type in CONVOLUTIONS:
-        factor = 3.0 if form == "dynamic" else _by_weight(op_type, profile, STATIC_CONVOLUTIONS)
-        return factor if vnni else min(factor * WITHOUT_VNNI, max(factor, 1.3))
+        return DYNAMIC_CONVOLUTION if form == "dynamic" else _by_weight(op_type, profile, STATIC_CONVOLUTIONS)
     if op_type in PRODUCTS:
-        if form == "static":
-            return 0.6 if vnni else 0.8
-        return _by_weight(op_type, profile, DYNAMIC_PRODUCTS) * (1.0 if vnni else 1.4)
-    return 0.37 if vnni else 0.6
+        return STATIC_PRODUCT if form == "static" else _by_weight(op_type, profile, DYNAMIC_PRODUCTS)
+    return DYNAMIC_RECURRENT
+
+
+def _host_scale(op_type: str, form: Compute, profile: Profile, host: HostProbe) -> float:
+    """Return how much slower int8 is here than where the priors come from; depthwise convolutions by their share."""
+    if op_type in PRODUCTS:
+        return scale(_class(op_type, profile, "product_large", "product_small"), form, host)
+    if op_type not in CONVOLUTIONS:
+        return scale("recurrent", form, host)
+    operator = profile.operator(op_type)
+    depthwise = operator.depthwise / max(operator.count, 1) if operator else 0.0
+    dense = scale(_class(op_type, profile, "conv_wide", "conv_narrow"), form, host)
+    return dense * (1 - depthwise) + scale("depthwise", form, host) * depthwise
+
+
+def _class(op_type: str, profile: Profile, large: OperatorClass, small: OperatorClass) -> OperatorClass:
+    return large if _weight_per_node(op_type, profile) >= LARGE_BYTES else small
 
 
 def _by_weight(op_type: str, profile: Profile, table: tuple[tuple[int, float], ...]) -> float:
-    operator = profile.operator(op_type)
-    per_node = operator.weight_bytes / max(operator.count, 1) if operator else 0
+    per_node = _weight_per_node(op_type, profile)
     return next(factor for least, factor in table if per_node >= least)
+
+
+def _weight_per_node(op_type: str, profile: Profile) -> float:
+    operator = profile.operator(op_type)
+    return operator.weight_bytes / max(operator.count, 1) if operator else 0.0
 
 
 def fidelity_db(op_type: str, form: Compute, profile: Profile) -> float:

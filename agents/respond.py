@@ -150,6 +150,7 @@ def _provenance(request: Request, state: RunState) -> Provenance:
         data_source=state.get("data_source", ""),
         split={str(part): count for part, count in state["data"].parts.items()},
         final_looks=int(state.get("final_looks", 0)),
+        host=state.get("host"),
     )
 
 

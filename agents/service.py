@@ -28,6 +28,7 @@ from ..memory.trail import TrailEntry
 from ..tools.worker.local import LocalExecutor
 from .drive import Drive
 from .dry_run import DryRun, dry_run
+from .host import known_host
 from .intake import admit
 from .policy import BuiltInPolicy
 
@@ -57,6 +58,7 @@ class Service:
             Interrupted: Ctrl-C came meanwhile; the run can be resumed.
         """
         check_served(request)
+        known_host(self.settings, self.ledger)
         record = self.ledger.runs.create(request, Path(request.out) if request.out else None)
         try:
             self._admit(record.id, self._drive(record.id, request))
@@ -131,7 +133,7 @@ class Service:
 
     def dry_run(self, request: Request) -> DryRun:
         """Return profile, plans, predictions and a time estimate; nothing is kept."""
-        return dry_run(check_served(request), self.settings, self.executor, self.policy)
+        return dry_run(check_served(request), self.settings, self.ledger, self.executor, self.policy)
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, the latest first."""

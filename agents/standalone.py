@@ -18,6 +18,7 @@ from ..contracts import (
     DemoReport,
     DeploymentMetrics,
     Evaluation,
+    HostProbe,
     OptimizationMetrics,
     Profile,
     ProgressSink,
@@ -28,11 +29,13 @@ from ..contracts import (
     Settings,
     StepReport,
 )
+from ..memory.ledger import Ledger
 from ..tools.judge import Evidence
 from ..tools.worker.local import LocalExecutor
 from .dry_run import scratch
 from .evidence import candidate_metrics, compare, original_metrics
 from .execute import Executed, Execution
+from .host import probe_host
 from .intake import admit
 
 Shape = Mapping[str, tuple[int, ...]]
@@ -199,6 +202,20 @@ def apply_recipe(
             session = RuntimeSettings.model_validate(done.report.details.get("settings", session))
         _copy_files(execute.store.path(current), target)
     return AppliedRecipe(artifact=current, reports=tuple(reports), settings=session)
+
+
+def find_host(settings: Settings, progress: ProgressSink | None = None) -> HostProbe:
+    """Return what this machine is, measuring it where that is not known.
+
+    Raises:
+        RequestError: the probe that was given is none.
+        MachineError: the state folder cannot be written.
+    """
+    with (
+        Ledger(settings.ledger) as ledger,
+        scratch(settings, LocalExecutor(), Request(model="host", memory=False), progress) as execute,
+    ):
+        return probe_host(settings, ledger, execute)[0]
 
 
 def make_demo(settings: Settings, target: Path, seed: int = 0, progress: ProgressSink | None = None) -> DemoFiles:

@@ -12,6 +12,7 @@ from ..contracts import (
     DataRef,
     Effort,
     Evaluation,
+    HostProbe,
     LayerForm,
     Offer,
     Plan,
@@ -78,6 +79,7 @@ class RunState(TypedDict, total=False):
     base_steps: tuple[Step, ...]
     profile: Profile
     recalled: tuple[Recalled, ...]
+    host: HostProbe
     draft: Draft | None
     attempts: Annotated[tuple[Attempt, ...], append]
     first_met: int | None

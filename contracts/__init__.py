@@ -38,6 +38,7 @@ from .events import (
     RunFinished,
     RunStarted,
 )
+from .host import FormTime, HostProbe, OperatorClass
 from .jobs import (
     DIGEST,
     AdmitReport,
@@ -189,9 +190,11 @@ __all__ = [
     "Event",
     "Executor",
     "Footprint",
+    "FormTime",
     "GraphConfig",
     "GraphLever",
     "Guarded",
+    "HostProbe",
     "IntegerType",
     "Interrupted",
     "Interval",
@@ -214,6 +217,7 @@ __all__ = [
     "NormalizeStep",
     "Objective",
     "Offer",
+    "OperatorClass",
     "OperatorShare",
     "OptimizationConfig",
     "OptimizationError",

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from .attempt import Attempt
 from .base import Contract
 from .events import Progress
+from .host import HostProbe
 from .jobs import ArtifactRef, DataRef, Job, JobResult, Limits, StepReport
 from .outcome import Outcome, Recalled
 from .profile import Profile
@@ -129,10 +130,10 @@ class PolicyState(Contract):
 
     request: Request
     profile: Profile
+    host: HostProbe
     attempts: tuple[Attempt, ...] = ()
     recalled: tuple[Recalled, ...] = ()
     labelled: bool = False
-    vnni: bool = True
 
 
 class Policy(Protocol):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from .attempt import Attempt, ConstraintResult, Offer
 from .base import Contract
+from .host import HostProbe
 from .jobs import LayerForm
 from .metrics import DeploymentMetrics, OptimizationMetrics
 from .profile import Profile
@@ -57,6 +58,7 @@ class Provenance(Contract):
     data_source: str
     split: dict[str, int]
     final_looks: int
+    host: HostProbe | None = None
 
 
 class ProductArtifact(Contract):

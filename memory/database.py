@@ -84,6 +84,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT
         """,
     ),
+    (
+        """
+        CREATE TABLE probes (
+            hardware TEXT NOT NULL,
+            runtime TEXT NOT NULL,
+            created REAL NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (hardware, runtime)
+        ) STRICT
+        """,
+    ),
 )
 
 

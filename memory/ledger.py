@@ -9,6 +9,7 @@ from .database import Database
 from .executions import Executions
 from .leases import Leases
 from .outcome_log import OutcomeLog
+from .probes import Probes
 from .runs import Runs
 from .trail import Trail
 
@@ -18,7 +19,7 @@ class Ledger:
 
     Attributes:
         database: the file; `prune` uses it for what concerns several tables.
-        runs, trail, executions, leases, outcomes: its parts.
+        runs, trail, executions, leases, outcomes, probes: its parts.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,6 +29,7 @@ class Ledger:
         self.executions = Executions(self.database)
         self.leases = Leases(self.database)
         self.outcomes = OutcomeLog(self.database)
+        self.probes = Probes(self.database)
 
     def close(self) -> None:
         """Close the file."""

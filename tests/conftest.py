@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from . import models
+from shipfit.contracts.settings import PROBE_VARIABLE
+from shipfit.tools.hardware import fingerprint
+
+from . import hosts, models
+
+
+@pytest.fixture(scope="session", autouse=True)
+def known_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The reference machine's probe stands for this one's, also in processes that a test starts."""
+    path = tmp_path_factory.mktemp("host") / "probe.json"
+    path.write_text(hosts.make_host(fingerprint()).model_dump_json())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(PROBE_VARIABLE, str(path))
+        yield path
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from . import options as opt
 
 if TYPE_CHECKING:
-    from ...contracts import Settings
+    from ...contracts import HostProbe, Settings
 
 PACKAGES = ("onnx", "onnxruntime", "torch", "numpy", "langgraph", "chromadb", "pydantic", "scikit-learn")
 LITTLE_SPACE_BYTES = 2 * 10**9
@@ -35,15 +35,20 @@ class Finding:
 
 
 def doctor(json: opt.Json = False) -> int:
-    """Look at versions, hardware, protections, disk and the worker; exit with 1 when a job cannot be run."""
+    """Look at versions, hardware, protections, disk and the worker; exit with 1 when a job cannot be run.
+
+    A machine that was not measured yet is measured now, which takes two seconds.
+    """
     from ...contracts import load_settings
     from .console import print_json
 
     settings = load_settings()
-    findings = [*_versions(), *_hardware(), *_protections(), *_state(settings), _job(settings)]
+    host, speeds = _host(settings)
+    findings = [*_versions(), *_hardware(), *speeds, *_protections(), *_state(settings), _job(settings)]
     broken = any(finding.ok is False and finding.group in ("state", "worker") for finding in findings)
     if json:
-        print_json({"ok": not broken, "findings": [asdict(finding) for finding in findings]})
+        probe = host.model_dump(mode="json") if host else None
+        print_json({"ok": not broken, "findings": [asdict(finding) for finding in findings], "host": probe})
     else:
         _print(findings)
     return 1 if broken else 0
@@ -68,6 +73,22 @@ def _hardware() -> list[Finding]:
     words = "yes: int8 compute is fast" if vnni else "no: int8 compute gains little here, int8 storage still does"
     facts = [Finding("hardware", name.replace("_", " "), text) for name, text in describe().items()]
     return [*facts, Finding("hardware", "fingerprint", fingerprint()), Finding("hardware", "int8 dot product", words)]
+
+
+def _host(settings: Settings) -> tuple[HostProbe | None, list[Finding]]:
+    """Return what the machine is, with how fast int8 is on it in words, or why that cannot be told."""
+    from ...agents.standalone import find_host
+    from ...contracts import OptimizationError
+    from ..host import bandwidth_text, int8_rows
+
+    try:
+        host = find_host(settings)
+    except OptimizationError as error:
+        return None, [Finding("int8 speed", "probe", error.message, ok=False)]
+    rows = [Finding("int8 speed", name, f"{text} of fp32") for name, text in int8_rows(host)]
+    rows.append(Finding("int8 speed", "memory", bandwidth_text(host)))
+    how = f"{host.source} with {host.runtime}" + (f": {host.note}" if host.note else "")
+    return host, [*rows, Finding("int8 speed", "probe", how, ok=False if host.note else None)]
 
 
 def _protections() -> list[Finding]:

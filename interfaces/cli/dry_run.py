@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...contracts import Plan, Request, units
 from ..facts import levers_text
+from ..host import host_text
 from ..text import clean
 from .console import print_json, results
 from .inspect import print_profile
@@ -27,6 +28,7 @@ def show_dry_run(request: Request, as_json: bool) -> int:
     console.print(_plans(dry.plans))
     for number, plan in enumerate(dry.plans, start=1):
         console.print(f"{number}. {clean(plan.reason)}", style="dim")
+    console.print(f"int8 speed on this machine, {host_text(dry.host)}", style="dim")
     for note in dry.notes:
         console.print(f"note: {clean(note)}", style="yellow")
     low, high = (units.format_seconds(seconds) for seconds in dry.seconds_estimate)

@@ -20,6 +20,7 @@ from ..facts import (
     speed_text,
     verdict_text,
 )
+from ..host import host_text
 from ..text import show, show_interval
 from .scatter import Scatter, draw
 
@@ -246,6 +247,7 @@ def _environment(response: OptimizationResponse) -> list[tuple[str, str]]:
         *sorted(provenance.versions.items()),
         ("machine", provenance.hardware),
         *((name.replace("_", " "), text) for name, text in provenance.machine.items()),
+        *([("int8 speed", host_text(provenance.host))] if provenance.host else []),
         ("data", provenance.data_source),
         ("samples", split or "–"),
         ("looks at the final part", str(provenance.final_looks)),

@@ -9,6 +9,7 @@ from shipfit.contracts import (
     Attempt,
     ConstraintResult,
     Constraints,
+    HostProbe,
     OperatorShare,
     OptimizationMetrics,
     Plan,
@@ -19,6 +20,8 @@ from shipfit.contracts import (
     TensorSpec,
     Verdict,
 )
+
+from ..hosts import WITH_VNNI
 
 
 def quantity(value: float, unit: str = "fraction") -> Quantity:
@@ -40,9 +43,11 @@ def make_profile(**operators: tuple[int, int, float]) -> Profile:
     )  # fmt: skip
 
 
-def make_state(profile: Profile, *attempts: Attempt, labelled: bool = True, **bounds: Any) -> PolicyState:
+def make_state(
+    profile: Profile, *attempts: Attempt, labelled: bool = True, host: HostProbe = WITH_VNNI, **bounds: Any
+) -> PolicyState:
     request = Request(model="m.onnx", data="d.npz", constraints=Constraints.model_validate(bounds))
-    return PolicyState(request=request, profile=profile, attempts=attempts, labelled=labelled)
+    return PolicyState(request=request, profile=profile, host=host, attempts=attempts, labelled=labelled)
 
 
 def make_attempt(

@@ -124,12 +124,12 @@ def time_models(
         return patience.is_enough(interval, schedule.precision, elapsed)
 
     arms = [session_arm(session, feeds) for session in sessions]
-    with _undisturbed():
+    with undisturbed():
         return measure(arms, len(feeds), clock, schedule, settled)
 
 
 @contextmanager
-def _undisturbed() -> Generator[None]:
+def undisturbed() -> Generator[None]:
     """Collect garbage now and not while timing."""
     gc.collect()
     enabled = gc.isenabled()

@@ -1,4 +1,9 @@
-"""One measurement at a time on this host: a lock that all of a user's processes share."""
+"""One measurement at a time on this host.
+
+Two locks, taken in this order. A user's own processes exclude each other in a folder of the user's, without limit:
+they can be trusted to end. Between users stands a file in a folder that is everybody's; somebody who holds it for
+long, by mistake or by malice, may make a measurement wait, but not for ever, and never make it touch another file.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,24 @@ import stat
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+if os.name == "posix":
+    import fcntl
 
 from ...contracts import MachineError, Progress, ProgressSink
 from ..context import silent
 
 _PATIENCE_S = 2.0
+_POLL_S = 0.05
+# Any user may write here, and none can remove what is another's.
+_SHARED_FOLDERS = (Path("/run/lock"), Path("/tmp"))
+_SHARED_NAME = "shipfit-measure.lock"
+# Longer than any honest measurement; after it, one that another user disturbs is better than none.
+OTHERS_S = 90.0
 
 
 def lock_folder() -> Path:
@@ -46,6 +60,8 @@ def _own_folder(folder: Path) -> Path:
 def measuring_lock(progress: ProgressSink = silent, folder: Path | None = None) -> Generator[float]:
     """Hold the host's measuring lock; yields the seconds that were spent waiting for it.
 
+    With `folder`, the lock lies there and other users are not considered.
+
     Raises:
         MachineError: the lock file cannot be made.
     """
@@ -59,6 +75,82 @@ def measuring_lock(progress: ProgressSink = silent, folder: Path | None = None) 
             waited = time.monotonic() - started
             progress(Progress(tool="benchmark", message=f"waiting for another measurement to end ({waited:.0f} s)"))
     try:
-        yield time.monotonic() - started
+        with nullcontext() if folder else among_users(progress):
+            yield time.monotonic() - started
     finally:
         lock.release()
+
+
+@contextmanager
+def among_users(
+    progress: ProgressSink = silent, path: Path | None = None, limit_s: float = OTHERS_S
+) -> Generator[bool]:
+    """Hold the lock that all users share, waiting for at most `limit_s`; yields whether it is held.
+
+    Where the system has no place for it, or somebody made the file unfit, there is nothing to hold.
+    """
+    descriptor = _open_shared(path or shared_path())
+    if descriptor is None:
+        yield False
+        return
+    try:
+        yield _wait_for(descriptor, progress, limit_s)
+    finally:
+        os.close(descriptor)  # which releases it
+
+
+def shared_path() -> Path | None:
+    """Return the file that all users lock: in the first folder that everybody may write to and that is sticky."""
+    return next((folder / _SHARED_NAME for folder in _SHARED_FOLDERS if _is_shared(folder)), None)
+
+
+def _is_shared(folder: Path) -> bool:
+    try:
+        facts = folder.lstat()
+    except OSError:
+        return False
+    wanted = stat.S_ISVTX | stat.S_IWOTH
+    return os.name == "posix" and stat.S_ISDIR(facts.st_mode) and facts.st_mode & wanted == wanted and not facts.st_uid
+
+
+def _open_shared(path: Path | None) -> int | None:
+    """Open the file for locking alone, making it where it is missing; None where it is no plain file.
+
+    It is opened to read, follows no link, and is made only where nothing is: nobody can have us write anywhere.
+    """
+    if path is None:
+        return None
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    for extra in (0, os.O_CREAT | os.O_EXCL, 0):  # another process may make it between the first two
+        try:
+            descriptor = os.open(path, flags | extra, 0o444)
+        except (FileNotFoundError, FileExistsError):
+            continue
+        except OSError:
+            return None
+        if extra:
+            os.fchmod(descriptor, 0o444)  # whatever the umask: others lock it too
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        return None
+    return None
+
+
+def _wait_for(descriptor: int, progress: ProgressSink, limit_s: float) -> bool:
+    started, told = time.monotonic(), 0.0
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            waited = time.monotonic() - started
+        except OSError:  # a file system without locks
+            return False
+        if waited >= limit_s:
+            progress(Progress(tool="benchmark", message="another user keeps measuring; measuring at the same time"))
+            return False
+        if waited - told >= _PATIENCE_S:
+            told = waited
+            progress(Progress(tool="benchmark", message=f"waiting for another user's measurement ({waited:.0f} s)"))
+        time.sleep(_POLL_S)

@@ -8,7 +8,7 @@ import pytest
 
 from shipfit.contracts import MachineError
 from shipfit.tools.measure import lock
-from shipfit.tools.measure.lock import lock_folder, measuring_lock
+from shipfit.tools.measure.lock import among_users, lock_folder, measuring_lock, shared_path
 
 HOLD = """
 import sys
@@ -74,3 +74,47 @@ def test_a_folder_that_cannot_be_ours(tmp_path: Path):
     os.symlink(tmp_path, link)
     with pytest.raises(MachineError, match="belongs to somebody else"), measuring_lock(folder=link):
         pass
+
+
+def test_users_wait_for_each_other_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lock, "_PATIENCE_S", 0.1)
+    path, told = tmp_path / "shared.lock", list[str]()
+    with among_users(path=path) as first:
+        assert first
+        with among_users(lambda each: told.append(each.message), path, limit_s=0.3) as second:
+            assert not second
+    assert "waiting for another user's measurement" in told[0]
+    assert told[-1] == "another user keeps measuring; measuring at the same time"
+    with among_users(path=path) as again:
+        assert again
+    assert path.stat().st_mode & 0o777 == 0o444
+
+
+def test_what_somebody_put_in_its_place_is_left_alone(tmp_path: Path):
+    victim = tmp_path / "victim"
+    for make in (
+        lambda path: os.symlink(victim, path),
+        lambda path: os.mkfifo(path),
+        lambda path: path.mkdir(),
+        lambda path: path.mkdir() or (path / "inside").touch(),
+    ):
+        path = tmp_path / f"shared-{len(list(tmp_path.iterdir()))}"
+        make(path)
+        with among_users(path=path) as held:
+            assert not held
+    assert not victim.exists()
+
+
+def test_a_place_that_is_not_everybodys_is_not_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lock, "_SHARED_FOLDERS", (tmp_path, tmp_path / "missing"))
+    assert shared_path() is None
+    with among_users() as held:
+        assert not held
+
+
+def test_measuring_holds_the_lock_of_all_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "shared.lock"
+    monkeypatch.setattr(lock, "shared_path", lambda: path)
+    monkeypatch.setattr(lock, "lock_folder", lambda: tmp_path)
+    with measuring_lock(), among_users(path=path, limit_s=0.0) as held:
+        assert not held

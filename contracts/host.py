@@ -1,0 +1,50 @@
+"""What was measured of the machine itself, so that expectations fit it before a model was tried on it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .base import Contract
+from .metrics import Interval
+from .recipe import Compute
+
+OperatorClass = Literal["conv_wide", "conv_narrow", "depthwise", "product_large", "product_small", "recurrent"]
+
+
+class FormTime(Contract):
+    """int8 time / fp32 time of one class of operators in one form, one thread."""
+
+    operators: OperatorClass
+    form: Compute
+    ratio: float
+    interval: Interval
+
+
+class HostProbe(Contract):
+    """How this machine computes int8 against fp32, and how fast its memory is.
+
+    Attributes:
+        fingerprint: of the hardware; measurements are comparable where it is equal.
+        runtime: name and version of the runtime that was timed.
+        vnni: the processor multiplies int8 in one instruction.
+        times: what was measured precisely enough; a class that is missing is judged by `vnni` alone.
+        bandwidth_bytes_per_s: bytes read and written by a copy that no cache holds, one thread.
+        seconds: spent on measuring.
+        noise: half-width of the widest interval, as a share.
+        source: `measured` here, `given` by the user, or `assumed` where measuring failed.
+        note: why something is missing.
+    """
+
+    fingerprint: str
+    runtime: str
+    vnni: bool
+    times: tuple[FormTime, ...] = ()
+    bandwidth_bytes_per_s: float | None = None
+    seconds: float = 0.0
+    noise: float | None = None
+    source: Literal["measured", "given", "assumed"] = "measured"
+    note: str = ""
+
+    def ratio(self, operators: OperatorClass, form: Compute) -> float | None:
+        """Return int8 time / fp32 time of a class in a form, or None where it was not measured."""
+        return next((item.ratio for item in self.times if (item.operators, item.form) == (operators, form)), None)
