@@ -20,6 +20,7 @@ from ..contracts import (
     validate,
 )
 from ..tools import BenchmarkTool, CompatibilityChecker, PruningAdvisor, QuantizationTool, RuntimeOptimizer
+from .intake import absolute_source
 from .service import Service
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class DeploymentOptimizationAgent:
 
         Args:
             request: everything at once, instead of the parts below.
-            model: path, bytes of an ONNX file, or `onnx.ModelProto`.
+            model: path, bytes of an ONNX file, `onnx.ModelProto`, or `module:factory` that returns a torch module.
             validation_data: path of an `.npz` or a folder of them, `module:callable`, or a mapping of arrays
                 named as the model's inputs, with `labels`.
             require_accuracy: smallest accuracy as a fraction.
@@ -118,7 +119,7 @@ def _model_path(model: Any, folder: Path) -> str:
     if model is None:
         raise RequestError("no model was given; pass model= a path, bytes or an onnx.ModelProto")
     if isinstance(model, str | os.PathLike):
-        return os.path.abspath(model)
+        return absolute_source(os.fspath(cast("str | os.PathLike[str]", model)))
     content = model if isinstance(model, bytes) else getattr(model, "SerializeToString", lambda: None)()
     if not isinstance(content, bytes):
         raise RequestError(f"a model of type {type(model).__name__} is not supported; pass a path, bytes or ModelProto")

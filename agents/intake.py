@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 from ..contracts import (
     AdmitReport,
     DataReport,
+    ModelFileError,
     NormalizeStep,
     Profile,
     Profiled,
     Request,
     StepReport,
     ToolError,
+    WorkerError,
+    names_code,
 )
-from .execute import Execution
+from .execute import Executed, Execution
 from .state import RunInput, RunState, add_effort
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ def admit(request: Request, execute: Execution, max_bytes: int) -> RunInput:
         UserError: what was given cannot be used; one line says why.
     """
     started = time.monotonic()
-    model = execute("admit", AdmitReport, params={"source": request.model, "max_bytes": max_bytes})
+    model = admit_model(request, execute, max_bytes)
     original = model.outputs["model"]
     data = execute("data", DataReport, inputs={"model": original}, params=_data_params(request))
     # The store names the data; the tool, which does not know it, cannot.
@@ -42,6 +45,40 @@ def admit(request: Request, execute: Execution, max_bytes: int) -> RunInput:
         effort=add_effort(model.effort, data.effort),
         elapsed_s=time.monotonic() - started,
     )
+
+
+def absolute_source(given: str) -> str:
+    """Return a model as requests name it: an absolute path, or `module:factory` where no such file is there."""
+    return given if names_code(given) and not os.path.exists(given) else os.path.abspath(given)
+
+
+def admit_model(request: Request, execute: Execution, max_bytes: int, *, load: bool = True) -> Executed[AdmitReport]:
+    """Admit the model alone.
+
+    Args:
+        request: names the model.
+        execute: runs the job.
+        max_bytes: larger models are refused.
+        load: whether the runtime must be able to load it.
+
+    Raises:
+        UserError: it cannot be used. The user's own code that hangs or dies is the user's to mend.
+    """
+    params = {
+        "source": request.model,
+        "max_bytes": max_bytes,
+        "load": load,
+        "data": request.data,
+        "working_directory": os.getcwd(),
+    }
+    try:
+        return execute("admit", AdmitReport, params=params)
+    except WorkerError as error:
+        if names_code(request.model):
+            raise ModelFileError(
+                f"{request.model}: {error.message}; mend the factory", details=error.details
+            ) from error
+        raise
 
 
 def _data_params(request: Request) -> dict[str, Any]:

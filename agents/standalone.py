@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..contracts import (
-    AdmitReport,
     ArtifactRef,
     Benchmark,
     CompatibilityReport,
@@ -34,9 +33,9 @@ from ..tools.judge import Evidence
 from ..tools.worker.local import LocalExecutor
 from .dry_run import scratch
 from .evidence import candidate_metrics, compare, original_metrics
-from .execute import Executed, Execution
+from .execute import Execution
 from .host import probe_host
-from .intake import admit
+from .intake import absolute_source, admit, admit_model
 
 Shape = Mapping[str, tuple[int, ...]]
 MODEL_FILE = "model.onnx"
@@ -70,7 +69,7 @@ class DemoFiles(Contract):
 
 def _request(path: str, data: str | None, shape: Shape | None, threads: int = 1, seed: int = 0) -> Request:
     sizes = {name: tuple(dims) for name, dims in (shape or {}).items()}
-    return Request(model=os.path.abspath(path), data=data, shape=sizes, threads=threads, seed=seed, memory=False)
+    return Request(model=absolute_source(path), data=data, shape=sizes, threads=threads, seed=seed, memory=False)
 
 
 def inspect_model(
@@ -88,7 +87,7 @@ def inspect_model(
     """
     request = _request(path, data, shape)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
-        model = _admitted(execute, path, settings).outputs["model"]
+        model = admit_model(request, execute, settings.max_model_bytes).outputs["model"]
         ref = _data(execute, model, request) if data or shape else None
         return execute("inspect", Profile, inputs={"model": model}, data=ref, params={"timing": timing}).report
 
@@ -111,7 +110,7 @@ def benchmark_models(
     request = _request(original, data, shape, threads)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
         admitted = admit(request, execute, settings.max_model_bytes)
-        other = _admitted(execute, candidate, settings).outputs["model"]
+        other = admit_model(_request(candidate, data, shape), execute, settings.max_model_bytes).outputs["model"]
         arms = {"original": admitted["original"], "candidate": other}
         judged = execute("evaluate", Evaluation, inputs=arms, data=admitted["data"], params={"part": "final"}).report
         timed = execute(
@@ -147,7 +146,7 @@ def check_model(
     """
     request = _request(path, data, shape)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
-        model = _admitted(execute, path, settings, load=False).outputs["model"]
+        model = admit_model(request, execute, settings.max_model_bytes, load=False).outputs["model"]
         ref = _data(execute, model, request) if data else None
         return execute(
             "check",
@@ -156,11 +155,6 @@ def check_model(
             data=ref,
             params={"runtime": runtime, "shape": {name: list(dims) for name, dims in request.shape.items()}},
         ).report
-
-
-def _admitted(execute: Execution, path: str, settings: Settings, *, load: bool = True) -> Executed[AdmitReport]:
-    params = {"source": os.path.abspath(path), "max_bytes": settings.max_model_bytes, "load": load}
-    return execute("admit", AdmitReport, params=params)
 
 
 def _data(execute: Execution, model: ArtifactRef, request: Request) -> DataRef:

@@ -146,6 +146,7 @@ from .response import (
     Timing,
 )
 from .settings import HOME_VARIABLE, Settings, load_settings
+from .sources import names_code
 
 __all__ = [
     "DIGEST",
@@ -289,6 +290,7 @@ __all__ = [
     "from_wire",
     "label",
     "load_settings",
+    "names_code",
     "refuse_unserved",
     "to_wire",
     "units",

@@ -182,13 +182,17 @@ class CompatibilityReport(Contract):
 
 
 class AdmitReport(Contract):
-    """What came in at the door: digests and bytes of the admitted copy, file names beside the model included."""
+    """What came in at the door: digests and bytes of the admitted copy, file names beside the model included.
+
+    `notes` say how it was made, where it was exported on the way.
+    """
 
     source: str
     files: dict[str, Digest]
     size_bytes: int
     nodes: int
     tensors: int
+    notes: tuple[str, ...] = ()
 
 
 class DataReport(Contract):

@@ -226,7 +226,7 @@ class Request(Contract):
     """Everything a run is asked to do. Paths are absolute by the time a request is built.
 
     Attributes:
-        model: path of the `.onnx` file, or of a folder that holds one.
+        model: path of the `.onnx` file, or of a folder that holds one, or `module:factory`, code of the user's own.
         data: path of an `.npz` or a folder of them, or `module:callable`; absent, inputs are synthesised.
         calibration_data: unlabelled data kept apart for calibration.
         output: output that carries the class scores; absent, the first floating one.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic_core import to_json
 
-from ..contracts import MachineError, OptimizationResponse, Recipe, RuntimeSettings
+from ..contracts import MachineError, OptimizationResponse, Recipe, RuntimeSettings, names_code
 
 if TYPE_CHECKING:
     from ..memory.trail import TrailEntry
@@ -28,7 +28,8 @@ _NOT_REPLACEABLE = frozenset({errno.EBUSY, errno.EXDEV, errno.EINVAL, errno.EACC
 
 def default_folder(model: str, run: str, base: Path | None = None) -> Path:
     """Return `shipfit-out/<model>-<run>` below `base`, by default the working directory."""
-    stem = re.sub(r"[^\w.-]+", "_", Path(model).stem)[:60].strip(".") or "model"
+    name = model if names_code(model) else Path(model).stem
+    stem = re.sub(r"[^\w.-]+", "_", name)[:60].strip(".") or "model"
     return (base or Path.cwd()) / "shipfit-out" / f"{stem}-{run}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto
 
-from ..contracts import AdmitReport, ModelFileError, ToolError, units
+from ..contracts import AdmitReport, ModelFileError, ToolError, names_code, units
 from .bounds import check_structure, check_text
 from .context import MODEL_FILE, ToolAnswer, ToolContext
 from .external_data import copy_bounded, location_parts, open_inside
@@ -28,10 +28,17 @@ def admit_tool(context: ToolContext) -> ToolAnswer:
     """Admit `params["source"]` of at most `params["max_bytes"]` bytes as the artifact `model`.
 
     With `params["load"]` false, a model that the runtime refuses comes in too: to be told what stands in the way.
+    Where the source is `module:factory`, `params["working_directory"]` says where the module is looked for, and
+    `params["data"]` may serve as example inputs.
     """
     folder = context.work / "model"
     folder.mkdir()
     params = context.job.params
+    if names_code(str(params["source"])):
+        from .pytorch.admit_factory import admit_factory
+
+        report = admit_factory(str(params["source"]), folder, context.work, params)
+        return ToolAnswer(report=report, outputs={"model": folder})
     report = admit(Path(params["source"]), folder, int(params["max_bytes"]), load=bool(params.get("load", True)))
     return ToolAnswer(report=report, outputs={"model": folder})
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 HEAD_BYTES = 512
 
 _EXPORT = "export the model with torch.onnx.export and give the .onnx file"
+_FACTORY = (
+    "write a function that returns the module with these weights (torch.load(…, weights_only=True)) and its example "
+    "inputs, and give module:function"
+)
 _UNPACK = "unpack it and give the .onnx file"
 
 # First bytes, offset → what it is, and how to go on.
@@ -42,7 +46,7 @@ def foreign_format(head: bytes) -> tuple[str, str] | None:
 
 def _pickle(head: bytes) -> tuple[str, str] | None:
     if head[0] == 0x80 and len(head) > 1 and head[1] in _PICKLE_PROTOCOLS:
-        return "a pickle (an old torch checkpoint), which may run code when read and is never opened", _EXPORT
+        return "a pickle (an old torch checkpoint), which may run code when read and is never opened", _FACTORY
     return None
 
 
@@ -50,7 +54,7 @@ def _zip(head: bytes) -> tuple[str, str] | None:
     if not head.startswith(b"PK\x03\x04"):
         return None
     if any(mark in head for mark in (b".pkl", b"/data/", b"/code/")):
-        return "a torch checkpoint or TorchScript archive, which may run code when read and is never opened", _EXPORT
+        return "a torch checkpoint or TorchScript archive, which may run code when read and is never opened", _FACTORY
     if b"archive_format" in head or b"byteorder" in head:
         return "a torch exported program (.pt2)", _EXPORT
     return "a zip archive", _UNPACK
@@ -58,7 +62,7 @@ def _zip(head: bytes) -> tuple[str, str] | None:
 
 def _safetensors(head: bytes) -> tuple[str, str] | None:
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 100_000_000:
-        return "a safetensors file, which holds weights without a graph", _EXPORT
+        return "a safetensors file, which holds weights without a graph", _FACTORY
     return None
 
 

@@ -31,10 +31,10 @@ def apply(
     from ...contracts import load_settings
     from ..delivery import write_folder, write_settings
     from .console import print_json, results
-    from .paths import data_source, model_path, output_folder
+    from .paths import data_source, model_source, output_folder
     from .tool_progress import tool_progress
 
-    path = model_path(model)
+    path = model_source(model)
     steps = read_recipe(recipe)
     source = data_source(data) if data is not None else None
     folder = output_folder(out)
@@ -42,7 +42,7 @@ def apply(
     from ...agents.standalone import apply_recipe
 
     def fill(staging: Path) -> AppliedRecipe:
-        made = apply_recipe(load_settings(), str(path), steps, staging, data=source, progress=progress)
+        made = apply_recipe(load_settings(), path, steps, staging, data=source, progress=progress)
         write_settings(staging, made.settings, steps)
         return made
 

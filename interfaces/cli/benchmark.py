@@ -42,10 +42,10 @@ def benchmark(
     from .bounds import read_shapes
     from .console import print_json
     from .gate import read_conditions
-    from .paths import data_source, model_path
+    from .paths import data_source, model_source
     from .tool_progress import tool_progress
 
-    first, second = model_path(a), model_path(b)
+    first, second = model_source(a), model_source(b)
     source = data_source(data) if data is not None else None
     shapes = read_shapes(shape or [])
     conditions = read_conditions(fail_if or [], has_data=source is not None)
@@ -55,8 +55,8 @@ def benchmark(
     with tool_progress() as progress:
         result = benchmark_models(
             load_settings(),
-            str(first),
-            str(second),
+            first,
+            second,
             data=source,
             threads=threads or 1,
             seconds=seconds,

@@ -25,16 +25,16 @@ def check(
     from ...contracts import SERVED_RUNTIMES, load_settings, refuse_unserved
     from .bounds import read_shapes
     from .console import print_json
-    from .paths import data_source, model_path
+    from .paths import data_source, model_source
 
     refuse_unserved("runtime", runtime, SERVED_RUNTIMES)
-    path = model_path(model)
+    path = model_source(model)
     source = data_source(data) if data is not None else None
     shapes = read_shapes(shape or [])
 
     from ...agents.standalone import check_model
 
-    report = check_model(load_settings(), str(path), data=source, shape=shapes or None)
+    report = check_model(load_settings(), path, data=source, shape=shapes or None)
     if json:
         print_json({**report.model_dump(mode="json"), "compatible": report.compatible})
     else:

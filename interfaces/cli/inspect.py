@@ -15,17 +15,17 @@ def inspect(model: opt.Model, data: opt.Data = None, shape: opt.Shape = None, js
     from ...contracts import load_settings
     from .bounds import read_shapes
     from .console import print_json
-    from .paths import data_source, model_path
+    from .paths import data_source, model_source
     from .tool_progress import tool_progress
 
-    path = model_path(model)
+    path = model_source(model)
     source = data_source(data) if data is not None else None
     shapes = read_shapes(shape or [])
 
     from ...agents.standalone import inspect_model
 
     with tool_progress() as progress:
-        profile = inspect_model(load_settings(), str(path), data=source, shape=shapes or None, progress=progress)
+        profile = inspect_model(load_settings(), path, data=source, shape=shapes or None, progress=progress)
     if json:
         print_json(profile)
     else:

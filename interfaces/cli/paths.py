@@ -7,7 +7,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from ...contracts import HOME_VARIABLE, DataError, ModelFileError, RequestError, load_settings
+from ...contracts import HOME_VARIABLE, DataError, ModelFileError, RequestError, load_settings, names_code
 from ..text import clean
 
 _CALLABLE = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
@@ -29,6 +29,17 @@ def model_path(given: str) -> Path:
     if path.is_file() and path.stat().st_size == 0:
         raise ModelFileError(f"{clean(given)!r} is empty; give the path of an .onnx file")
     return path
+
+
+def model_source(given: str) -> str:
+    """Return the absolute path of a model that is there, or `module:factory` as it is.
+
+    Raises:
+        ModelFileError: nothing is there, it is empty, or it may not be read.
+    """
+    if names_code(given) and not os.path.exists(given):
+        return given
+    return str(model_path(given))
 
 
 def data_source(given: str, what: str = "--data") -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...contracts import ModelFileError, Request, RequestError, check_served, units, validate
 from .bounds import bound_fields, override_bounds, read_bounds, read_shapes
-from .paths import check_writable, data_source, model_path, output_folder
+from .paths import check_writable, data_source, model_source, output_folder
 
 # Options that are bounds; each is called as it is typed in errors.
 BOUND_OPTIONS = (
@@ -104,7 +104,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _checked_paths(merged: Mapping[str, Any]) -> dict[str, Any]:
     """Return the paths of a request, absolute, after looking whether they can be used."""
-    paths: dict[str, Any] = {"model": str(model_path(merged["model"]))}
+    paths: dict[str, Any] = {"model": model_source(merged["model"])}
     for name in ("data", "calibration_data"):
         if merged.get(name) is not None:
             paths[name] = data_source(merged[name], option_name(name))

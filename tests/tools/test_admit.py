@@ -74,7 +74,7 @@ WRONG_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "html": (lambda path: path.write_text("<html>404</html>"), "HTML"),
     "lfs": (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0"), "git lfs pull"),
     "pickle": (lambda path: path.write_bytes(pickle.dumps({"weight": 1})), "pickle"),
-    "torch": (torch_archive, "torch.onnx.export"),
+    "torch": (torch_archive, "module:function"),
     "hdf5": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64)), "HDF5"),
     "tflite": (lambda path: path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(64)), "TensorFlow Lite"),
     "safetensors": (lambda path: path.write_bytes((80).to_bytes(8, "little") + b'{"a":{}}' + bytes(99)), "safetensors"),

@@ -1,0 +1,1 @@
+"""Torch models: how they come in, how they run, what can be done to them."""
