@@ -228,6 +228,8 @@ def plans(state: PolicyState) -> Iterator[Plan]:
             yield base.model_copy(update={"prune": PruneLever(threshold=state.request.optimization.pruning.threshold)})
     if state.request.optimization.may_prune:
         yield Plan(prune=PruneLever(threshold=state.request.optimization.pruning.threshold), graph=graph, tune=tune)
+    # The model as it came may meet everything already, as one that somebody has quantized before.
+    yield Plan(tune=tune)
 
 
 def _wants_tuning(state: PolicyState) -> bool:

@@ -13,12 +13,16 @@ from ..contracts import AdmitReport, ModelFileError, ToolError, names_code, unit
 from .bounds import check_structure, check_text
 from .context import MODEL_FILE, ToolAnswer, ToolContext
 from .external_data import copy_bounded, location_parts, open_inside
+from .normalize.order import sort_nodes
 from .onnx_model import external_files, load_structure, one_line, quoted
 from .session import open_session
 from .sniff import HEAD_BYTES, foreign_format
 
 # Outputs of unknown rank: the specification wants a shape, but converters leave it out and runtimes do not mind.
 _SHAPELESS = "Field 'shape' of 'type' is required"
+
+# A list of nodes that is not sorted is against the specification, but converters write it and runtimes sort it.
+_UNSORTED = "must be topologically sorted"
 
 # What protobuf can hold in one message.
 _PROTOBUF_LIMIT = 2**31 - 1
@@ -130,7 +134,23 @@ def _check_standard(path: Path, name: str) -> None:
     except (onnx.checker.ValidationError, UnicodeDecodeError, ValueError, RuntimeError) as error:
         if _SHAPELESS in str(error):
             return  # the runtime will judge
+        if _UNSORTED in str(error) and _check_sorted(path, name):
+            return
         raise _damaged(name, one_line(str(error))) from error
+
+
+def _check_sorted(path: Path, name: str) -> bool:
+    """Check the copy as it would be with its nodes sorted; false where sorting changes nothing."""
+    model = load_structure(path, name)
+    if sort_nodes(model) is None:
+        return False
+    beside = path.with_name(f".sorted-{path.name}")
+    try:
+        beside.write_bytes(model.SerializeToString())
+        _check_standard(beside, name)
+    finally:
+        beside.unlink(missing_ok=True)
+    return True
 
 
 def _check_runs(path: Path, name: str) -> None:

@@ -185,6 +185,13 @@ def test_layer_optimization_is_tried_where_nothing_is_quantized(conv_profile: Pr
     assert not any(graph.layer_optimization for graph in before)
 
 
+def test_model_that_meets_everything_as_it_came_is_tried_in_the_end(conv_profile: Profile) -> None:
+    state = make_state(conv_profile.model_copy(update={"quantized": "yes"}), max_size_ratio=1.0)
+    assert list(plans(state))[-1].levers == ()
+    failed = [make_attempt(index, plan, "failed") for index, plan in enumerate(plans(state), 1) if plan.levers]
+    assert propose(state.model_copy(update={"attempts": tuple(failed)})).levers == ()
+
+
 def test_only_aggressive_prunes_unless_asked(conv_profile: Profile) -> None:
     state = make_state(conv_profile)
     assert not any(plan.prune for plan in plans(state))

@@ -42,6 +42,18 @@ def test_sound_models_come_in_unchanged(name: str, request: pytest.FixtureReques
     assert report.tensors > 0
 
 
+def test_nodes_need_not_be_sorted(tmp_path: Path):
+    model = models.mlp()
+    nodes = list(reversed(model.graph.node))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    path = models.save(model, tmp_path / "source" / "model.onnx")
+    (tmp_path / "copy").mkdir()
+    admit(path, tmp_path / "copy", LIMIT)
+    assert [each.name for each in (tmp_path / "copy").iterdir()] == ["model.onnx"]
+    assert (tmp_path / "copy" / "model.onnx").read_bytes() == path.read_bytes()
+
+
 def test_tool_makes_the_artifact(external_model: Path, tmp_path: Path):
     job = Job(tool="admit", params={"source": str(external_model.parent), "max_bytes": LIMIT})
     answer = admit_tool(ToolContext(job=job, inputs={}, work=tmp_path))

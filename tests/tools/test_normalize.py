@@ -19,6 +19,7 @@ from shipfit.tools.normalize.domains import unify_domains
 from shipfit.tools.normalize.folding import fold_movements
 from shipfit.tools.normalize.inputs import fix_initializers
 from shipfit.tools.normalize.names import name_nodes
+from shipfit.tools.normalize.order import sort_nodes
 from shipfit.tools.normalize.remarks import drop_remarks
 from shipfit.tools.normalize.shapes import infer_shapes
 from shipfit.tools.normalize.sharing import share_equal
@@ -277,3 +278,34 @@ def test_shapes_that_contradict_are_survived():
     model = models.build([helper.make_node("Relu", ["x"], ["y"])], [X], [models.spec("y", [3, 3])], {})
     inferred, _ = infer_shapes(model)
     assert [each.name for each in inferred.graph.output] == ["y"]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32 - 1))
+def test_shuffled_nodes_are_sorted(if_model: Path, seed: int):
+    model = onnx.load(if_model)
+    rng = np.random.default_rng(seed)
+    for graph in iter_graphs(model):
+        nodes = [graph.node[int(index)] for index in rng.permutation(len(graph.node))]
+        del graph.node[:]
+        graph.node.extend(nodes)
+    sort_nodes(model)
+    onnx.checker.check_model(model)
+    assert sort_nodes(model) is None
+
+
+def test_sorted_nodes_stay_where_they_are(digits_model: Path):
+    assert sort_nodes(onnx.load(digits_model)) is None
+
+
+def test_unsorted_file_is_normalized(tmp_path: Path):
+    normalized(unsorted(tmp_path), tmp_path / "target" / "model.onnx")
+    onnx.checker.check_model(onnx.load(tmp_path / "target" / "model.onnx"))
+
+
+def unsorted(folder: Path) -> Path:
+    model = models.mlp()
+    nodes = list(reversed(model.graph.node))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return models.save(model, folder / "unsorted.onnx")

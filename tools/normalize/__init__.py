@@ -1,7 +1,7 @@
 """Normalize a model: what it computes stays, how it is written becomes what the other tools rely on.
 
-Afterwards weights are initializers (not Constant nodes, not computed from other weights, not overridable inputs),
-every node has a name of its own, and the operator set is one that quantizers work on.
+Afterwards nodes come after what they read, weights are initializers (not Constant nodes, not computed from other
+weights, not overridable inputs), every node has a name of its own, and the operator set is one that quantizers work on.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .folding import fold_movements
 from .inputs import fix_initializers
 from .names import name_nodes
 from .opsets import lift_opset
+from .order import sort_nodes
 from .remarks import drop_remarks
 from .shapes import store_shapes
 from .sharing import share_equal
@@ -45,13 +46,14 @@ def normalize(step: NormalizeStep, source: Path, target: Path, data: DataView | 
     """Write the normalized model to `target`; a model that needs nothing is copied as it is.
 
     Raises:
-        ModelFileError: `source` does not parse.
+        ModelFileError: `source` does not parse, or its graph has a cycle.
     """
     model, notes = load(source), list[str]()
     before = opset(model)
+    order = sort_nodes(model)
     note = unify_domains(model, step.target_opset)
     lifted = _lifted(model, step, source, data, notes)
-    done = [*_rewrite(lifted), *([note] if note else [])]
+    done = [*_rewrite(lifted), *(each for each in (order, note) if each)]
     changed = bool(done) or opset(lifted) != before
     if changed:
         shaped, remark = store_shapes(lifted)
