@@ -12,6 +12,8 @@ STANDARD_DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
 
 def files_of(model: Path) -> list[Path]:
     """Return the model file and every file of external data that it names, in whatever graph."""
+    if model.suffix != ".onnx":
+        return [model]
     named = {
         entry.value
         for tensor in _messages(_load(model), "TensorProto")
@@ -28,6 +30,8 @@ def size_of(model: Path) -> int:
 
 def foreign_domains(model: Path) -> list[str]:
     """Return the operator sets in use that a stock onnxruntime does not have."""
+    if model.suffix != ".onnx":
+        return []
     return sorted({node.domain for node in _messages(_load(model), "NodeProto")} - STANDARD_DOMAINS)
 
 

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import files_by_type
 import numpy as np
@@ -19,6 +18,7 @@ from fetch import CACHE, fetch
 from onnx_files import sha256
 from pydantic import BaseModel
 from scenario import DataName, Scenario, load_models
+from sessions import open_session
 
 Arrays = dict[str, np.ndarray]
 
@@ -55,7 +55,7 @@ def _prepare(model: str, data: DataName, seed: int) -> Case:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     path, arrays = _MAKERS[data](model, seed)
-    given, held_out = _split(arrays)
+    given, held_out = split(arrays)
     if data == "digits_shuffled":
         given["labels"] = np.random.default_rng(seed).permutation(given["labels"])
     shutil.copyfile(path, folder / "model.onnx")
@@ -70,7 +70,8 @@ def _prepare(model: str, data: DataName, seed: int) -> Case:
     )
 
 
-def _split(arrays: Arrays) -> tuple[Arrays, Arrays]:
+def split(arrays: Arrays) -> tuple[Arrays, Arrays]:
+    """Return the samples that a run is given, and those that are held out from it."""
     out = np.arange(_count(arrays)) % _HOLD_OUT_EVERY == _HOLD_OUT_EVERY - 1
     return {name: rows[~out] for name, rows in arrays.items()}, {name: rows[out] for name, rows in arrays.items()}
 
@@ -109,8 +110,12 @@ def _speech(model: str, seed: int) -> tuple[Path, Arrays]:
 
 def _files(model: str, seed: int) -> tuple[Path, Arrays]:
     files = _fetched(model)
-    arrays = files_by_type.labelled_files(files["config"], files["content_types"], _FILES_AT_LEAST, _FILES_AT_MOST)
-    return files["model"], arrays
+    return files["model"], labelled_files_of(files)
+
+
+def labelled_files_of(files: dict[str, Path]) -> Arrays:
+    """Return files of this system as samples for the classifier of file types that `files` (role → path) are of."""
+    return files_by_type.labelled_files(files["config"], files["content_types"], _FILES_AT_LEAST, _FILES_AT_MOST)
 
 
 def _text_lines(model: str, seed: int) -> tuple[Path, Arrays]:
@@ -119,15 +124,6 @@ def _text_lines(model: str, seed: int) -> tuple[Path, Arrays]:
 
 def _fetched(model: str) -> dict[str, Path]:
     return fetch(model, load_models()[model])
-
-
-def open_session(path: Path) -> Any:
-    """Return a stock session of one thread."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 _MAKERS: dict[DataName, Callable[[str, int], tuple[Path, Arrays]]] = {

@@ -61,6 +61,14 @@ def talk(seconds: float, seed: int) -> np.ndarray:
     return np.clip(sound + rng.normal(0, 10 ** rng.uniform(-3.5, -2.5), length), -1, 1).astype(np.float32)
 
 
+def sample(kind: str, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Return `length` samples of vowels or fricatives on end, peak amplitude 1."""
+    parts: list[np.ndarray] = []
+    while sum(map(len, parts)) < length:
+        parts.append(_syllable(rng.uniform(90, 230), rng) if kind == "vowel" else _fricative(rng))
+    return np.concatenate(parts)[:length]
+
+
 def _syllable(pitch: float, rng: np.random.Generator) -> np.ndarray:
     """Return a vowel that glides into another, peak amplitude 1."""
     time = np.arange(int(rng.uniform(0.12, 0.3) * RATE)) / RATE

@@ -1,9 +1,10 @@
 """Measure a product again, with nothing of shipfit: files, signature, accuracy, fidelity, speed.
 
-    python benchmarks/verify.py ORIGINAL PRODUCT HELD_OUT.npz
+    python benchmarks/verify.py ORIGINAL PRODUCT HELD_OUT.npz [INPUT=OUTPUT …]
 
-prints one JSON document. ORIGINAL and PRODUCT are `.onnx` files; the archive's arrays are named as the model's inputs,
-first axis the sample, with `labels` where accuracy is meant.
+prints one JSON document. ORIGINAL and PRODUCT are `.onnx` or `.pt2` files; the archive's arrays are named as the
+model's inputs, first axis the sample, with `labels` where accuracy is meant, or numbers as `targets`. INPUT=OUTPUT
+names a state: a sample then is a stream, its second axis the calls, and the input is fed what the output was before.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any
 
 import numpy as np
 from onnx_files import foreign_domains, size_of
-from prepare import open_session
 from pydantic import BaseModel
+from sessions import open_session
 
 Feed = dict[str, np.ndarray]
 
@@ -43,7 +44,10 @@ class Proof(BaseModel):
         size_ratio: bytes of all files that loading needs, product / original.
         same_signature: names, types and fixed dimensions of inputs and outputs.
         foreign_domains: operator sets that a stock runtime does not have.
-        drop: accuracy of the original minus that of the product; `fidelity_db`: SQNR at the worst output.
+        accuracy: of original and product; with numbers as targets their mean absolute errors.
+        drop: accuracy of the original minus that of the product, or the relative increase of the error;
+            `fidelity_db`: SQNR at the worst output.
+        latency_ms: thread CPU time of the product's call, at the median.
         speedup: thread CPU time, original / product; `same_arm`: the same between two sessions of the original.
         rounds: rotations timed.
     """
@@ -57,19 +61,31 @@ class Proof(BaseModel):
     fidelity_db: Figure
     speedup: Figure
     same_arm: Figure
+    latency_ms: float
     rounds: int
 
 
-def verify(original: Path, product: Path, held_out: Path, seconds: float = 6.0) -> Proof:
-    """Return the product's figures against the original's on `held_out`, timing for `seconds`."""
+def verify(
+    original: Path, product: Path, held_out: Path, seconds: float = 6.0, state: dict[str, str] | None = None
+) -> Proof:
+    """Return the product's figures against the original's on `held_out`, timing for `seconds`.
+
+    Args:
+        original: the file that was asked to be fitted.
+        product: what was delivered.
+        held_out: archive of samples that the product's search never saw.
+        seconds: of timing.
+        state: input → output that it is fed from the call before; samples then are streams.
+    """
     sessions = open_session(original), open_session(product)
     with np.load(held_out) as archive:
         arrays = dict(archive)
-    labels = arrays.pop("labels", None)
-    feeds = list(_feeds(sessions[0], arrays))
-    before, after = ([session.run(None, feed) for feed in feeds] for session in sessions)
+    labels, targets = arrays.pop("labels", None), arrays.pop("targets", None)
+    streams = list(_streams(sessions[0], arrays, state or {}))
+    before, after = ([answer for feeds in streams for answer in _run(s, feeds, state or {})] for s in sessions)
+    feeds = [feed for stream in streams for feed in stream]
     rounds = _time([sessions[0], sessions[1], open_session(original)], feeds[:_TIMED_FEEDS], seconds)
-    accuracy, drop = _accuracy(before, after, labels) if labels is not None else (None, None)
+    accuracy, drop = _judged(before, after, labels, targets)
     return Proof(
         size_ratio=size_of(product) / size_of(original),
         same_signature=_signature(sessions[0]) == _signature(sessions[1]),
@@ -80,6 +96,7 @@ def verify(original: Path, product: Path, held_out: Path, seconds: float = 6.0) 
         fidelity_db=_fidelity(before, after),
         speedup=_ratio(rounds[:, 0], rounds[:, 1]),
         same_arm=_ratio(rounds[:, 0], rounds[:, 2]),
+        latency_ms=1e3 * float(np.median(rounds[:, 1])),
         rounds=len(rounds),
     )
 
@@ -89,12 +106,56 @@ def _signature(session: Any) -> list[tuple[str, str, tuple[int | None, ...]]]:
     return [(s.name, s.type, tuple(d if isinstance(d, int) else None for d in s.shape)) for s in specs]
 
 
-def _feeds(session: Any, arrays: Feed) -> Iterator[Feed]:
-    """Yield one feed a sample; an array without the batch axis gets one of 1."""
-    ranks = {spec.name: len(spec.shape) for spec in session.get_inputs()}
+def _streams(session: Any, arrays: Feed, state: dict[str, str]) -> Iterator[list[Feed]]:
+    """Yield each sample as the feeds of its calls, one where there is no state; what lacks the batch axis gets one."""
+    specs = {spec.name: spec for spec in session.get_inputs()}
     for index in range(len(next(iter(arrays.values())))):
         rows = {name: array[index] for name, array in arrays.items()}
-        yield {name: row if row.ndim == ranks[name] else row[None] for name, row in rows.items()}
+        if not state:
+            yield [{name: _batched(row, specs[name]) for name, row in rows.items()}]
+            continue
+        calls = max(len(row) for name, row in rows.items() if name not in state and row.ndim)
+        steps = [{name: row[call] if row.ndim else row for name, row in rows.items()} for call in range(calls)]
+        first = {
+            name: np.zeros([d if isinstance(d, int) else 1 for d in specs[name].shape], np.float32) for name in state
+        }
+        feeds = [{name: _batched(row, specs[name]) for name, row in step.items()} for step in steps]
+        yield [{**first, **feed} for feed in feeds]
+
+
+def _batched(row: np.ndarray, spec: Any) -> np.ndarray:
+    row = np.asarray(row)
+    return row if row.ndim == len(spec.shape) else row[None]
+
+
+def _run(session: Any, feeds: list[Feed], state: dict[str, str]) -> Iterator[list[Any]]:
+    """Yield the answers to one stream."""
+    names = [output.name for output in session.get_outputs()]
+    fed: Feed = {}
+    for feed in feeds:
+        answers = session.run(None, {**feed, **fed})
+        fed = {name: answers[names.index(output)] for name, output in state.items()}
+        yield answers
+
+
+def _judged(
+    before: list[Any], after: list[Any], labels: np.ndarray | None, targets: np.ndarray | None
+) -> tuple[tuple[float, float] | None, Figure | None]:
+    if labels is not None:
+        return _accuracy(before, after, labels)
+    return _errors(before, after, targets) if targets is not None else (None, None)
+
+
+def _errors(before: list[Any], after: list[Any], targets: np.ndarray) -> tuple[tuple[float, float], Figure]:
+    """Return the mean absolute errors and their relative increase; the interval is a bootstrap over samples."""
+    wrong = [
+        np.array([np.abs(a[0][0] - t).mean() for a, t in zip(answers, targets, strict=True)])
+        for answers in (before, after)
+    ]
+    rows = np.random.default_rng(0).integers(len(targets), size=(1000, len(targets)))
+    low, high = np.percentile(wrong[1][rows].mean(1) / wrong[0][rows].mean(1) - 1, [2.5, 97.5])
+    errors = float(wrong[0].mean()), float(wrong[1].mean())
+    return errors, Figure(value=errors[1] / errors[0] - 1, low=low, high=high)
 
 
 def _accuracy(before: list[Any], after: list[Any], labels: np.ndarray) -> tuple[tuple[float, float], Figure]:
@@ -172,6 +233,8 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> Figure:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) < 4:
         sys.exit((__doc__ or "").strip())
-    print(verify(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])).model_dump_json(indent=2))
+    files = [Path(argument) for argument in sys.argv[1:4]]
+    fed_back = dict(argument.split("=", 1) for argument in sys.argv[4:])
+    print(verify(files[0], files[1], files[2], state=fed_back).model_dump_json(indent=2))

