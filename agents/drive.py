@@ -37,6 +37,7 @@ from .execute import GRACE_S, Execution
 from .host import probe_host
 from .respond import MODEL_FILE, product_of, respond
 from .state import RunInput, RunState
+from .timeline import timeline
 
 if TYPE_CHECKING:
     from .context import RunContext
@@ -201,6 +202,6 @@ class Drive:
             import_cpu_s=self._import_cpu_s,
             coordinator_peak_bytes=peak_resident_bytes(),
         )
-        response = respond(self.run, self.request, state, product, timing)
+        response = respond(self.run, self.request, state, product, timing, timeline(self.ledger.trail.of(self.run)))
         self.ledger.runs.finish(self.run, response.status, response, timing.wall_s)
         return response

@@ -13,6 +13,7 @@ from ..contracts import (
     ConstraintResult,
     DeploymentMetrics,
     Effort,
+    NodeTime,
     OptimizationMetrics,
     OptimizationResponse,
     ProductArtifact,
@@ -32,7 +33,9 @@ MODEL_FILE = "model.onnx"
 _LIBRARIES = ("onnx", "onnxruntime", "numpy", "torch", "langgraph", "chromadb", "pydantic")
 
 
-def respond(run: str, request: Request, state: RunState, product: Path, timing: Timing) -> OptimizationResponse:
+def respond(
+    run: str, request: Request, state: RunState, product: Path, timing: Timing, timeline: tuple[NodeTime, ...] = ()
+) -> OptimizationResponse:
     """Return the response of a finished run whose delivered model's file in the store is `product`."""
     best = delivered(state)
     baseline, optimized, comparison = _measures(state, best)
@@ -60,6 +63,7 @@ def respond(run: str, request: Request, state: RunState, product: Path, timing: 
         monitoring=_watched(request, baseline, optimized),
         effort=state.get("effort", Effort()),
         timing=timing,
+        timeline=timeline,
         provenance=_provenance(request, state),
         artifact=_artifact(product, best),
     )
@@ -148,6 +152,8 @@ def _provenance(request: Request, state: RunState) -> Provenance:
         machine=describe(),
         seed=request.seed,
         data_source=state.get("data_source", ""),
+        model=state["original"].id,
+        data=state["data"].id,
         split={str(part): count for part, count in state["data"].parts.items()},
         final_looks=int(state.get("final_looks", 0)),
         host=state.get("host"),

@@ -10,6 +10,7 @@ from ..contracts import (
     Event,
     Executor,
     Interrupted,
+    NodeTime,
     OptimizationResponse,
     Policy,
     Request,
@@ -31,6 +32,7 @@ from .dry_run import DryRun, dry_run
 from .host import known_host
 from .intake import admit
 from .policy import BuiltInPolicy
+from .timeline import timeline
 
 
 class Service:
@@ -146,6 +148,10 @@ class Service:
     def trail(self, run: str) -> list[TrailEntry]:
         """Return everything that a run found out, in order."""
         return self.ledger.trail.of(run)
+
+    def timeline(self, run: str) -> tuple[NodeTime, ...]:
+        """Return what a run did when, so far."""
+        return timeline(self.ledger.trail.of(run))
 
     def prune(self, *, older_than_s: float | None = None, everything: bool = False) -> PruneReport:
         """Remove finished runs and the artifacts that nothing needs any more."""

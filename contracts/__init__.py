@@ -138,6 +138,7 @@ from .request import (
 from .response import (
     EXIT_STATUS,
     Effort,
+    NodeTime,
     OptimizationResponse,
     ProductArtifact,
     Provenance,
@@ -215,6 +216,7 @@ __all__ = [
     "NoOpError",
     "NodeFinished",
     "NodeStarted",
+    "NodeTime",
     "NormalizeStep",
     "Objective",
     "Offer",

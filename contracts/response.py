@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from .attempt import Attempt, ConstraintResult, Offer
 from .base import Contract
@@ -39,6 +41,22 @@ class Timing(Contract):
     coordinator_peak_bytes: int = 0
 
 
+class NodeTime(Contract):
+    """One stay in a node of the state machine.
+
+    Attributes:
+        node: its name, such as `quantize`; `admit` is what came before the state machine.
+        attempt: the attempt that it worked on, where it worked on one.
+        started_s: wall-clock seconds since the run began, pauses between its processes included.
+        seconds: how long it took.
+    """
+
+    node: str
+    attempt: int | None = None
+    started_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class Recommendation(Contract):
     """Advice that follows from measurements."""
 
@@ -48,7 +66,11 @@ class Recommendation(Contract):
 
 
 class Provenance(Contract):
-    """What a reader needs to repeat the run."""
+    """What a reader needs to repeat the run, or to tell whether another may be compared with it.
+
+    Attributes:
+        model, data: ids by content of the original and of the canonical data; empty in reports of older versions.
+    """
 
     shipfit: str
     versions: dict[str, str]
@@ -56,6 +78,8 @@ class Provenance(Contract):
     machine: dict[str, str]
     seed: int
     data_source: str
+    model: str = ""
+    data: str = ""
     split: dict[str, int]
     final_looks: int
     host: HostProbe | None = None
@@ -77,6 +101,7 @@ class OptimizationResponse(Contract):
         status: `met`, `unverified`, `rolled_back` or `failed`.
         first_met: number of the attempt that first met everything.
         delivered: number of the attempt that was delivered; absent after a rollback.
+        timeline: what the run did when, in order; a node that was begun and killed is a gap.
         monitoring: phase → watched metric → value.
         alerts: alerts that the product would raise.
     """
@@ -103,6 +128,7 @@ class OptimizationResponse(Contract):
     monitoring: dict[str, dict[str, Any]] = {}
     effort: Effort = Effort()
     timing: Timing
+    timeline: tuple[NodeTime, ...] = ()
     provenance: Provenance
     artifact: ProductArtifact
     out: str | None = None
