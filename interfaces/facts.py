@@ -112,10 +112,14 @@ def constraint_label(result: ConstraintResult) -> str:
     return _LABELS.get(result.name, clean(result.name))
 
 
+def is_lower_bound(result: ConstraintResult) -> bool:
+    """Tell whether more of the constrained quantity is better."""
+    return result.name.startswith("min_") or result.unit in ("dB", "1/s")
+
+
 def bound_text(result: ConstraintResult) -> str:
     """Return the bound with its direction, such as `≤ 30 %`."""
-    lower = result.name.startswith("min_") or result.unit in ("dB", "1/s")
-    return f"{'≥' if lower else '≤'} {units.format_value(result.bound, result.unit)}"
+    return f"{'≥' if is_lower_bound(result) else '≤'} {units.format_value(result.bound, result.unit)}"
 
 
 def measured_text(result: ConstraintResult) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +23,15 @@ from ..facts import (
 )
 from ..host import host_text
 from ..text import show, show_interval
-from .scatter import Scatter, draw
+from .drops import DropRow, drop_rows
+from .gauges import gauges
+from .layer_chart import LayerChart, Stack, draw_layers, form_class, stacks
+from .pareto import Pareto, pareto
+from .timeline import STAGES, StageRow, Timeline, draw_timeline, stage_rows
 
 # More layers than this are folded away: the table is looked up, not read.
 LAYERS_OPEN = 12
+STACK_WIDTH, SPARK_WIDTH = 900, 48
 
 
 @dataclass(frozen=True)
@@ -39,10 +45,18 @@ class ReportView:
     reason: str
     tiles: list[dict[str, str]]
     metrics: list[dict[str, str]]
-    constraints: list[dict[str, str]]
+    constraints: list[dict[str, object]]
+    drops: list[DropRow]
     attempts: list[dict[str, str]]
-    scatter: Scatter | None
+    paretos: list[Pareto]
+    kinds: frozenset[str]
+    timeline: Timeline | None
+    stages: tuple[str, ...]
+    stage_rows: list[StageRow]
     layers: list[dict[str, str]]
+    layer_chart: LayerChart | None
+    layer_stacks: list[Stack]
+    stack_width: int
     layer_summary: list[dict[str, str]]
     layers_open: bool
     layer_columns: frozenset[str]
@@ -60,6 +74,7 @@ class ReportView:
 
 def report_view(response: OptimizationResponse) -> ReportView:
     """Return everything that the report of a run shows."""
+    pictures = pareto(response)
     return ReportView(
         title=Path(response.request.model).name,
         status=response.status,
@@ -70,8 +85,16 @@ def report_view(response: OptimizationResponse) -> ReportView:
         metrics=_metrics(response),
         constraints=_constraints(response),
         attempts=[_attempt(attempt, response) for attempt in response.attempts],
-        scatter=draw(response),
-        layers=[_layer(layer) for layer in response.layers],
+        drops=drop_rows(response.comparison),
+        paretos=pictures,
+        kinds=frozenset(point.kind for picture in pictures for point in picture.points),
+        stages=tuple(STAGES),
+        timeline=draw_timeline(response),
+        stage_rows=stage_rows(response.timeline),
+        layers=_layers(response),
+        layer_chart=draw_layers(response.layers),
+        stack_width=STACK_WIDTH,
+        layer_stacks=stacks(response.layers, STACK_WIDTH),
         layer_summary=_layer_summary(response),
         layer_columns=_layer_columns(response),
         layers_open=len(response.layers) <= LAYERS_OPEN,
@@ -152,9 +175,9 @@ def _how(quantity: Quantity | None) -> str:
     return f"{quantity.source}{where}{count}"
 
 
-def _constraints(response: OptimizationResponse) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = []
-    for result in response.constraints:
+def _constraints(response: OptimizationResponse) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for result, gauge in zip(response.constraints, gauges(response), strict=True):
         interval = result.interval
         ends = (units.format_value(end, result.unit) for end in (interval.low, interval.high)) if interval else ()
         rows.append(
@@ -167,6 +190,7 @@ def _constraints(response: OptimizationResponse) -> list[dict[str, str]]:
                 "word": met_word(result),
                 "tone": {True: "good", False: "bad", None: "open"}[result.met],
                 "note": result.note,
+                "gauge": gauge,
             }
         )
     return rows
@@ -189,14 +213,23 @@ def _attempt(attempt: Attempt, response: OptimizationResponse) -> dict[str, str]
     }
 
 
-def _layer(layer: LayerForm) -> dict[str, str]:
+def _layers(response: OptimizationResponse) -> list[dict[str, str]]:
+    most = max((layer.time_share or 0.0 for layer in response.layers), default=0.0)
+    return [_layer(number, layer, most) for number, layer in enumerate(response.layers, start=1)]
+
+
+def _layer(number: int, layer: LayerForm, most: float) -> dict[str, str]:
+    share = layer.time_share or 0.0
     return {
+        "number": str(number),
         "name": layer.name,
         "op_type": layer.op_type,
         "form": layer.form,
+        "css": form_class(layer.form),
         "why": layer.why,
         "damage": "–" if layer.damage_db is None else units.format_decibels(layer.damage_db),
         "time": "–" if layer.time_share is None else units.format_share(layer.time_share),
+        "bar": f"{share / most * SPARK_WIDTH:.1f}" if 0 < share <= most < math.inf else "0",
         "weights": "–" if layer.weight_bytes is None else units.format_bytes(layer.weight_bytes),
     }
 
@@ -212,13 +245,22 @@ def _layer_columns(response: OptimizationResponse) -> frozenset[str]:
 
 
 def _layer_summary(response: OptimizationResponse) -> list[dict[str, str]]:
-    """Return how many layers took which form, and how much of the weights is in them."""
-    forms: dict[str, tuple[int, int]] = {}
+    """Return how many layers took which form, and how much of the weights and of the time is in them."""
+    forms: dict[str, list[LayerForm]] = {}
     for layer in response.layers:
-        count, size = forms.get(layer.form, (0, 0))
-        forms[layer.form] = (count + 1, size + (layer.weight_bytes or 0))
-    ordered = sorted(forms.items(), key=lambda item: (-item[1][1], item[0]))
-    return [{"form": form, "count": str(count), "weights": units.format_bytes(size)} for form, (count, size) in ordered]
+        forms.setdefault(layer.form, []).append(layer)
+    summary: list[dict[str, str]] = []
+    for form, layers in sorted(forms.items(), key=lambda item: (-_weights(item[1]), item[0])):
+        shares = [layer.time_share for layer in layers if layer.time_share is not None]
+        time = f", {units.format_share(round(sum(shares), 3))} of the time" if shares else ""
+        counted = f"{len(layers)} layer{'' if len(layers) == 1 else 's'}"
+        words = f"{counted}, {units.format_bytes(_weights(layers))}{time}"
+        summary.append({"form": form, "css": form_class(form), "words": words})
+    return summary
+
+
+def _weights(layers: list[LayerForm]) -> int:
+    return sum(layer.weight_bytes or 0 for layer in layers)
 
 
 def _effort(response: OptimizationResponse) -> list[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,5 +37,5 @@ def test_a_run_that_did_nothing_has_no_timeline() -> None:
 @given(st.lists(st.tuples(st.floats(-1e5, 1e5), st.floats(0, 1e4)), max_size=12))
 def test_nodes_never_overlap_even_where_the_clock_was_set(stays: list[tuple[float, float]]) -> None:
     times = timeline([node(index, ended, "plan", seconds) for index, (ended, seconds) in enumerate(stays)])
-    for earlier, later in zip(times, times[1:], strict=False):
+    for earlier, later in pairwise(times):
         assert later.started_s >= earlier.started_s + earlier.seconds - 1e-6

@@ -15,6 +15,7 @@ from shipfit.contracts import (
     LatencyMetrics,
     LayerForm,
     MemoryMetrics,
+    NodeTime,
     Offer,
     OperatorShare,
     OptimizationMetrics,
@@ -167,6 +168,7 @@ def response(**changes: object) -> OptimizationResponse:
                            implementation="shipfit.load('out')"),
             Recommendation(category="data", description="Give 1,000 labelled samples to narrow the interval."),
         ),
+        "timeline": timeline(4),
         "effort": Effort(attempts=4, candidates=3, sample_runs=5400, jobs=19, cached_jobs=2, cpu_s=41.0, wall_s=38.0),
         "timing": Timing(wall_s=41.2, tools_s=37.9, coordinator_cpu_s=1.1, coordinator_peak_bytes=212_000_000),
         "provenance": Provenance(
@@ -178,6 +180,20 @@ def response(**changes: object) -> OptimizationResponse:
         "out": "/products/digits",
     }  # fmt: skip
     return OptimizationResponse.model_validate({**plain, **changes})
+
+
+def timeline(attempts: int, pause_s: float = 0.0) -> tuple[NodeTime, ...]:
+    """Nodes one after the other; `pause_s` seconds lie before the last attempt."""
+    stays: list[tuple[str, int | None, float]] = [("admit", None, 0.3), ("intake", None, 0.4), ("profile", None, 1.3)]
+    for index in range(1, attempts + 1):
+        stays += [("plan", None, 0.01), ("rewrite", index, 0.5), ("quantize", index, 1.7), ("runtime", index, 1.6)]
+        stays += [("measure", index, 5.2), ("validate", index, 1.4)]
+    times, now = list[NodeTime](), 0.0
+    for node, number, seconds in (*stays, ("conclude", None, 3.2)):
+        now += pause_s if pause_s and (node, number) == ("rewrite", attempts) else 0.0
+        times.append(NodeTime(node=node, attempt=number, started_s=now, seconds=seconds))
+        now += seconds
+    return tuple(times)
 
 
 def layers(count: int = 20) -> tuple[LayerForm, ...]:
