@@ -241,8 +241,8 @@ def _wants_tuning(state: PolicyState) -> bool:
 
 def _switched(state: PolicyState) -> GraphLever | None:
     """Return the graph passes as the request's switches have them, or None where none is left."""
-    switches = state.request.optimization.graph.model_dump()
-    return GraphLever(**switches) if any(switches.values()) and state.profile.quantized == "no" else None
+    lever = GraphLever(**state.request.optimization.graph.model_dump())
+    return lever if lever.chosen and state.profile.quantized == "no" else None
 
 
 def _graph(state: PolicyState) -> GraphLever | None:
@@ -251,9 +251,8 @@ def _graph(state: PolicyState) -> GraphLever | None:
     Layer fusions may not: they hide products from the quantizer, and the session does them at load anyway.
     """
     lever = _switched(state)
-    if lever is None or not (lever.fusion or lever.constant_folding):
-        return None
-    return lever.model_copy(update={"layer_optimization": False})
+    before = lever.model_copy(update={"layer_optimization": False}) if lever else None
+    return before if before and before.chosen else None
 
 
 def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:

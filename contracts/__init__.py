@@ -38,6 +38,7 @@ from .events import (
     RunFinished,
     RunStarted,
 )
+from .graph_passes import GRAPH_PASSES, GraphSwitches, PassFamily, known_pass
 from .host import FormTime, HostProbe, OperatorClass
 from .jobs import (
     DIGEST,
@@ -152,6 +153,7 @@ from .sources import names_code
 __all__ = [
     "DIGEST",
     "EXIT_STATUS",
+    "GRAPH_PASSES",
     "HOME_VARIABLE",
     "SERVED_PLATFORMS",
     "SERVED_PRECISIONS",
@@ -195,6 +197,7 @@ __all__ = [
     "FormTime",
     "GraphConfig",
     "GraphLever",
+    "GraphSwitches",
     "Guarded",
     "HostProbe",
     "IntegerType",
@@ -230,6 +233,7 @@ __all__ = [
     "Outcome",
     "OutcomeStore",
     "Part",
+    "PassFamily",
     "Plan",
     "Planned",
     "Platform",
@@ -290,6 +294,7 @@ __all__ = [
     "WorkerTimeout",
     "check_served",
     "from_wire",
+    "known_pass",
     "label",
     "load_settings",
     "names_code",

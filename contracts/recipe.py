@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from .base import Contract
+from .graph_passes import GraphSwitches
 
 Compute = Literal["static", "dynamic"]
 IntegerType = Literal["uint8", "int8"]
@@ -72,17 +73,10 @@ class QuantizeStep(Contract):
         return self
 
 
-class OptimizeGraphStep(Contract):
-    """Run the runtime's machine-independent graph passes and save the result.
-
-    Each switch turns one family of passes off; `layer_optimization` covers layer-level fusions that
-    introduce `com.microsoft` operators.
-    """
+class OptimizeGraphStep(GraphSwitches):
+    """Run graph passes that hold on any machine and save the result; each switch turns one family off."""
 
     kind: Literal["optimize_graph"] = "optimize_graph"
-    fusion: bool = True
-    constant_folding: bool = True
-    layer_optimization: bool = True
 
 
 class TuneRuntimeStep(Contract):
@@ -150,12 +144,8 @@ class QuantizeLever(Contract):
     min_fidelity_db: float | None = None
 
 
-class GraphLever(Contract):
-    """Runtime-independent graph passes."""
-
-    fusion: bool = True
-    constant_folding: bool = True
-    layer_optimization: bool = True
+class GraphLever(GraphSwitches):
+    """Graph passes that hold on any machine."""
 
 
 class Plan(Contract):

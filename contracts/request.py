@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from . import units
 from .base import Contract
 from .errors import RequestError
+from .graph_passes import GRAPH_PASSES, GraphSwitches
 from .metrics import Statistic, Unit
 from .recipe import CalibrationMethod
 
@@ -164,12 +165,15 @@ class PruningConfig(Contract):
     method: Literal["magnitude", "structured", "activation", "fisher"] = "magnitude"
 
 
-class GraphConfig(Contract):
+class GraphConfig(GraphSwitches):
     """Restrict graph passes; each switch takes its family of passes out of the search."""
 
-    fusion: bool = True
-    constant_folding: bool = True
-    layer_optimization: bool = True
+    @model_validator(mode="after")
+    def _named_ones_can_run(self) -> Self:
+        for name in self.passes or ():
+            if name in GRAPH_PASSES and not getattr(self, family := GRAPH_PASSES[name].family):
+                raise ValueError(f"the pass {name!r} is named, but its family {family} is switched off; drop one")
+        return self
 
 
 class OptimizationConfig(Contract):

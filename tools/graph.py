@@ -1,7 +1,8 @@
-"""Rewrite the graph with onnxruntime's passes that hold on any machine, and save the result.
+"""Rewrite the graph with passes that hold on any machine, and save the result.
 
-Only levels `basic` and `extended` are used; what the runtime lays out for one machine's vector width is level
-`layout`, which never reaches a file. See https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html
+There is one pipeline: the passes that the step's switches and names leave over, in the order of the catalogue
+(`contracts.graph_passes`). onnxruntime's come first, then what onnxoptimizer and onnxslim carry, checked pass by pass
+where it has to be, then ours. What each changed is in the report.
 """
 
 from __future__ import annotations
@@ -9,18 +10,27 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import onnx
-import onnxruntime as ort
 from onnx import ModelProto, TensorProto
 
-from ..contracts import DataView, Limits, ModelFileError, NoOpError, OptimizeGraphStep, StepReport, ToolError
+from ..contracts import (
+    GRAPH_PASSES,
+    DataView,
+    Limits,
+    ModelFileError,
+    NoOpError,
+    OptimizeGraphStep,
+    StepReport,
+    ToolError,
+)
 from .bounds import check_operators
 from .context import MODEL_FILE
 from .default_attributes import drop_defaults
-from .graph_passes import CONSTANT_PASSES, FUSION_PASSES, LEFT_TO_THE_RUNTIME
 from .hard_swish import fuse_hard_swish
 from .inspect import stores_small
 from .normalize.domains import unify_domains
@@ -28,13 +38,10 @@ from .normalize.equivalence import Equivalence
 from .normalize.names import name_nodes
 from .normalize.unused import drop_unused
 from .onnx_model import (
-    LARGE_BYTES,
-    external_files,
     is_standard,
     iter_graphs,
     iter_nodes,
     load,
-    load_structure,
     model_bytes,
     opset,
     quoted,
@@ -42,10 +49,15 @@ from .onnx_model import (
     to_array,
     weight_bytes,
 )
-from .session import open_session, session_options
+from .passes.library import Applied, apply_passes
+from .passes.runtime import run_in_session
 
 _GROWTH = 1.02
 _SLACK_BYTES = 2048
+# What moves weights into each other rounds differently, and no more than that. A pass that does more is left out.
+_SAME_DB = 100.0
+_PASS_SECONDS = 60.0
+_SHOWN = 4
 
 
 def optimize_graph(
@@ -60,60 +72,67 @@ def optimize_graph(
         ToolError: the runtime cannot optimize the model, or the result answers differently.
     """
     started, original, notes = time.perf_counter(), load(source), list[str]()
-    folding = step.constant_folding
-    if folding and stores_small(original):
-        folding = False
+    names = list(step.chosen)
+    if stores_small(original) and (folding := _folding(names)):
+        names = [name for name in names if name not in folding]
         notes.append("constants are not folded: that would unfold the weights that are stored small")
-    model = _optimized(step, source, original, folding)
-    if folding and weight_bytes(model) > _GROWTH * weight_bytes(original) + _SLACK_BYTES:
+    rewritten = run_in_session(original, names)
+    if (folding := _folding(names)) and _grown(rewritten, original):
         notes.append("constants are not folded: that would grow the file")
-        model = _optimized(step, source, original, folding=False)
+        names = [name for name in names if name not in folding]
+        rewritten = run_in_session(original, names)
+    applied = _mended(rewritten, original, names, data, min(limits.time_s / 4, _PASS_SECONDS))
+    model = _finished(applied, original, names)
     details = _difference(original, model)
-    _ensure(original, model, source, data)
+    _ensure(original, model)
+    Equivalence(source, data).check(model)
     save(model, target)
-    notes.append(f"{details['nodes_before']} nodes became {details['nodes']}")
     return StepReport(
         step=step,
         changed=True,
-        notes=tuple(notes),
-        details=details,
+        notes=(*notes, *_words(applied), f"{details['nodes_before']} nodes became {details['nodes']}"),
+        details={**details, "passes": applied.changes, "left_out": applied.left_out},
         size_bytes=model_bytes(target),
         seconds=time.perf_counter() - started,
     )
 
 
-def _disabled(step: OptimizeGraphStep, folding: bool) -> list[str]:
-    passes = set(LEFT_TO_THE_RUNTIME)
-    if not step.fusion:
-        passes |= FUSION_PASSES
-    if not folding:
-        passes |= CONSTANT_PASSES
-    return sorted(passes)
+def _folding(names: Collection[str]) -> set[str]:
+    return {name for name in names if GRAPH_PASSES[name].family == "constant_folding"}
 
 
-def _optimized(step: OptimizeGraphStep, source: Path, original: ModelProto, folding: bool) -> ModelProto:
-    """Let the runtime rewrite the model, and put back what it changes beside the graph."""
-    levels = ort.GraphOptimizationLevel
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "optimized.onnx"
-        if external_files(load_structure(source)):
-            # The runtime's file would refer to external data beside the source, from another folder.
-            source = Path(folder) / MODEL_FILE
-            save(original, source)
-        options = session_options()
-        options.optimized_model_filepath = str(path)
-        options.graph_optimization_level = (
-            levels.ORT_ENABLE_EXTENDED if step.layer_optimization else levels.ORT_ENABLE_BASIC
-        )
-        if model_bytes(source) > LARGE_BYTES:
-            options.add_session_config_entry(
-                "session.optimized_model_external_initializers_file_name", "optimized.data"
-            )
-            options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
-        open_session(source, options, _disabled(step, folding))
-        model = load(path)
-    if step.fusion and fuse_hard_swish(model):
+def _grown(model: ModelProto, original: ModelProto) -> bool:
+    return weight_bytes(model) > _GROWTH * weight_bytes(original) + _SLACK_BYTES
+
+
+def _mended(
+    rewritten: ModelProto, original: ModelProto, names: Sequence[str], data: DataView | None, seconds: float
+) -> Applied:
+    """Let the libraries go on from what the runtime made, each pass checked against that."""
+    with TemporaryDirectory(prefix="shipfit-") as folder:
+        base = Path(folder) / MODEL_FILE
+        save(rewritten, base)
+        equivalence = Equivalence(base, data)
+
+        def check(model: ModelProto) -> None:
+            if _grown(model, original):
+                raise ToolError("it would grow the file")
+            _ensure(original, model)
+            equivalence.check(model, _SAME_DB)
+
+        applied = apply_passes(rewritten, names, check, seconds)
+    by_runtime = _changed(_by_type(original), _by_type(rewritten))
+    applied.changes = {**({"onnxruntime": by_runtime} if by_runtime else {}), **applied.changes}
+    return applied
+
+
+def _finished(applied: Applied, original: ModelProto, names: Collection[str]) -> ModelProto:
+    """Let our own pass go last, and put back what is beside the graph."""
+    model = ModelProto()
+    model.CopyFrom(applied.model)
+    if "fuse_hard_swish" in names and (count := fuse_hard_swish(model)):
         drop_unused(model)
+        applied.changes["fuse_hard_swish"] = {"HardSwish": count}
     unify_domains(model, opset(model))
     drop_defaults(model)
     name_nodes(model)
@@ -127,7 +146,27 @@ def _optimized(step: OptimizeGraphStep, source: Path, original: ModelProto, fold
     return model
 
 
-def _difference(original: ModelProto, model: ModelProto) -> dict[str, int]:
+def _by_type(model: ModelProto) -> Counter[str]:
+    return Counter(node.op_type for node in iter_nodes(model))
+
+
+def _changed(before: Counter[str], after: Counter[str]) -> dict[str, int]:
+    return {name: after[name] - before[name] for name in sorted({*before, *after}) if after[name] != before[name]}
+
+
+def _words(applied: Applied) -> list[str]:
+    """Say what each pass changed, the largest numbers first, and which were left out."""
+    made = [f"{name}: {_most(changes)}" for name, changes in applied.changes.items()]
+    return made + [f"{name} is left out: {reason}" for name, reason in applied.left_out.items()]
+
+
+def _most(changes: Mapping[str, int]) -> str:
+    ranked = sorted(changes.items(), key=lambda item: (-abs(item[1]), item[0]))
+    more = f" and {len(ranked) - _SHOWN} more" if len(ranked) > _SHOWN else ""
+    return ", ".join(f"{count:+d} {name}" for name, count in ranked[:_SHOWN]) + more or "rewired"
+
+
+def _difference(original: ModelProto, model: ModelProto) -> dict[str, Any]:
     """Count nodes before and after.
 
     Raises:
@@ -152,8 +191,12 @@ def _digest(tensor: TensorProto) -> bytes:
     return hashlib.sha256(repr((tensor.data_type, *tensor.dims)).encode() + to_array(tensor).tobytes()).digest()
 
 
-def _ensure(original: ModelProto, model: ModelProto, source: Path, data: DataView | None) -> None:
-    """Check that any machine's stock session can run the result, and that it answers as before."""
+def _ensure(original: ModelProto, model: ModelProto) -> None:
+    """Check that any machine's stock session can run the result, by the same interface.
+
+    Raises:
+        ToolError: it cannot.
+    """
     try:
         check_operators(model)
     except ModelFileError as error:
@@ -164,4 +207,3 @@ def _ensure(original: ModelProto, model: ModelProto, source: Path, data: DataVie
     for name in ("input", "output"):
         if [each.name for each in getattr(original.graph, name)] != [each.name for each in getattr(model.graph, name)]:
             raise ToolError(f"graph optimization changed the {name}s of the model")
-    Equivalence(source, data).check(model)

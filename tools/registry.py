@@ -34,7 +34,7 @@ TOOLS: dict[str, ToolSpec] = {
     "admit": ToolSpec(".admit:admit_tool", cached=False),
     "data": ToolSpec(".measure.data_tool:data_tool", cached=False),
     "inspect": ToolSpec(".inspect:inspect_tool"),
-    "perform": ToolSpec(".perform:perform_tool"),
+    "perform": ToolSpec(".perform:perform_tool", version=2),
     "sensitivity": ToolSpec(".quantize.sensitivity:sensitivity_tool"),
     "advise": ToolSpec(".prune:advise_tool"),
     "evaluate": ToolSpec(".measure.evaluate:evaluate_tool"),

@@ -167,7 +167,7 @@ def test_level_none_only_normalizes(conv_profile: Profile) -> None:
 
 
 def test_switches_take_their_passes_out(conv_profile: Profile) -> None:
-    off = {"fusion": False, "constant_folding": False, "layer_optimization": False}
+    off = {"elimination": False, "fusion": False, "constant_folding": False, "layer_optimization": False}
     assert all(plan.graph is None for plan in plans(restricted(make_state(conv_profile), graph=off)))
     half = {"fusion": False}
     graphs = [plan.graph for plan in plans(restricted(make_state(conv_profile), graph=half)) if plan.graph]

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from shipfit.contracts import Limits, NoOpError, OptimizeGraphStep, QuantizeStep, StepReport
+from shipfit.contracts import GRAPH_PASSES, Limits, NoOpError, OptimizeGraphStep, QuantizeStep, StepReport
 from shipfit.tools.default_attributes import drop_defaults
 from shipfit.tools.graph import optimize_graph
-from shipfit.tools.graph_passes import FUSION_PASSES, LEFT_TO_THE_RUNTIME
 from shipfit.tools.inspect import inspect
 from shipfit.tools.onnx_model import iter_nodes, model_bytes
+from shipfit.tools.passes.runtime import LEFT_TO_THE_RUNTIME
 from shipfit.tools.registry import transformation
 
 from .. import models
@@ -102,7 +102,7 @@ def test_each_switch_turns_its_passes_off(make, off: str, operators: list[str], 
     ],
 )
 def test_fusions_by_name(name: str, nodes: list, weights: dict, shape: int, tmp_path: Path):
-    assert name in FUSION_PASSES
+    assert GRAPH_PASSES[name].family == "fusion"
     made = [
         helper.make_node(op, [f"v{each}" if each.isdigit() else each for each in inputs.split()], [f"v{index}"])
         for index, (op, inputs) in enumerate(nodes)
@@ -121,15 +121,21 @@ def test_nothing_to_do_is_said(mlp_model: Path, tmp_path: Path):
         optimized(tmp_path / "target" / "model.onnx", tmp_path / "again")
 
 
+# onnxslim takes half a second to import; a slow test has all passes.
+FAST_PASSES = ["default", *(name for name, each in GRAPH_PASSES.items() if each.carrier != "onnxslim")]
+
+
 @given(data=st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_models_stay_equivalent(data: st.DataObject, random_cnns, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("random")
     source = models.save(data.draw(random_cnns), folder / "source.onnx")
     step = OptimizeGraphStep(
+        elimination=data.draw(st.booleans()),
         fusion=data.draw(st.booleans()),
         constant_folding=data.draw(st.booleans()),
         layer_optimization=data.draw(st.booleans()),
+        passes=data.draw(st.none() | st.lists(st.sampled_from(FAST_PASSES), unique=True, max_size=20).map(tuple)),
     )
     try:
         model, _ = optimized(source, folder, step)
@@ -232,3 +238,20 @@ def test_default_attributes_are_left_out(digits_model: Path):
     assert drop_defaults(model) == 7
     assert model.SerializeToString() == before
     assert drop_defaults(model) == 0
+
+
+@pytest.mark.slow
+@given(data=st.data())
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_all_passes_together_keep_random_models_equivalent(
+    data: st.DataObject, random_cnns, tmp_path_factory: pytest.TempPathFactory
+):
+    folder = tmp_path_factory.mktemp("random")
+    source = models.save(data.draw(random_cnns), folder / "source.onnx")
+    try:
+        model, report = optimized(source, folder, OptimizeGraphStep(passes=tuple(GRAPH_PASSES)))
+    except NoOpError:
+        return
+    assert report.details["passes"]
+    feeds = {"x": np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)}
+    assert models.decibels(models.run(source, feeds)[0], models.run(model, feeds)[0]) > 90

@@ -32,8 +32,12 @@ class Equivalence:
         self._source = source
         self._data = data
 
-    def check(self, model: ModelProto) -> None:
+    def check(self, model: ModelProto, least_db: float = _MIN_DB) -> None:
         """Load `model` and compare its outputs with those of the source.
+
+        Args:
+            model: with all its weights.
+            least_db: fidelity at the worst output, SQNR in dB, below which it is another model.
 
         Raises:
             ToolError: it does not load or run, or answers differently.
@@ -47,7 +51,7 @@ class Equivalence:
                 for error, expected, answer in zip(errors, original.run(feed), candidate.run(feed), strict=True):
                     error.add(expected, answer)
         worst = min((error.decibels for error in errors), default=float("inf"))
-        if worst < _MIN_DB:
+        if worst < least_db:
             raise ToolError(f"the rewritten model answers differently (SQNR {worst:.0f} dB)")
 
     def _feeds(self) -> Sequence[Mapping[str, Any]]:

@@ -1,0 +1,70 @@
+"""Run onnxruntime's passes by name: its session rewrites a model at load and writes what came of it.
+
+Only levels `basic` and `extended` are used; what the runtime lays out for one machine's vector width is level
+`layout`, which never reaches a file. See https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnxruntime as ort
+from onnx import ModelProto
+
+from ...contracts import GRAPH_PASSES
+from ..onnx_model import LARGE_BYTES, load, save, weight_bytes
+from ..session import open_session, session_options
+
+# Every stock session does these at load at no cost to speed. In a file they would hide convolutions and matrix
+# products from quantization, unfold weights that are stored small, fix 8-bit types for one processor, or freeze
+# quantization nodes in a form that other runtimes do not know.
+LEFT_TO_THE_RUNTIME = frozenset(
+    {
+        "Avx2WeightS8ToU8Transformer",
+        "ConvActivationFusion",
+        "ConvAddActivationFusion",
+        "DQMatMulNBitsFusion",
+        "DynamicQuantizeMatMulFusion",
+        "FuseFp16InitializerToFp32NodeTransformer",
+        "GemmActivationFusion",
+        "MatMulActivationFusion",
+        "MatMulIntegerToFloatFusion",
+        "MatMulScaleFusion",
+        "MatmulTransposeFusion",
+        "QDQFinalCleanupTransformer",
+        "QDQPropagationTransformer",
+        "QDQS8ToU8Transformer",
+        "QDQSelectorActionTransformer",
+        "SimplifiedLayerNormFusion",  # its operator is written as a standard one and is none
+        "WeightBiasQuantization",
+    }
+)
+
+
+def run_in_session(model: ModelProto, names: Collection[str]) -> ModelProto:
+    """Return what those of `names` that onnxruntime carries make of `model`; itself where it carries none.
+
+    Raises:
+        ToolError: the runtime refuses the model.
+    """
+    own = {name: each.family for name, each in GRAPH_PASSES.items() if each.carrier == "onnxruntime"}
+    chosen = own.keys() & set(names)
+    if not chosen:
+        return model
+    levels = ort.GraphOptimizationLevel
+    layers = any(own[name] == "layer_optimization" for name in chosen)
+    with TemporaryDirectory(prefix="shipfit-") as folder:
+        source, target = Path(folder) / "source.onnx", Path(folder) / "optimized.onnx"
+        save(model, source)
+        options = session_options()
+        options.optimized_model_filepath = str(target)
+        options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED if layers else levels.ORT_ENABLE_BASIC
+        if weight_bytes(model) > LARGE_BYTES:
+            options.add_session_config_entry(
+                "session.optimized_model_external_initializers_file_name", "optimized.data"
+            )
+            options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
+        open_session(source, options, sorted(LEFT_TO_THE_RUNTIME | (own.keys() - chosen)))
+        return load(target)
