@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import onnx
 
@@ -34,8 +34,7 @@ def _slim(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     stages = [each for each in ("constant_folding", "graph_fusion", *_STAGES) if each != kept]
     patterns: list[str] = [each for each in DEFAULT_FUSION_PATTERNS if each != name]
     options: dict[str, Any] = {"skip_optimizations": stages, "skip_fusion_patterns": patterns}
-    slimmed: onnx.ModelProto = onnxslim.slim(model, **options)
-    return slimmed
+    return cast("onnx.ModelProto", onnxslim.slim(model, **options))
 
 
 _CARRIERS: dict[str, Callable[[onnx.ModelProto, str], onnx.ModelProto]] = {
