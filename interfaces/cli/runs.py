@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options as opt
+from .compare import compare_runs
 
 if TYPE_CHECKING:
+    from ...contracts import NodeTime
     from ...memory.runs import RunRecord
 
-runs = typer.Typer(no_args_is_help=True, help="List runs, show one, or free the space they take.")
+runs = typer.Typer(no_args_is_help=True, help="List runs, show one, compare two, or free the space they take.")
+runs.command("compare")(compare_runs)
 
 
 @runs.command("list")
@@ -55,15 +59,16 @@ def show_run(
 
     service = open_service()
     record = service.run(run)
-    trail = service.trail(record.id)
+    trail, timeline = service.trail(record.id), service.timeline(record.id)
     if json:
-        print_json({"run": _document(record), "trail": [asdict(entry) for entry in trail]})
+        times = [item.model_dump(mode="json") for item in timeline]
+        print_json({"run": _document(record), "timeline": times, "trail": [asdict(entry) for entry in trail]})
         return 0
     console = results()
     console.print(f"run {record.id}: {_status(record)}", style="bold")
     for label, text in (
         ("started", _when(record.created)), ("took", _duration(record)), ("model", record.model),
-        ("product", record.out or "–"),
+        ("product", record.out or "–"), ("report", _report(record)), ("stages", _stages(timeline)),
     ):  # fmt: skip
         console.print(f"{label:8} {clean(text, 1000)}", soft_wrap=True)
     attempts = [validate(Attempt, entry.body) for entry in trail if entry.kind == "attempt"]
@@ -73,6 +78,21 @@ def show_run(
         for attempt in attempts:
             console.print(f"{attempt.index}. {clean(attempt.verdict.reason)}", style="dim")
     return 0
+
+
+def _report(record: RunRecord) -> str:
+    """Return where the report is; a product may have been moved or removed since."""
+    page = Path(record.out) / "report.html" if record.out else None
+    return str(page) if page and page.is_file() else "–"
+
+
+def _stages(timeline: tuple[NodeTime, ...]) -> str:
+    """Return which stage took how long, over all processes of the run."""
+    from ..report.timeline import pauses_of, stage_totals
+
+    told = ", ".join(f"{total.stage} {total.seconds}" for total in stage_totals(timeline))
+    gaps = len(pauses_of(timeline))
+    return (told or "–") + (f"; {gaps} gap{'' if gaps == 1 else 's'} between processes" if gaps else "")
 
 
 def _document(record: RunRecord) -> dict[str, object]:

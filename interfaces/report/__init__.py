@@ -2,46 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from ...contracts import OptimizationResponse
-from ..text import clean
+from .page import render_page
 from .view import report_view
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-_FOLDER = Path(__file__).parent
 
 
 def render(response: OptimizationResponse) -> str:
     """Return the report as one HTML document: no script, no network, everything from outside escaped."""
-    css = (_FOLDER / "report.css").read_text(encoding="utf-8")
-    # Only this very stylesheet may apply: what slipped through escaping could not even bring its own style.
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    template = _environment().get_template("report.html.j2")
-    return template.render(css=css, css_digest=digest, **vars(report_view(response)))
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.finalize = _finalize
-    return environment
-
-
-def _finalize(value: object) -> object:
-    """Clean every text: control codes and characters that turn text around survive HTML escaping."""
-    return clean(value, limit=4000) if type(value) is str else value
+    return render_page("report.html.j2", vars(report_view(response)))

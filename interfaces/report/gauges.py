@@ -53,20 +53,22 @@ class Gauge:
     note: Label | None
 
 
-def gauges(response: OptimizationResponse) -> list[Gauge]:
-    """Return one gauge per constraint, in order."""
+def gauges(response: OptimizationResponse, prefix: str = "gauge") -> list[Gauge]:
+    """Return one gauge per constraint, in order; their ids begin with `prefix`."""
     results = response.constraints
-    return [_gauge(index, item, original_value(item, response)) for index, item in enumerate(results, start=1)]
+    return [
+        _gauge(f"{prefix}-{index}", item, original_value(item, response)) for index, item in enumerate(results, start=1)
+    ]
 
 
-def _gauge(index: int, result: ConstraintResult, original: float | None) -> Gauge:
+def _gauge(name: str, result: ConstraintResult, original: float | None) -> Gauge:
     measured = None if result.measured is None or math.isnan(result.measured) else result.measured
     scale = _scale(result, measured, original)
     bound = _finite(result.bound)
     ends = (scale.start, scale.at(bound))
     placed = None if measured is None else round(scale.at(measured), 1)
     return Gauge(
-        id=f"gauge-{index}", width=WIDTH, height=HEIGHT, left=LEFT, right=RIGHT,
+        id=name, width=WIDTH, height=HEIGHT, left=LEFT, right=RIGHT,
         words=_words(result, original, isinstance(scale, LogAxis)),
         allowed=_rounded((scale.at(bound), scale.end) if is_lower_bound(result) else ends),
         bound=round(scale.at(bound), 1), measured=placed,

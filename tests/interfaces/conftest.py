@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from shipfit.agents.timeline import timeline
 from shipfit.contracts import (
     AttemptFinished,
     Event,
     NodeFinished,
     NodeStarted,
+    NodeTime,
     OptimizationResponse,
     Planned,
     Profiled,
     Progress,
     Request,
+    RequestError,
     RunFinished,
     RunStarted,
     Settings,
@@ -107,6 +110,8 @@ class FakeService:
         self.during()
         for attempt in response.attempts:
             yield Planned(attempt=attempt.index, plan=attempt.plan)
+            measured = NodeFinished(node="measure", attempt=attempt.index, seconds=attempt.wall_s)
+            self.ledger.trail.append(run, "node", measured.model_dump(mode="json"))
             self.ledger.trail.append(run, "attempt", attempt.model_dump(mode="json", exclude_none=True))
             yield AttemptFinished(attempt=attempt)
         self.ledger.runs.finish(run, response.status, response, 41.0)
@@ -118,7 +123,8 @@ class FakeService:
 
     def response(self, run: str) -> OptimizationResponse:
         found = self.run(run).response
-        assert found is not None
+        if found is None:
+            raise RequestError(f"run {run} has not finished; go on with: shipfit resume {run}")
         return found
 
     def product_folder(self, run: str) -> Path:
@@ -132,6 +138,9 @@ class FakeService:
 
     def trail(self, run: str) -> list[TrailEntry]:
         return self.ledger.trail.of(run)
+
+    def timeline(self, run: str) -> tuple[NodeTime, ...]:
+        return timeline(self.ledger.trail.of(run))
 
 
 @pytest.fixture

@@ -198,8 +198,11 @@ def test_runs_are_listed_and_shown(service: FakeService, shipfit: Shipfit):
     shown = shipfit("runs", "show", record.id[:12]).out
     assert "met" in shown
     assert "speed 1.01× is below 3×" in shown
+    assert "stages   measure 31.2 s" in shown
+    assert f"report   {record.out}" in shown
     document = json.loads(shipfit("runs", "show", record.id, "--json").out)
-    assert [entry["kind"] for entry in document["trail"]] == ["attempt"] * 4 + ["delivered"]
+    assert [item["node"] for item in document["timeline"]] == ["measure"] * 4
+    assert [entry["kind"] for entry in document["trail"]] == ["node", "attempt"] * 4 + ["delivered"]
     assert "there is no run 'zzz'" in shipfit("runs", "show", "zzz").error
 
 
