@@ -55,9 +55,10 @@ def node(name: str, work: Node) -> GraphNode:
         attempt = draft.index if draft else None
         context.execute.limits = _limits(context, state)
         context.emit(NodeStarted(node=name, attempt=attempt))
-        started = time.monotonic()
+        started, waited = time.monotonic(), context.execute.waited_s
         update = work(state, context)
-        spent = time.monotonic() - started
+        # Whoever waits until others have measured may still use all of the time that the request allows.
+        spent = time.monotonic() - started - (context.execute.waited_s - waited)
         context.emit(NodeFinished(node=name, attempt=attempt, seconds=spent))
         return {**update, "elapsed_s": spent}
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import (
@@ -33,6 +32,7 @@ from ..memory.ledger import Ledger
 from ..memory.outcomes import ChromaOutcomeStore, NoOutcomeStore
 from ..memory.store import LocalArtifactStore
 from ..tools.hardware import fingerprint, peak_resident_bytes
+from .cpu import CpuMeter
 from .execute import GRACE_S, Execution
 from .host import probe_host
 from .respond import MODEL_FILE, product_of, respond
@@ -58,6 +58,7 @@ class Drive:
         store: LocalArtifactStore,
         executor: Executor,
         policy: Policy,
+        cpu: CpuMeter,
     ) -> None:
         self.run = run
         self.request = request
@@ -67,7 +68,7 @@ class Drive:
         self.policy = policy
         self._events: queue.Queue[Event | BaseException | None] = queue.Queue()
         self._stopped = threading.Event()
-        self._import_cpu_s = 0.0
+        self.cpu = cpu
         self._elapsed_s = ledger.runs.get(run).elapsed_s
         self.execution = Execution(
             run,
@@ -136,7 +137,9 @@ class Drive:
 
     def _work(self) -> None:
         try:
-            response = self._finish(self._run_graph())
+            with self.cpu.counted():
+                final = self._run_graph()
+            response = self._finish(final)
             self._events.put(
                 RunFinished(run=self.run, status=response.status, reason=response.reason, out=self.request.out)
             )
@@ -148,7 +151,7 @@ class Drive:
             self._events.put(None)
 
     def _run_graph(self) -> RunState:
-        with self._imports():
+        with self.cpu.imports():
             from .checkpoints import saver
             from .graph import build
         with saver(connection(self.settings.checkpoints)) as checkpointer:
@@ -169,7 +172,7 @@ class Drive:
     def _context(self) -> RunContext:
         from .context import RunContext
 
-        with self._imports():
+        with self.cpu.imports():
             outcomes = (
                 ChromaOutcomeStore(self.settings.outcomes, self.ledger) if self.request.memory else NoOutcomeStore()
             )
@@ -185,21 +188,14 @@ class Drive:
             emit=self.emit,
         )
 
-    @contextmanager
-    def _imports(self) -> Generator[None]:
-        """Count the CPU time of what is imported and opened here as third-party start-up."""
-        before = time.process_time()
-        yield
-        self._import_cpu_s += time.process_time() - before
-
     def _finish(self, state: RunState) -> OptimizationResponse:
         product = self.execution.store.path(product_of(state)) / MODEL_FILE
         effort = state.get("effort", Effort())
         timing = Timing(
             wall_s=state.get("elapsed_s", 0.0),
             tools_s=max(effort.wall_s, self.execution.tools_s),
-            coordinator_cpu_s=time.process_time() - self._import_cpu_s,
-            import_cpu_s=self._import_cpu_s,
+            coordinator_cpu_s=self.cpu.own_s,
+            import_cpu_s=self.cpu.imports_s,
             coordinator_peak_bytes=peak_resident_bytes(),
         )
         response = respond(self.run, self.request, state, product, timing, timeline(self.ledger.trail.of(self.run)))

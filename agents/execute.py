@@ -24,8 +24,10 @@ from ..contracts import (
     Job,
     JobResult,
     Limits,
+    OptimizationError,
     Progress,
     Step,
+    WorkerCrashed,
     WorkerMalformed,
 )
 from ..memory.ledger import Ledger
@@ -55,6 +57,10 @@ class Execution:
     """Performs tool calls for one run, answering from the store what was already done.
 
     Without a ledger nothing is looked up or recorded, as for a single tool call outside a run.
+
+    Attributes:
+        tools_s: seconds spent in tools; `waited_s` more they waited for measurements of others, which counts for
+            nothing.
     """
 
     def __init__(
@@ -80,6 +86,7 @@ class Execution:
         self.threads = threads
         self.limits = limits or Limits()
         self.tools_s = 0.0
+        self.waited_s = 0.0
 
     def __call__(
         self,
@@ -135,6 +142,7 @@ class Execution:
             "job": job.model_dump(mode="json", exclude={"limits", "tool", "needs"}),
             "libraries": {name: version(name) for name in _VERSIONED},
             "timed": [fingerprint(), self.run] if timed else None,
+            "run": self.run if registered.cached == "run" else None,
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -150,21 +158,44 @@ class Execution:
 
     def _perform(self, key: str, job: Job, registered: ToolSpec, report: type[R]) -> Executed[R]:
         folder = Path(tempfile.mkdtemp(prefix=f"{self.run}-", dir=_made(self.work)))
-        started = time.monotonic()
+        started, waited = time.monotonic(), self.waited_s
         try:
-            paths = {role: self.store.path(ref) for role, ref in job.inputs.items()}
-            result = self.executor.run(job, paths, folder, self._progress)
+            result = self._answer(job, folder)
             answer = _validated(result, report)
             outputs = {role: self._keep(role, folder / path) for role, path in result.outputs.items()}
             if registered.cached and self.ledger:
                 self.ledger.executions.record(key, job.tool, result, outputs, self.run)
         finally:
-            spent = time.monotonic() - started
+            spent = time.monotonic() - started - (self.waited_s - waited)
             self.tools_s += spent
             shutil.rmtree(folder, ignore_errors=True)
         runs = _sample_runs(job, result)
         effort = Effort(jobs=1, cpu_s=result.cpu_s, wall_s=spent, sample_runs=runs)
         return Executed(report=answer, outputs=outputs, effort=effort)
+
+    def _answer(self, job: Job, folder: Path) -> JobResult:
+        """Have the job run; a child that a signal ended is given one more try.
+
+        Somebody may have killed it, or the kernel for want of memory, and that says nothing about the model. Our own
+        watchdog's kills are no crashes, and a model that crashes its runtime does so again.
+        """
+        try:
+            return self._run(job, folder)
+        except WorkerCrashed as error:
+            if error.details.get("exit_status", 0) >= 0:
+                raise
+            self._progress(Progress(tool=job.tool, message=f"{error.message}; once more"))
+            return self._run(job, folder)
+
+    def _run(self, job: Job, folder: Path) -> JobResult:
+        paths = {role: self.store.path(ref) for role, ref in job.inputs.items()}
+        try:
+            result = self.executor.run(job, paths, folder, self._progress)
+        except OptimizationError as error:
+            self.waited_s += float(error.details.get("waited_s", 0.0))
+            raise
+        self.waited_s += result.waited_s
+        return result
 
     def _keep(self, role: str, folder: Path) -> ArtifactRef:
         kind = role if role in {"model", "data", "table"} else "model"

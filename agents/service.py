@@ -27,6 +27,7 @@ from ..memory.runs import RunRecord
 from ..memory.store import LocalArtifactStore
 from ..memory.trail import TrailEntry
 from ..tools.worker.local import LocalExecutor
+from .cpu import CpuMeter
 from .drive import Drive
 from .dry_run import DryRun, dry_run
 from .host import known_host
@@ -42,14 +43,23 @@ class Service:
         settings: where state lives.
         executor: runs the jobs; by default child processes of this machine.
         policy: proposes plans; by default the built-in one.
+        alone: this process works on one run at a time and on nothing else, so that its CPU time is the run's.
     """
 
-    def __init__(self, settings: Settings, executor: Executor | None = None, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        executor: Executor | None = None,
+        policy: Policy | None = None,
+        *,
+        alone: bool = True,
+    ) -> None:
         self.settings = settings
         self.ledger = Ledger(settings.ledger)
         self.store = LocalArtifactStore(settings.artifacts)
         self.executor = executor or LocalExecutor()
         self.policy = policy or BuiltInPolicy()
+        self._alone = alone
         self._drives: dict[str, Drive] = {}
 
     def start(self, request: Request) -> str:
@@ -65,6 +75,7 @@ class Service:
         try:
             self._admit(record.id, self._drive(record.id, request))
         except UserError:
+            self._drives.pop(record.id, None)
             release(self.ledger, self.store, record.id)
             raise
         except KeyboardInterrupt:
@@ -99,8 +110,11 @@ class Service:
             OptimizationError: it cannot go on; the ledger keeps it as interrupted.
         """
         drive = self._drives[run]
-        yield RunStarted(run=run, resumed=drive.resumed)
-        yield from drive.events()
+        try:
+            yield RunStarted(run=run, resumed=drive.resumed)
+            yield from drive.events()
+        finally:
+            self._drives.pop(run, None)  # its queue and its context are of no more use; hundreds may follow
 
     def response(self, run: str) -> OptimizationResponse:
         """Return the response of a finished run.
@@ -163,7 +177,8 @@ class Service:
         return report
 
     def _drive(self, run: str, request: Request) -> Drive:
-        drive = Drive(run, request, self.settings, self.ledger, self.store, self.executor, self.policy)
+        cpu = CpuMeter(alone=self._alone)
+        drive = Drive(run, request, self.settings, self.ledger, self.store, self.executor, self.policy, cpu)
         self._drives[run] = drive
         return drive
 
@@ -175,7 +190,8 @@ class Service:
         return inputs["original"], ArtifactRef(id=inputs["data"].id, kind="data")
 
     def _admit(self, run: str, drive: Drive) -> None:
-        admitted = admit(drive.request, drive.execution, self.settings.max_model_bytes)
+        with drive.cpu.counted():
+            admitted = admit(drive.request, drive.execution, self.settings.max_model_bytes)
         self.ledger.runs.update(run, model_digest=admitted["original"].id, data_digest=admitted["data"].id)
         body = {
             "original": admitted["original"].model_dump(mode="json"),

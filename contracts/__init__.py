@@ -3,6 +3,7 @@
 from . import units
 from .attempt import Attempt, ConstraintResult, Offer, Stage, Verdict, VerdictKind
 from .base import Contract
+from .batch import BatchRow, BatchSummary, RowStatus
 from .config import DeploymentConfig, TargetConfig, TargetConstraints, validate
 from .errors import (
     BudgetError,
@@ -167,6 +168,8 @@ __all__ = [
     "ArtifactStore",
     "Attempt",
     "AttemptFinished",
+    "BatchRow",
+    "BatchSummary",
     "Benchmark",
     "Bound",
     "Budget",
@@ -259,6 +262,7 @@ __all__ = [
     "Recommendation",
     "Request",
     "RequestError",
+    "RowStatus",
     "RunFinished",
     "RunStarted",
     "RunStatus",

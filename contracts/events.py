@@ -41,12 +41,18 @@ class NodeFinished(Contract):
 
 
 class Progress(Contract):
-    """Progress inside a job; `fraction` of the job from 0 to 1 where it is known."""
+    """Progress inside a job.
+
+    Attributes:
+        fraction: of the job, from 0 to 1, where it is known.
+        waited_s: seconds that the job has waited so far for others to end measuring.
+    """
 
     event: Literal["progress"] = "progress"
     tool: str
     message: str = ""
     fraction: float | None = None
+    waited_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
 class Profiled(Contract):

@@ -81,12 +81,14 @@ class JobResult(Contract):
         report: the tool's own report as JSON; the caller validates it into its type.
         outputs: role → path of a file or folder that the job made, inside its own work folder.
         cpu_s, wall_s: what the child spent.
+        waited_s: seconds of these that it waited for others to end measuring, as far as that was granted.
     """
 
     report: dict[str, Any]
     outputs: dict[str, str] = {}
     cpu_s: float = 0.0
     wall_s: float = 0.0
+    waited_s: float = 0.0
     peak_bytes: int = 0
 
 

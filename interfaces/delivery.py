@@ -18,9 +18,13 @@ from pydantic_core import to_json
 from ..contracts import MachineError, OptimizationResponse, Recipe, RuntimeSettings, names_code
 
 if TYPE_CHECKING:
+    from ..agents.service import Service
     from ..memory.trail import TrailEntry
 
 T = TypeVar("T")
+
+# On the trail of a run whose product lies where it was asked for.
+DELIVERED = "delivered"
 
 # A folder that is a mount point cannot be replaced; its content can.
 _NOT_REPLACEABLE = frozenset({errno.EBUSY, errno.EXDEV, errno.EINVAL, errno.EACCES, errno.EPERM})
@@ -31,6 +35,20 @@ def default_folder(model: str, run: str, base: Path | None = None) -> Path:
     name = model if names_code(model) else Path(model).stem
     stem = re.sub(r"[^\w.-]+", "_", name)[:60].strip(".") or "model"
     return (base or Path.cwd()) / "shipfit-out" / f"{stem}-{run}"
+
+
+def deliver_run(service: Service, run: str) -> OptimizationResponse:
+    """Write the product of a finished run, and return its response with the folder it went to.
+
+    Raises:
+        MachineError: the product could not be written.
+    """
+    response = service.response(run)
+    known = service.run(run).out
+    out = Path(known) if known else default_folder(response.request.model, run)
+    deliver(response, service.product_folder(run), service.trail(run), out)
+    service.ledger.trail.append(run, DELIVERED, {"out": str(out)}, once=DELIVERED)
+    return response.model_copy(update={"out": str(out)})
 
 
 def deliver(response: OptimizationResponse, product: Path, trail: Iterable[TrailEntry], out: Path) -> None:

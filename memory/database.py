@@ -95,6 +95,32 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT
         """,
     ),
+    (
+        """
+        CREATE TABLE batches (
+            id TEXT PRIMARY KEY,
+            created REAL NOT NULL,
+            zoo TEXT NOT NULL,
+            out TEXT NOT NULL UNIQUE
+        ) STRICT
+        """,
+        """
+        CREATE TABLE items (
+            batch TEXT NOT NULL REFERENCES batches ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            asked TEXT NOT NULL,
+            stamp TEXT,
+            content TEXT,
+            pid INTEGER,
+            process_started REAL,
+            row TEXT,
+            again INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (batch, name)
+        ) STRICT
+        """,
+        "CREATE INDEX runs_by_out ON runs (out)",
+    ),
 )
 
 

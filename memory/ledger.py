@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+from .batches import Batches
 from .database import Database
 from .executions import Executions
 from .leases import Leases
@@ -19,7 +20,7 @@ class Ledger:
 
     Attributes:
         database: the file; `prune` uses it for what concerns several tables.
-        runs, trail, executions, leases, outcomes, probes: its parts.
+        runs, trail, executions, leases, outcomes, probes, batches: its parts.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,6 +31,7 @@ class Ledger:
         self.leases = Leases(self.database)
         self.outcomes = OutcomeLog(self.database)
         self.probes = Probes(self.database)
+        self.batches = Batches(self.database)
 
     def close(self) -> None:
         """Close the file."""

@@ -185,6 +185,19 @@ class Runs:
             )
             return _one(database, record.id)
 
+    def latest_on(self, out: Path) -> RunRecord | None:
+        """Return the latest run that delivers, or has delivered, to `out`."""
+        with self._database.read() as database:
+            row = database.execute(
+                "SELECT * FROM runs WHERE out = ? ORDER BY created DESC, id DESC LIMIT 1", (_place(out),)
+            ).fetchone()
+        return None if row is None else _record(row)
+
+    def vacate(self, out: Path) -> None:
+        """Let no run deliver to `out` any more: what the runs made there is to be made anew."""
+        with self._database.write() as database:
+            database.execute("UPDATE runs SET out = NULL WHERE out = ?", (_place(out),))
+
     def live_on(self, out: Path) -> RunRecord | None:
         """Return the live run that delivers to `out`, if there is one."""
         with self._database.read() as database:

@@ -45,6 +45,7 @@ def test_import(tmp_path: Path):
     [
         ["--help"],
         ["optimize", "--help"],
+        ["batch", "--help"],
         ["inspect", "--help"],
         ["benchmark", "--help"],
         ["check", "--help"],
@@ -69,6 +70,7 @@ def test_help(argv: list[str], tmp_path: Path):
         ["optimize", "missing.onnx", "--max-size", "10MB"],
         ["optimize", "missing.onnx", "--max-size", "10 parsecs"],
         ["inspect", "missing.onnx"],
+        ["batch", "missing.yaml"],
     ],
     ids=" ".join,
 )

@@ -21,18 +21,19 @@ class ToolSpec:
         home: `module:function`, relative to this package.
         version: part of every execution key; raise it when the same input gives another output.
         needs: `bench` tools measure time.
-        cached: whether an equal key may be answered from the store.
+        cached: whether an equal key may be answered from the store; `run`: only within the same run, because the
+            key does not hold all that decides (a file outside of the store).
     """
 
     home: str
     version: int = 1
     needs: Literal["cpu", "bench"] = "cpu"
-    cached: bool = True
+    cached: bool | Literal["run"] = True
 
 
 TOOLS: dict[str, ToolSpec] = {
-    "admit": ToolSpec(".admit:admit_tool", cached=False),
-    "data": ToolSpec(".measure.data_tool:data_tool", cached=False),
+    "admit": ToolSpec(".admit:admit_tool", cached="run"),
+    "data": ToolSpec(".measure.data_tool:data_tool", cached="run"),
     "inspect": ToolSpec(".inspect:inspect_tool"),
     "perform": ToolSpec(".perform:perform_tool", version=2),
     "sensitivity": ToolSpec(".quantize.sensitivity:sensitivity_tool"),

@@ -8,6 +8,7 @@ import typer
 
 from ... import __version__
 from .apply import apply
+from .batch import batch
 from .benchmark import benchmark
 from .check import check
 from .demo import demo
@@ -27,7 +28,7 @@ def command() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(shipfit)
-    for function in (optimize, inspect, benchmark, check, apply, resume, demo, doctor):
+    for function in (optimize, batch, inspect, benchmark, check, apply, resume, demo, doctor):
         app.command()(function)
     app.add_typer(runs, name="runs")
     return typer.main.get_command(app)

@@ -16,10 +16,21 @@ from .paths import text_file
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 20
-_PATHS = ("model", "data", "calibration_data", "out")
+PATHS = ("model", "data", "calibration_data", "out")
+# Written as the option is called, wherever the contract keeps it.
+SHORT: dict[str, tuple[str, str]] = {
+    "max_attempts": ("budget", "max_attempts"),
+    "time_limit": ("budget", "time_limit"),
+    "level": ("optimization", "level"),
+    "platform": ("target", "platform"),
+    "runtime": ("target", "runtime"),
+}
 
 
-class _Loader(yaml.SafeLoader):
+REQUEST_KEYS = frozenset({*Request.model_fields, *BOUND_NAMES, *SHORT})
+
+
+class Loader(yaml.SafeLoader):
     """A safe loader that refuses what YAML would silently drop: a key that is there twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -35,19 +46,24 @@ def read_config(given: str) -> dict[str, Any]:
     Raises:
         RequestError: not readable, no YAML, an unknown key, or a value that a field cannot have; names the file.
     """
-    raw = _load(text_file(given, "configuration", MAX_BYTES), given)
+    raw = load_yaml(text_file(given, "configuration", MAX_BYTES), given)
     try:
-        fields = _request_fields(raw, Path(os.path.expanduser(given)).absolute().parent)
+        fields = request_fields(raw, Path(os.path.expanduser(given)).absolute().parent)
         validate(Request, {"model": "-", **fields})
     except RequestError as error:
         raise RequestError(f"{given}: {error.message}") from error
     return fields
 
 
-def _load(text: str, given: str) -> dict[str, Any]:
+def load_yaml(text: str, given: str) -> dict[str, Any]:
+    """Return the settings that a text in YAML holds; `given` is what errors call it.
+
+    Raises:
+        RequestError: no YAML, no settings, or a text that would become huge.
+    """
     try:
-        _refuse_bombs(text, given)
-        raw: object = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+        refuse_bombs(text, given)
+        raw: object = yaml.load(text, Loader=Loader)  # noqa: S506 - a subclass of SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}" if mark else ""
@@ -61,7 +77,7 @@ def _load(text: str, given: str) -> dict[str, Any]:
     return settings
 
 
-def _refuse_bombs(text: str, given: str) -> None:
+def refuse_bombs(text: str, given: str) -> None:
     """Refuse aliases, which a small file can use to become huge, and nesting that exhausts the stack."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -75,8 +91,14 @@ def _refuse_bombs(text: str, given: str) -> None:
             raise RequestError(f"{given}: nested too deeply to be a request")
 
 
-def _request_fields(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    _refuse_unknown(raw, {*Request.model_fields, *BOUND_NAMES}, "key")
+def request_fields(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return settings as the nested fields of `Request`, unchecked, paths absolute from `folder` on.
+
+    Raises:
+        RequestError: an unknown key, a bound that cannot be read, or the same setting twice.
+    """
+    refuse_unknown(raw, REQUEST_KEYS, "key")
+    raw = _spread(raw)
     fields = {key: value for key, value in raw.items() if key not in BOUND_NAMES}
     target = _group(fields.get("target"))
     bounds = _collect_bounds(raw, target)
@@ -102,7 +124,20 @@ def _group(value: object) -> dict[Any, Any] | None:
     return dict(cast("Mapping[Any, Any]", value))
 
 
-def _refuse_unknown(given: Mapping[str, Any], known: Iterable[str], what: str, prefix: str = "") -> None:
+def _spread(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Put what is written in short where the contract keeps it."""
+    spread = {key: value for key, value in raw.items() if key not in SHORT}
+    for key in [key for key in raw if key in SHORT]:
+        group, name = SHORT[key]
+        inner = _group(spread.get(group, {}))
+        if inner is None or name in inner:
+            raise RequestError(f"{key} and {group} cannot both be given this way; write {group}: {{{name}: …}}")
+        spread[group] = {**inner, name: raw[key]}
+    return spread
+
+
+def refuse_unknown(given: Mapping[str, Any], known: Iterable[str], what: str, prefix: str = "") -> None:
+    """Refuse the first key that is not among those that are `known`, with the one that was probably meant."""
     known = sorted(known)
     for key in given:
         if key not in known:
@@ -123,7 +158,7 @@ def _collect_bounds(raw: Mapping[str, Any], target: Mapping[str, Any] | None) ->
         given = {} if value is None else _group(value)
         if given is None:
             raise RequestError(f"{prefix.rstrip('.')} must be a list of bounds such as `max_size: 10MB`")
-        _refuse_unknown(given, BOUND_NAMES, "bound", prefix)
+        refuse_unknown(given, BOUND_NAMES, "bound", prefix)
         bounds = read_bounds({key: bound for key, bound in given.items() if bound is not None}, prefix.__add__)
         if twice := set(bounds) & set(gathered):
             raise RequestError(f"{min(twice)} is given twice; give it once")
@@ -133,7 +168,7 @@ def _collect_bounds(raw: Mapping[str, Any], target: Mapping[str, Any] | None) ->
 
 def _absolute_paths(fields: dict[str, Any], folder: Path) -> None:
     """Make relative paths relative to the file that names them; `module:callable` stays."""
-    for name in _PATHS:
+    for name in PATHS:
         value = fields.get(name)
         if isinstance(value, str) and (name not in ("data", "calibration_data") or ":" not in value):
             fields[name] = str(folder / os.path.expanduser(value))

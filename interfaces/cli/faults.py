@@ -38,11 +38,12 @@ def report_error(error: OptimizationError, as_json: bool) -> int:
 def report_fault(error: BaseException, as_json: bool = False) -> int:
     """Save the traceback of an error that nobody foresaw, and say on one line where."""
     summary = f"{type(error).__name__}: {error}".rstrip(": ")
-    message = f"this is a fault of shipfit, not of your request: {summary} (traceback: {_save(error)})"
+    message = f"this is a fault of shipfit, not of your request: {summary} (traceback: {save_fault(error)})"
     return report_error(OptimizationError(message), as_json)
 
 
-def _save(error: BaseException) -> Path | str:
+def save_fault(error: BaseException) -> Path | str:
+    """Write the traceback of an error that nobody foresaw to a file, and return where."""
     text = "".join(traceback.format_exception(error))
     name = f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     for folder in (load_settings().home / "logs", Path(tempfile.gettempdir())):

@@ -19,7 +19,7 @@ def model_path(given: str) -> Path:
     Raises:
         ModelFileError: nothing is there, it is empty, or it may not be read.
     """
-    path = _absolute(given, "MODEL")
+    path = absolute(given, "MODEL")
     if not path.exists():
         raise ModelFileError(f"there is no model at {clean(given)!r}; give the path of an .onnx file")
     if not os.access(path, os.R_OK):
@@ -48,7 +48,7 @@ def data_source(given: str, what: str = "--data") -> str:
     Raises:
         DataError: nothing is there, or it may not be read.
     """
-    path = _absolute(given, what)
+    path = absolute(given, what)
     if path.exists():
         if not os.access(path, os.R_OK):
             raise DataError(f"{what} {clean(given)!r} may not be read; change its permissions")
@@ -64,7 +64,7 @@ def text_file(given: str, what: str, limit: int) -> str:
     Raises:
         RequestError: it is not there, larger than `limit` bytes, or no UTF-8 text.
     """
-    path = _absolute(given, what)
+    path = absolute(given, what)
     try:
         if not path.is_file():
             raise RequestError(f"there is no {what} at {clean(given)!r}")
@@ -88,7 +88,7 @@ def output_folder(given: str, what: str = "--out") -> Path:
     Raises:
         RequestError: it is a file, is not empty, holds the state of shipfit, or cannot be written.
     """
-    path = Path(os.path.realpath(_absolute(given, what)))
+    path = Path(os.path.realpath(absolute(given, what)))
     if load_settings().home.is_relative_to(path):
         raise RequestError(f"{what} {clean(given)!r} would hold {HOME_VARIABLE}; give a folder of its own")
     try:
@@ -120,7 +120,12 @@ def check_writable(folder: Path, what: str = "--out") -> None:
         ) from error
 
 
-def _absolute(given: str, what: str) -> Path:
+def absolute(given: str, what: str) -> Path:
+    """Return a path that a command is given, absolute.
+
+    Raises:
+        RequestError: it is empty, or no file system could have it.
+    """
     if not given or "\0" in given:
         raise RequestError(f"{what} is empty or holds a zero byte; give a path")
     try:

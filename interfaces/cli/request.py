@@ -63,15 +63,25 @@ def build_request(given: Mapping[str, Any], config: str | None = None) -> Reques
     Raises:
         UserError: the first thing that is wrong, cheap checks first; nothing has been written.
     """
-    typed = {name: value for name, value in given.items() if value is not None and value != []}
     base = _from_file(config) if config else {}
-    if "model" not in typed and "model" not in base:
+    merged = with_options(base, given)
+    if "model" not in merged:
         raise ModelFileError("no model is given; write: shipfit optimize MODEL, or name it in --config")
-    merged = _merge(base, _nested(typed))
     merged |= _checked_paths(merged)
+    return check_served(_validated(merged))
+
+
+def with_options(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request with the options that were typed laid over them.
+
+    Raises:
+        RequestError: an option that cannot be read.
+    """
+    typed = {name: value for name, value in given.items() if value is not None and value != []}
+    merged = _merge(base, _nested(typed))
     bounds = read_bounds({name: typed[name] for name in BOUND_OPTIONS if name in typed}, option_name)
     merged["constraints"] = override_bounds(base.get("constraints", {}), bounds)
-    return check_served(_validated(merged))
+    return merged
 
 
 def _from_file(config: str) -> dict[str, Any]:

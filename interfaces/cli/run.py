@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...contracts import Interrupted, MachineError, OptimizationResponse, Request
-from ..delivery import default_folder, deliver
+from ..delivery import DELIVERED, default_folder, deliver_run
 from .console import print_json
 from .progress import open_display
 from .seam import open_service
@@ -14,9 +13,6 @@ from .summary import print_summary
 
 if TYPE_CHECKING:
     from ...agents.service import Service
-
-# On the trail of a run whose product lies where it was asked for.
-DELIVERED = "delivered"
 
 
 def start_run(request: Request, as_json: bool) -> int:
@@ -76,13 +72,7 @@ def undelivered(service: Service, run: str | None) -> str | None:
 
 
 def _deliver(service: Service, run: str) -> OptimizationResponse:
-    """Write the product of a finished run, and return its response with the folder it went to."""
-    response = service.response(run)
-    known = service.run(run).out
-    out = Path(known) if known else default_folder(response.request.model, run)
     try:
-        deliver(response, service.product_folder(run), service.trail(run), out)
+        return deliver_run(service, run)
     except MachineError as error:
         raise MachineError(f"{error.message}; then: shipfit resume {run}", details={"run": run}) from error
-    service.ledger.trail.append(run, DELIVERED, {"out": str(out)}, once=DELIVERED)
-    return response.model_copy(update={"out": str(out)})

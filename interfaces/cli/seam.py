@@ -15,3 +15,10 @@ def open_service() -> Service:
     from ...agents.service import Service
 
     return Service(load_settings())
+
+
+def open_service_of_many() -> Service:
+    """Return a service for one thread of a process that works on several runs at once."""
+    from ...agents.service import Service
+
+    return Service(load_settings(), alone=False)

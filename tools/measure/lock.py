@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,13 +24,31 @@ if os.name == "posix":
 from ...contracts import MachineError, Progress, ProgressSink
 from ..context import silent
 
-_PATIENCE_S = 2.0
+# How often it is told how long one has waited: the coordinator extends the job's time by it.
+_PATIENCE_S = 0.5
 _POLL_S = 0.05
 # Any user may write here, and none can remove what is another's.
 _SHARED_FOLDERS = (Path("/run/lock"), Path("/tmp"))
 _SHARED_NAME = "shipfit-measure.lock"
 # Longer than any honest measurement; after it, one that another user disturbs is better than none.
 OTHERS_S = 90.0
+_LISTENER: ContextVar[ProgressSink] = ContextVar("listener", default=silent)
+# Seconds that this process has waited in all, each wait added as it ends.
+_WAITED = [0.0]
+
+
+@contextmanager
+def waiting_told(progress: ProgressSink) -> Generator[None]:
+    """Have `progress` told of every wait for the measuring lock inside the block, whoever waits."""
+    token = _LISTENER.set(progress)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def _tell(progress: ProgressSink, message: str, waited: float) -> None:
+    progress(Progress(tool="benchmark", message=message, waited_s=_WAITED[0] + waited))
 
 
 def lock_folder() -> Path:
@@ -57,14 +76,17 @@ def _own_folder(folder: Path) -> Path:
 
 
 @contextmanager
-def measuring_lock(progress: ProgressSink = silent, folder: Path | None = None) -> Generator[float]:
+def measuring_lock(progress: ProgressSink | None = None, folder: Path | None = None) -> Generator[float]:
     """Hold the host's measuring lock; yields the seconds that were spent waiting for it.
 
-    With `folder`, the lock lies there and other users are not considered.
+    Args:
+        progress: told of the wait; by default whoever is set by `waiting_told`.
+        folder: of the lock; with it, other users are not considered.
 
     Raises:
         MachineError: the lock file cannot be made.
     """
+    tell = progress or _LISTENER.get()
     lock = FileLock(_own_folder(folder or lock_folder()) / "measure.lock")
     started = time.monotonic()
     while True:
@@ -73,12 +95,21 @@ def measuring_lock(progress: ProgressSink = silent, folder: Path | None = None) 
             break
         except Timeout:
             waited = time.monotonic() - started
-            progress(Progress(tool="benchmark", message=f"waiting for another measurement to end ({waited:.0f} s)"))
+            _tell(tell, f"waiting for another measurement to end ({waited:.0f} s)", waited)
+    _end_wait(tell, started)
     try:
-        with nullcontext() if folder else among_users(progress):
+        with nullcontext() if folder else among_users(tell):
             yield time.monotonic() - started
     finally:
         lock.release()
+
+
+def _end_wait(progress: ProgressSink, started: float) -> None:
+    """Add a wait to those of this process; one that was long enough to be told of is told to its end."""
+    waited = time.monotonic() - started
+    _WAITED[0] += waited
+    if waited >= _PATIENCE_S:
+        _tell(progress, f"measuring after a wait of {waited:.0f} s", 0.0)
 
 
 @contextmanager
@@ -142,15 +173,17 @@ def _wait_for(descriptor: int, progress: ProgressSink, limit_s: float) -> bool:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _end_wait(progress, started)
             return True
         except BlockingIOError:
             waited = time.monotonic() - started
         except OSError:  # a file system without locks
             return False
         if waited >= limit_s:
-            progress(Progress(tool="benchmark", message="another user keeps measuring; measuring at the same time"))
+            _tell(progress, "another user keeps measuring; measuring at the same time", waited)
+            _WAITED[0] += waited
             return False
         if waited - told >= _PATIENCE_S:
             told = waited
-            progress(Progress(tool="benchmark", message=f"waiting for another user's measurement ({waited:.0f} s)"))
+            _tell(progress, f"waiting for another user's measurement ({waited:.0f} s)", waited)
         time.sleep(_POLL_S)

@@ -27,6 +27,7 @@ from ...contracts import (
 )
 from .. import registry
 from ..context import ToolAnswer, ToolContext
+from ..measure.lock import waiting_told
 from .messages import TOOL_FOLDER, WorkerRequest, encode
 from .sandbox import Confined
 
@@ -60,7 +61,8 @@ def _run(request: WorkerRequest, lookup: Lookup, pipe: _Pipe, cpu_before: float)
         work=work / TOOL_FOLDER,
         progress=pipe.progress,
     )
-    answer = lookup(request.job.tool)(context)
+    with waiting_told(pipe.progress):
+        answer = lookup(request.job.tool)(context)
     return JobResult(
         report=answer.report.model_dump(mode="json"),
         outputs=_outputs(answer, work),
@@ -103,7 +105,8 @@ class _Pipe:
 
     def progress(self, progress: Progress) -> None:
         now = time.monotonic()
-        if now >= self._next_progress:
+        waits = progress.waited_s > 0  # these extend the time limit, and are few
+        if waits or now >= self._next_progress:
             self._next_progress = now + _PROGRESS_EVERY_S
             self.send("progress", progress.model_dump(mode="json"))
 

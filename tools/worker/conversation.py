@@ -29,6 +29,8 @@ POLL_S = 0.1
 _OUTPUT_BYTES = 64 * 2**10
 _PROGRESS_BYTES = 64 * 2**10
 _PROGRESS_EVERY_S = 0.05
+# A worker that lies about its waiting gains this much time and no more; many measurements may be waited for.
+_MOST_WAITING_S = 3600.0
 
 
 class Conversation:
@@ -46,7 +48,9 @@ class Conversation:
         self._output = bytearray()
         self._next_progress = 0.0
         self._next_look = 0.0
+        self._started = time.monotonic()
         self.peak_bytes = 0
+        self.waited_s = 0.0
 
     def answer(self, request: bytes) -> ChildMessage:
         """Send `request` and return the child's answer or error.
@@ -54,7 +58,6 @@ class Conversation:
         Raises:
             WorkerError: it crashed, took too long or too much memory, or did not speak the language.
         """
-        deadline = time.monotonic() + self._job.limits.time_s
         with selectors.DefaultSelector() as selector:
             selector.register(self._child.answers, selectors.EVENT_READ)
             selector.register(self._child.output, selectors.EVENT_READ)
@@ -69,7 +72,7 @@ class Conversation:
                 if self._child.answers in ready:
                     for message in self._messages():
                         return message
-                self._check_limits(deadline)
+                self._check_limits()
 
     def _send(self, request: bytes, selector: selectors.BaseSelector) -> bytes:
         try:
@@ -109,26 +112,38 @@ class Conversation:
 
     def _forward(self, message: ChildMessage, length: int) -> None:
         now = time.monotonic()
-        if self._progress is None or now < self._next_progress:
+        due = self._progress is not None and now >= self._next_progress
+        if not due and not message.body.get("waited_s"):
+            return
+        progress = self._progress_of(message, length)
+        self._wait(progress.waited_s)
+        if self._progress is None or not due:
             return
         self._next_progress = now + _PROGRESS_EVERY_S
+        said = {"tool": self._job.tool, "message": clean_line(progress.message)}
+        self._progress(progress.model_copy(update=said))
+
+    def _progress_of(self, message: ChildMessage, length: int) -> Progress:
         try:
             if length > _PROGRESS_BYTES:
                 raise ValueError("too long")
-            progress = Progress.model_validate(message.body)
+            return Progress.model_validate(message.body)
         except ValueError as error:
             raise self._error(WorkerMalformed, "told progress that is none") from error
-        said = {"tool": self._job.tool, "message": clean_line(progress.message)}
-        self._progress(progress.model_copy(update=said))
 
     def _check_length(self, length: int) -> None:
         limit = self._job.limits.answer_bytes
         if length > limit:
             raise self._error(WorkerMalformed, f"answered with more than {limit} bytes")
 
-    def _check_limits(self, deadline: float) -> None:
+    def _wait(self, seconds: float) -> None:
+        """Take what the child says it has waited for others to end measuring; its time limit grows by it."""
+        elapsed = time.monotonic() - self._started
+        self.waited_s = max(self.waited_s, min(seconds, elapsed, _MOST_WAITING_S))
+
+    def _check_limits(self) -> None:
         now = time.monotonic()
-        if now > deadline:
+        if now > self._started + self._job.limits.time_s + self.waited_s:
             limit = units.format_seconds(self._job.limits.time_s)
             raise self._error(WorkerTimeout, f"took longer than {limit} and was stopped")
         if now < self._next_look:
@@ -162,6 +177,7 @@ class Conversation:
             "tool": self._job.tool,
             "output": clean(self._output.decode(errors="replace")),
             "peak_bytes": self.peak_bytes,
+            "waited_s": self.waited_s,
         }
         return kind(
             f"the worker of {self._job.tool} {what}",

@@ -71,8 +71,12 @@ class LocalExecutor:
                 self._raise_if_cancelled(child)
                 raise
         if message.kind == "error":
-            raise _error(message.body)
-        return _result(job, message.body, work, conversation.peak_bytes)
+            error = _error(message.body)
+            if conversation.waited_s:
+                error.details["waited_s"] = conversation.waited_s
+            raise error
+        seen = {"waited_s": conversation.waited_s, "peak_bytes": conversation.peak_bytes}
+        return _result(job, message.body, work, seen)
 
     def cancel(self) -> None:
         """Kill the children that are running; their `run` raises `Interrupted`."""
@@ -120,7 +124,7 @@ def _error(body: dict[str, Any]) -> OptimizationError:
     return type(error)(clean_line(error.message), error.type, error.details)
 
 
-def _result(job: Job, body: dict[str, Any], work: Path, peak_bytes: int) -> JobResult:
+def _result(job: Job, body: dict[str, Any], work: Path, seen: dict[str, float]) -> JobResult:
     try:
         result = JobResult.model_validate(body)
     except ValidationError as error:
@@ -131,7 +135,8 @@ def _result(job: Job, body: dict[str, Any], work: Path, peak_bytes: int) -> JobR
                 f"the worker of {job.tool} gave an output outside its folder, or a link",
                 details={"role": clean_line(role), "path": clean_line(path)},
             )
-    return result.model_copy(update={"peak_bytes": max(result.peak_bytes, peak_bytes)})
+    peak = max(result.peak_bytes, int(seen["peak_bytes"]))
+    return result.model_copy(update={"waited_s": seen["waited_s"], "peak_bytes": peak})
 
 
 def _is_inside(work: Path, path: str) -> bool:

@@ -1,0 +1,1 @@
+"""Batch runs over a zoo of models: one run for each, a row for each."""

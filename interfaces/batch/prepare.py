@@ -1,0 +1,85 @@
+"""From an item to a request: what it names is found, fetched, and kept within bounds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...contracts import DataError, ModelFileError, Request, RequestError, validate
+from ..text import clean
+from .fetch import Fetcher
+from .inside import outside
+from .item import CALLABLE, Item
+from .resource import resource_path
+
+
+@dataclass(frozen=True)
+class Preparer:
+    """Makes requests of items.
+
+    Attributes:
+        folder: of the manifest; what it names by path lies below.
+        trust_code: whether `module:callable` may run.
+        fetcher: for URLs.
+    """
+
+    folder: Path
+    trust_code: bool
+    fetcher: Fetcher
+
+    def request(self, item: Item, out: Path) -> Request:
+        """Return the request of an item whose product goes to `out`.
+
+        Raises:
+            UserError: it cannot be run as asked; one line says why.
+            MachineError: a download cannot be kept.
+        """
+        if item.fault:
+            raise RequestError(item.fault)
+        if item.code and not self.trust_code:
+            raise RequestError(f"{clean(item.code)!r} would run code; if you trust it, give --trust-code")
+        fields = dict(item.fields)
+        for key in ("data", "calibration_data"):
+            if isinstance(fields.get(key), str):
+                fields[key] = self._data(fields[key], key)
+        return validate(Request, {**fields, "model": self._model(item), "out": str(out)})
+
+    def sources(self, item: Item) -> list[Path]:
+        """Return the files and folders below the manifest's that an item is made of, whether they are there or not."""
+        if item.fault:
+            return []
+        named = [item.source.text] if item.source.kind == "path" else []
+        named += [str(item.fields[key]) for key in ("data", "calibration_data") if item.fields.get(key)]
+        plain = [os.path.join(self.folder, text) for text in named if not CALLABLE.match(text)]
+        return [Path(text) for text in plain if not outside(text, self.folder)]
+
+    def _model(self, item: Item) -> str:
+        source = item.source
+        if source.kind == "module":
+            return source.text
+        if source.kind == "url":
+            return str(self.fetcher.fetch(source.text, source.sha256))
+        if source.kind == "resource":
+            return str(resource_path(source.text))
+        self._contained(source.text, "path")
+        path = Path(source.text)
+        if not path.exists():
+            raise ModelFileError(f"there is no model at {self._shown(path)!r}")
+        return str(path)
+
+    def _data(self, given: str, key: str) -> str:
+        if CALLABLE.match(given):
+            return given
+        path = os.path.join(self.folder, given)
+        self._contained(path, key)
+        if not os.path.exists(path):
+            raise DataError(f"{key}: {self._shown(Path(path))!r} is not there; give an .npz or a folder of them")
+        return path
+
+    def _contained(self, path: str, key: str) -> None:
+        if leads := outside(path, self.folder):
+            raise RequestError(f"{key}: {leads}")
+
+    def _shown(self, path: Path) -> str:
+        return clean(os.path.relpath(path, self.folder))

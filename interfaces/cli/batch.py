@@ -1,0 +1,149 @@
+"""`shipfit batch`: fit every model of a zoo, a row for each whatever becomes of it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import options as opt
+
+if TYPE_CHECKING:
+    from ...contracts import BatchSummary
+    from ..batch.run import Batch
+
+BATCH = "Batch"
+_OWN = frozenset({"zoo", "workers", "resume", "fail_fast", "trust_code", "out", "json"})
+
+
+def batch(
+    zoo: Annotated[
+        str,
+        typer.Argument(metavar="ZOO", help="A manifest such as zoo.yaml, or a folder of models.", show_default=False),
+    ],
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=64,
+            metavar="N",
+            rich_help_panel=BATCH,
+            show_default=False,
+            help="Models worked on at once; one is measured at a time. (default: one for each core)",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", rich_help_panel=BATCH, help="Go on with the latest batch of this zoo.")
+    ] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", rich_help_panel=BATCH, help="Stop at the first model that fails.")
+    ] = False,
+    trust_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-code", rich_help_panel=BATCH, help="Let the zoo run code: module:factory, module:callable."
+        ),
+    ] = False,
+    max_size: opt.MaxSize = None,
+    max_memory: opt.MaxMemory = None,
+    max_latency: opt.MaxLatency = None,
+    latency_statistic: opt.LatencyStatistic = None,
+    min_speedup: opt.MinSpeedup = None,
+    min_throughput: opt.MinThroughput = None,
+    min_accuracy: opt.MinAccuracy = None,
+    max_drop: opt.MaxDrop = None,
+    min_fidelity: opt.MinFidelity = None,
+    allow_regression: opt.AllowRegression = None,
+    strict_accuracy: opt.StrictAccuracy = None,
+    platform: opt.PlatformName = None,
+    runtime: opt.Runtime = None,
+    level: opt.Level = None,
+    objective: opt.Objective = None,
+    threads: opt.Threads = None,
+    max_attempts: opt.MaxAttempts = None,
+    time_limit: opt.TimeLimit = None,
+    seed: opt.Seed = None,
+    no_memory: opt.NoMemory = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            rich_help_panel=opt.OUTPUT,
+            show_default=False,
+            help="Folder of all products and the summary. (default: shipfit-out/<zoo>-<batch>)",
+        ),
+    ] = None,
+    json: opt.Json = False,
+) -> int:
+    """Fit every model of ZOO to its bounds; what fails is a row, and everything else goes on."""
+    given = {name: value for name, value in dict(locals()).items() if name not in _OWN}
+    from ...contracts import load_settings
+    from ..batch.run import Batch, BatchOptions, zoo_path
+    from .paths import absolute
+    from .seam import open_service_of_many
+
+    options = BatchOptions(
+        zoo=zoo,
+        path=zoo_path(zoo),
+        given=given,
+        # Links are followed: products are put in place under the folder's own name.
+        out=absolute(out, "--out").resolve() if out is not None else None,
+        resume=resume,
+        fail_fast=fail_fast,
+        trust_code=trust_code,
+        workers=workers or _cores(),
+    )
+    return _run(Batch(options, load_settings(), open_service_of_many), zoo, resume, json)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run(batch: Batch, zoo: str, resume: bool, as_json: bool) -> int:
+    """Run a batch, print what it came to, and return its exit status.
+
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM; the batch can be resumed.
+    """
+    import shlex
+
+    from ...contracts import Interrupted
+    from ..batch.table import open_board
+    from .console import print_json, say
+
+    known = batch.find()
+    if resume and known is None:
+        say("there is no batch of this zoo yet; it starts from the beginning")
+    try:
+        summary, status = batch.run(known, open_board)
+    except KeyboardInterrupt:
+        place = ["--out", str(batch.out)] if batch.out else []
+        again = shlex.join(["shipfit", "batch", zoo, "--resume", *place])
+        raise Interrupted(f"interrupted; go on with: {again}") from None
+    if as_json:
+        print_json(summary)
+    else:
+        _print(summary)
+    return status
+
+
+def _print(summary: BatchSummary) -> None:
+    """Print a line for each model, and where everything lies."""
+    from ..batch.table import add_row, new_table
+    from ..batch.words import STATUS_WORDS
+    from ..text import clean
+    from .console import results
+
+    console = results()
+    table = new_table()
+    for row in summary.models:
+        add_row(table, row)
+    console.print(table)
+    counts = ", ".join(f"{count} {STATUS_WORDS[status]}" for status, count in summary.counts.items())
+    console.print(f"\n{len(summary.models)} models: {counts}", style="bold")
+    console.print(f"summary: {clean(summary.out, 2000)}/summary.html", soft_wrap=True)
