@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .tools import (
         BenchmarkTool,
         CompatibilityChecker,
+        ONNXOptimizer,
         PruningAdvisor,
         QuantizationTool,
         RuntimeOptimizer,
@@ -37,6 +38,7 @@ __all__ = [
     "Constraints",
     "DeploymentConfig",
     "DeploymentOptimizationAgent",
+    "ONNXOptimizer",
     "OptimizationError",
     "OptimizationResponse",
     "PruningAdvisor",
@@ -51,6 +53,7 @@ __all__ = [
 
 # Where each public name lives; the block above tells the same to type checkers, and a test holds them together.
 _HOMES = {
+    "ONNXOptimizer": ".tools",
     "BenchmarkTool": ".tools",
     "CompatibilityChecker": ".tools",
     "Constraints": ".contracts",

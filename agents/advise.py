@@ -36,8 +36,8 @@ def _on_data(state: RunState) -> Iterator[Recommendation]:
 def _on_runtime(request: Request, state: RunState, best: Attempt | None) -> Iterator[Recommendation]:
     if best is None:
         return
-    if best.runtime_settings.config_entries:
-        entries = ", ".join(f"{key}={value}" for key, value in best.runtime_settings.config_entries.items())
+    if best.runtime_settings.departures:
+        entries = ", ".join(f"{key}={value}" for key, value in best.runtime_settings.departures.items())
         yield Recommendation(
             category="runtime",
             description=f"These session settings measured better here: {entries}.",

@@ -94,13 +94,23 @@ Step = Annotated[
 
 
 class RuntimeSettings(Contract):
-    """How to open the product; the names are onnxruntime's own."""
+    """How to open the product; the names are onnxruntime's own.
+
+    Attributes:
+        enable_mem_pattern: plan memory ahead where shapes repeat, which holds more of it.
+    """
 
     runtime: Literal["onnxruntime"] = "onnxruntime"
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     intra_op_num_threads: Annotated[int, Field(ge=0, le=1024)] = 1
     inter_op_num_threads: Annotated[int, Field(ge=0, le=1024)] = 1
     config_entries: dict[str, str] = {}
+    enable_mem_pattern: bool = True
+
+    @property
+    def departures(self) -> dict[str, str]:
+        """What differs from a stock session, beside threads: name → value."""
+        return {**self.config_entries, **({} if self.enable_mem_pattern else {"enable_mem_pattern": "0"})}
 
 
 class Recipe(Contract):

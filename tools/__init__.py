@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from .compatibility import CompatibilityChecker
     from .measure.product import load
     from .measure.tool import BenchmarkTool
+    from .onnx_optimizer import ONNXOptimizer
     from .quantize.tool import QuantizationTool
     from .runtime_optimizer import RuntimeOptimizer
 
 __all__ = [
     "BenchmarkTool",
     "CompatibilityChecker",
+    "ONNXOptimizer",
     "PruningAdvisor",
     "QuantizationTool",
     "RuntimeOptimizer",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ONNXOptimizer": ".onnx_optimizer",
     "BenchmarkTool": ".measure.tool",
     "CompatibilityChecker": ".compatibility",
     "PruningAdvisor": ".advisor",

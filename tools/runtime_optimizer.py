@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from ..contracts import (
     Benchmark,
@@ -84,6 +85,7 @@ class RuntimeOptimizer:
         out: str | Path | None = None,
         *,
         step: OptimizeGraphStep | None = None,
+        goal: Literal["latency", "memory"] = "latency",
         threads: int = 1,
         seconds: float = DEFAULT_SECONDS,
         seed: int = 0,
@@ -94,7 +96,8 @@ class RuntimeOptimizer:
             model: the file is opened in this process: give models that you trust.
             data: an `.npz` file, a folder of them, or `module:callable`; absent, inputs are synthesised.
             out: folder that does not exist yet and receives the optimized model; absent, nothing is kept.
-            step: which graph passes may run, by default all.
+            step: which graph passes may run, by default all that are on by default.
+            goal: what session settings are tried for.
             threads: threads of the sessions.
             seconds: time limit of the benchmark.
             seed: of the split of the data and of synthesised inputs.
@@ -112,7 +115,7 @@ class RuntimeOptimizer:
             view = open_data(work / "data", ref)
             analysis = self.analyse(path, view)
             candidate = work / "candidate" / MODEL_FILE
-            optimization = self.optimize(path, candidate, view, step or OptimizeGraphStep(), threads)
+            optimization = self.optimize(path, candidate, view, step or OptimizeGraphStep(), threads, goal)
             validation = self.validate(path, candidate, view, optimization.settings, threads, seconds)
             if out is not None:
                 shutil.copytree(candidate.parent, out)
@@ -126,7 +129,13 @@ class RuntimeOptimizer:
         )
 
     def optimize(
-        self, model: Path, target: Path, view: DataView, step: OptimizeGraphStep, threads: int = 1
+        self,
+        model: Path,
+        target: Path,
+        view: DataView,
+        step: OptimizeGraphStep,
+        threads: int = 1,
+        goal: Literal["latency", "memory"] = "latency",
     ) -> RuntimeOptimization:
         """Write the model that graph passes make to `target`, and find the settings that suit it."""
         limits = Limits()
@@ -136,7 +145,8 @@ class RuntimeOptimizer:
             graph = None
             copy_model(model, target)
         with TemporaryDirectory(prefix="shipfit-") as folder:
-            session = tune_runtime(TuneRuntimeStep(threads=threads), target, Path(folder) / MODEL_FILE, view, limits)
+            tuning = TuneRuntimeStep(threads=threads, goal=goal)
+            session = tune_runtime(tuning, target, Path(folder) / MODEL_FILE, view, limits)
         settings = RuntimeSettings.model_validate(session.details["settings"])
         return RuntimeOptimization(graph=graph, session=session, settings=settings)
 

@@ -311,7 +311,7 @@ def _measured_where(response: OptimizationResponse) -> list[str]:
 
 def _settings(response: OptimizationResponse) -> list[tuple[str, str]]:
     settings = response.runtime_settings
-    entries = [(name, value) for name, value in sorted(settings.config_entries.items())]
+    entries = sorted(settings.departures.items())
     return [
         ("runtime", settings.runtime),
         ("providers", ", ".join(settings.providers)),

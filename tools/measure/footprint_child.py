@@ -43,6 +43,7 @@ def _open(model: str, settings: dict[str, Any]) -> Any:
     options.log_severity_level = 4
     options.intra_op_num_threads = settings["intra_op_num_threads"]
     options.inter_op_num_threads = settings["inter_op_num_threads"]
+    options.enable_mem_pattern = settings["enable_mem_pattern"]
     for name, value in settings["config_entries"].items():
         options.add_session_config_entry(name, value)
     return onnxruntime.InferenceSession(model, options, providers=settings["providers"])

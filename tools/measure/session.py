@@ -56,6 +56,7 @@ def session_options(settings: RuntimeSettings) -> Any:
     """Return onnxruntime's options for `settings`, with nothing beyond them but silence."""
     options = stock_session.session_options(settings.intra_op_num_threads)
     options.inter_op_num_threads = settings.inter_op_num_threads
+    options.enable_mem_pattern = settings.enable_mem_pattern
     for name, value in check_settings(settings).config_entries.items():
         options.add_session_config_entry(name, value)
     return options

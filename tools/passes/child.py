@@ -21,9 +21,27 @@ _STAGES = ("dead_node_elimination", "subexpression_elimination", "weight_tying")
 def _optimize(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     import onnxoptimizer  # type: ignore[import-untyped]
 
-    # A fusion leaves what it replaced as dead ends.
-    tidy = ["eliminate_deadend"] if name.startswith("fuse_") else []
-    return onnxoptimizer.optimize(model, [name, *tidy])
+    idle = _unread(model.graph)
+    made: onnx.ModelProto = onnxoptimizer.optimize(model, [name])
+    _tidy(made.graph, idle)
+    return made
+
+
+def _unread(graph: onnx.GraphProto) -> set[str]:
+    read = {name for inner in _graphs(graph) for node in inner.node for name in node.input}
+    read.update(each.name for inner in _graphs(graph) for each in inner.output)
+    return {name for node in graph.node for name in node.output} - read
+
+
+def _tidy(graph: onnx.GraphProto, idle: set[str]) -> None:
+    """Drop what a fusion replaced and left as dead ends; those that were `idle` before are another pass's business."""
+    while dead := _unread(graph) - idle:
+        nodes = [node for node in graph.node if not dead.issuperset(node.output)]
+        if len(nodes) == len(graph.node):
+            return
+        kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+        del graph.node[:]
+        graph.node.extend(kept)
 
 
 def _slim(model: onnx.ModelProto, name: str) -> onnx.ModelProto:

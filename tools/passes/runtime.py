@@ -14,7 +14,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from ...contracts import GRAPH_PASSES
-from ..onnx_model import LARGE_BYTES, load, save, weight_bytes
+from ..onnx_model import LARGE_BYTES, load, read_names, save, weight_bytes
 from ..session import open_session, session_options
 
 # Every stock session does these at load at no cost to speed. In a file they would hide convolutions and matrix
@@ -67,4 +67,13 @@ def run_in_session(model: ModelProto, names: Collection[str]) -> ModelProto:
             )
             options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
         open_session(source, options, sorted(LEFT_TO_THE_RUNTIME | (own.keys() - chosen)))
-        return load(target)
+        made = load(target)
+    _keep_unused(model, made)
+    return made
+
+
+def _keep_unused(model: ModelProto, made: ModelProto) -> None:
+    """Put back weights that nothing read before: the runtime drops them unasked, and that is a pass of its own."""
+    idle = {each.name for each in model.graph.initializer} - read_names(model.graph)
+    present = {each.name for each in (*made.graph.initializer, *made.graph.input)}
+    made.graph.initializer.extend(each for each in model.graph.initializer if each.name in idle - present)

@@ -107,7 +107,7 @@ def test_the_interface_stays_where_a_library_drops_an_input(tmp_path: Path) -> N
 def test_a_pass_that_breaks_its_process_costs_only_itself(
     crash: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script, place = tmp_path / "child.py", "    # A fusion leaves"
+    script, place = tmp_path / "child.py", "    idle = _unread(model.graph)"
     text = library._CHILD.read_text()
     assert place in text
     script.write_text(text.replace(place, f"    name == 'fuse_consecutive_transposes' and {crash}\n{place}"))
