@@ -71,7 +71,8 @@ def alerts(config: MonitoringConfig, product: DeploymentMetrics) -> tuple[str, .
     limits = config.alerts
     p95 = product.latency.p95.value if product.latency else None
     peak = product.memory.peak.value if product.memory else None
-    wrong = 1 - product.accuracy.value if product.accuracy else None
+    scored = product.accuracy is not None and product.accuracy.unit == "fraction"
+    wrong = 1 - product.accuracy.value if product.accuracy and scored else None
     for name, limit, measured, unit in (
         ("latency", limits.latency, p95, "ms"),
         ("memory_usage", limits.memory_usage, peak, "bytes"),

@@ -46,5 +46,6 @@ def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:
         size_ratio=comparison.size_ratio.value if comparison else None,
         speedup=comparison.speedup.value if comparison and comparison.speedup else None,
         drop=-delta.value if delta and not flattered else None,
+        metric=context.request.scored_by,
         fidelity_db=comparison.fidelity.value if comparison and comparison.fidelity and not flattered else None,
     )

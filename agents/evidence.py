@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..contracts import (
+    DEFAULT_METRIC,
     DeploymentMetrics,
     Evaluation,
     Footprint,
@@ -72,6 +73,8 @@ def compare(known: Evidence) -> OptimizationMetrics:
         memory_reduction=Quantity(value=1 - ratio, unit="fraction") if ratio is not None else None,
         fidelity=evaluation.fidelity if evaluation else None,
         synthetic_data=evaluation.synthetic if evaluation else False,
+        class_drops=evaluation.class_drops if evaluation else (),
+        metric=evaluation.metric if evaluation else DEFAULT_METRIC,
     )
 
 

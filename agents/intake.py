@@ -88,6 +88,9 @@ def _data_params(request: Request) -> dict[str, Any]:
         "output": request.output,
         "shape": {name: list(dims) for name, dims in request.shape.items()},
         "needs_accuracy": request.constraints.needs_labels,
+        "metric": request.metric,
+        "preprocess": request.preprocess.model_dump(mode="json", exclude_unset=True) if request.preprocess else None,
+        "state": request.state,
         "working_directory": os.getcwd(),
     }
 

@@ -174,7 +174,7 @@ def _would_meet(item: Recalled, state: PolicyState) -> bool:
         (bounds.max_size_ratio, size, True),
         (bounds.max_size_bytes, size * state.profile.size_bytes, True),
         (_speed_to_keep(item, state), _speed_here(item, state), False),
-        (bounds.max_accuracy_drop, past.drop, True),
+        (bounds.max_accuracy_drop, past.drop if past.metric == state.request.scored_by else None, True),
         (bounds.min_fidelity_db, past.fidelity_db, False),
     )
     return (past.verdict != "met" or past.objective == state.request.objective) and all(

@@ -19,6 +19,8 @@ from ..contracts import (
     Request,
     ToolError,
     Verdict,
+    is_error,
+    metric_words,
     units,
 )
 from ..tools.judge import Evidence, judge
@@ -33,7 +35,7 @@ MEASURED_AT_MOST = 4
 # Offers are measured after the budget is spent; this is what they may take together.
 ALLOWANCE_S, LEAST_ALLOWANCE_S = 60.0, 15.0
 # What answers worse than this is of no use to anybody, whatever its size.
-USELESS_DB, USELESS_DROP = 10.0, 0.1
+USELESS_DB, USELESS_DROP, USELESS_INCREASE = 10.0, 0.1, 1.0
 _OPTIONS = {
     "max_size_bytes": "--max-size",
     "max_size_ratio": "--max-size",
@@ -162,7 +164,7 @@ def to_offer(request: Request, attempt: Attempt, known: Evidence, measured_on: s
 
 def _is_useless(reached: OptimizationMetrics) -> bool:
     if reached.accuracy_delta is not None:
-        return -reached.accuracy_delta.value > USELESS_DROP
+        return -reached.accuracy_delta.value > (USELESS_INCREASE if is_error(reached.metric) else USELESS_DROP)
     return reached.fidelity is not None and reached.fidelity.value < USELESS_DB
 
 
@@ -194,10 +196,13 @@ def _text(known: Evidence, relax: dict[str, float], lifted: list[Guarded], bound
     if known.benchmark:
         measured.append(f"{units.format_factor(known.benchmark.speedup.value)} the speed")
     if known.evaluation and known.evaluation.drop:
-        measured.append(f"drop {units.format_share(known.evaluation.drop.value)}")
+        words = metric_words(known.evaluation.metric)
+        what = "increase of the" if is_error(known.evaluation.metric) else "drop of"
+        measured.append(f"{what} {words} {units.format_share(known.evaluation.drop.value)}")
     elif known.evaluation:
         measured.append(f"fidelity {units.format_decibels(known.evaluation.fidelity.value)}")
-    asks = [bounds[name].model_copy(update={"bound": value}).text() for name, value in relax.items()]
+    metric = known.evaluation.metric if known.evaluation else ""
+    asks = [bounds[name].model_copy(update={"bound": value}).text(metric) for name, value in relax.items()]
     asks += [f"a regression of {name}" for name in lifted]
     return f"{', '.join(measured)}: reachable with {' and '.join(asks) or 'the bounds as asked'}"
 

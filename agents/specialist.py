@@ -13,6 +13,7 @@ from ..contracts import (
     StepReport,
     ToolError,
     Verdict,
+    label,
     units,
 )
 from ..tools.judge import Evidence, describe, judge
@@ -104,6 +105,7 @@ def gate(context: RunContext, state: RunState, draft: Draft, *, size: bool) -> D
 def _tell(context: RunContext, draft: Draft, evaluation: Evaluation) -> None:
     parts = [f"fidelity {units.format_decibels(evaluation.fidelity.value)}"]
     if evaluation.drop is not None:
-        parts.append(f"drop {units.format_share(evaluation.drop.value)}")
+        what = label("max_accuracy_drop", evaluation.metric).removeprefix("accuracy ")
+        parts.append(f"{what} {units.format_share(evaluation.drop.value)}")
     parts.append(f"size {units.format_bytes(draft.artifact.size_bytes)}")
     context.emit(Measured(attempt=draft.index, name="selection", text=", ".join(parts)))

@@ -77,6 +77,7 @@ from .metrics import (
     Unit,
 )
 from .outcome import Outcome, Recalled
+from .preprocess import Preprocess
 from .profile import OperatorShare, Profile, TensorSpec
 from .protocols import (
     ArtifactStore,
@@ -148,14 +149,27 @@ from .response import (
     RunStatus,
     Timing,
 )
+from .scoring import (
+    DEFAULT_METRIC,
+    METRIC_NAMES,
+    MetricKind,
+    Scoring,
+    check_metric,
+    is_error,
+    metric_kind,
+    metric_words,
+    top_k,
+)
 from .settings import HOME_VARIABLE, Settings, load_settings
 from .sources import names_code
 
 __all__ = [
+    "DEFAULT_METRIC",
     "DIGEST",
     "EXIT_STATUS",
     "GRAPH_PASSES",
     "HOME_VARIABLE",
+    "METRIC_NAMES",
     "SERVED_PLATFORMS",
     "SERVED_PRECISIONS",
     "SERVED_PRUNING",
@@ -216,6 +230,7 @@ __all__ = [
     "MachineError",
     "Measured",
     "MemoryMetrics",
+    "MetricKind",
     "MissingExtraError",
     "ModelFileError",
     "MonitoringConfig",
@@ -244,6 +259,7 @@ __all__ = [
     "PolicyState",
     "Precision",
     "Predicted",
+    "Preprocess",
     "ProductArtifact",
     "Profile",
     "Profiled",
@@ -269,6 +285,7 @@ __all__ = [
     "Runtime",
     "RuntimeName",
     "RuntimeSettings",
+    "Scoring",
     "SensitivityTable",
     "Session",
     "Settings",
@@ -296,14 +313,19 @@ __all__ = [
     "WorkerMalformed",
     "WorkerOutOfMemory",
     "WorkerTimeout",
+    "check_metric",
     "check_served",
     "from_wire",
+    "is_error",
     "known_pass",
     "label",
     "load_settings",
+    "metric_kind",
+    "metric_words",
     "names_code",
     "refuse_unserved",
     "to_wire",
+    "top_k",
     "units",
     "validate",
 ]

@@ -25,6 +25,7 @@ class ConstraintResult(Contract):
         met: true, false, or absent where it was not measured.
         shortfall: how far beyond the bound, as a share of it; 0 when met.
         note: such as that a bound finer than one sample was met at no net loss.
+        metric: what accuracy means, where that is not the share of right classes.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ConstraintResult(Contract):
     interval: Interval | None = None
     shortfall: float = 0.0
     note: str = ""
+    metric: str = ""
 
 
 class Verdict(Contract):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from .base import Contract
 from .recipe import Step
+from .scoring import Scoring
 
 DIGEST = r"^[0-9a-f]{64}$"
 Digest = Annotated[str, Field(pattern=DIGEST)]
@@ -28,9 +29,12 @@ class DataRef(Contract):
     Attributes:
         id: artifact id of the canonical data.
         samples: how many there are; `parts` says how many in each part.
-        labelled: whether class indices are there.
+        labelled: whether answers can be scored: class indices or targets are there.
         synthetic: inputs were made from the model's specification.
-        output: output that carries the class scores.
+        output: output that is scored.
+        scoring: by what, where `labelled`.
+        state: input → output whose last value it is fed. A part then is made of streams of consecutive feeds.
+        scores_streams: a label speaks of a whole stream, and its last answer is scored.
     """
 
     id: Digest
@@ -41,6 +45,9 @@ class DataRef(Contract):
     synthetic: bool = False
     output: str | None = None
     seed: int = 0
+    scoring: Scoring = Scoring()
+    state: dict[str, str] = {}
+    scores_streams: bool = False
 
 
 class Limits(Contract):

@@ -6,7 +6,8 @@ from typing import Literal
 
 from .base import Contract
 
-Unit = Literal["bytes", "ms", "s", "fraction", "dB", "1/s", "ratio"]
+# `value`: in the unit of the targets, whatever that is.
+Unit = Literal["bytes", "ms", "s", "fraction", "dB", "1/s", "ratio", "value"]
 Statistic = Literal["mean", "p50", "p95", "p99"]
 
 
@@ -93,12 +94,14 @@ class OptimizationMetrics(Contract):
     Attributes:
         size_ratio: candidate bytes / original bytes.
         speedup: original time / candidate time; above 1 is faster.
-        accuracy_delta: candidate minus original accuracy, fraction; negative is a loss.
+        accuracy_delta: candidate minus original accuracy, fraction; negative is a loss. For an error such as `mae`,
+            minus its relative increase.
         memory_reduction: 1 − candidate peak / original peak.
         memory_ratio: candidate peak / original peak.
         fidelity: SQNR at the worst output against the original.
         synthetic_data: fidelity comes from synthesised inputs.
         class_drops: per class on labelled data, the largest loss first.
+        metric: what accuracy means here.
     """
 
     original_size: Quantity
@@ -111,6 +114,7 @@ class OptimizationMetrics(Contract):
     fidelity: Quantity | None = None
     synthetic_data: bool = False
     class_drops: tuple[ClassDrop, ...] = ()
+    metric: str = "top1"
 
 
 class Evaluation(Contract):
@@ -119,9 +123,14 @@ class Evaluation(Contract):
     Attributes:
         part: which part of the data was used.
         samples: number of samples.
-        original_accuracy, candidate_accuracy: top-1 fractions; absent without labels.
-        net_loss: (original right, candidate wrong) minus (original wrong, candidate right), samples.
-        drop: net_loss / samples with its paired 95 % interval.
+        metric: what accuracy means: the name of the metric, `top1` being the share of right classes.
+        original_accuracy, candidate_accuracy: scores, fractions of which more is better (1 − error rate for `wer` and
+            `cer`), or an error in the targets' unit for `mae`; absent without labels or targets.
+        net_loss: (original right, candidate wrong) minus (original wrong, candidate right), samples; only where
+            answers are right or wrong.
+        drop: original minus candidate score (net_loss / samples where there is one), or the relative increase of an
+            error, with its paired 95 % interval.
+        class_drops: per class, the largest loss first; on the final part alone.
         fidelity: SQNR in dB at the worst output.
         output_fidelity_db: SQNR per output name.
         finite: whether every float output of the candidate was finite wherever the original's was.
@@ -131,10 +140,12 @@ class Evaluation(Contract):
 
     part: Literal["calibration", "selection", "final"]
     samples: int
+    metric: str = "top1"
     original_accuracy: Quantity | None = None
     candidate_accuracy: Quantity | None = None
     net_loss: int | None = None
     drop: Quantity | None = None
+    class_drops: tuple[ClassDrop, ...] = ()
     fidelity: Quantity
     output_fidelity_db: dict[str, float] = {}
     finite: bool = True

@@ -18,6 +18,7 @@ class Outcome(Contract):
         model: artifact id of the original.
         hardware: fingerprint of the machine that measured.
         delivered: whether it was the product of its run.
+        metric: what `drop` was measured by.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Outcome(Contract):
     size_ratio: float | None = None
     speedup: float | None = None
     drop: float | None = None
+    metric: str = "top1"
     fidelity_db: float | None = None
 
 

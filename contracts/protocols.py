@@ -43,6 +43,14 @@ class DataView(Protocol):
         """Return class indices aligned with `feeds`, or None."""
         ...
 
+    def targets(self, part: str, limit: int | None = None) -> Sequence[Sequence[Any]] | None:
+        """Return what the answers to each feed should be (arrays or texts, one per row of the feed), or None."""
+        ...
+
+    def starts(self, part: str, limit: int | None = None) -> Sequence[bool]:
+        """Return for each feed whether a stream starts with it; without fed-back state every feed is its own."""
+        ...
+
 
 class Session(Protocol):
     """A loaded model that runs."""

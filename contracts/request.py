@@ -11,7 +11,10 @@ from .base import Contract
 from .errors import RequestError
 from .graph_passes import GRAPH_PASSES, GraphSwitches
 from .metrics import Statistic, Unit
+from .preprocess import Preprocess
 from .recipe import CalibrationMethod
+from .scoring import DEFAULT_METRIC, check_metric, is_error, metric_words
+from .sources import names_code
 
 Platform = Literal["server", "edge", "browser", "node"]
 RuntimeName = Literal["onnx", "torch", "wasm", "webgpu", "webgl"]
@@ -46,9 +49,9 @@ class Bound(Contract):
     unit: Unit
     upper: bool
 
-    def text(self) -> str:
-        """Return the bound as people read it, such as `size ratio ≤ 30 %`."""
-        return f"{label(self.name)} {'≤' if self.upper else '≥'} {units.format_value(self.bound, self.unit)}"
+    def text(self, metric: str = "") -> str:
+        """Return the bound as people read it, such as `size ratio ≤ 30 %`; `metric` is what accuracy means."""
+        return f"{label(self.name, metric)} {'≤' if self.upper else '≥'} {units.format_value(self.bound, self.unit)}"
 
 
 # The bounds that take the place of each guard.
@@ -60,8 +63,11 @@ _BOUNDS_ON: dict[Guarded, tuple[str, ...]] = {
 }
 
 
-def label(name: str) -> str:
-    """Return the name of a bound or guard in words, as `size ratio` or `latency (guard)`."""
+def label(name: str, metric: str = "") -> str:
+    """Return the name of a bound or guard in words, as `size ratio`, `latency (guard)` or, by its metric, `F1 drop`."""
+    if metric not in ("", DEFAULT_METRIC) and "accuracy" in name:
+        words, lost = metric_words(metric), "increase" if is_error(metric) else "drop"
+        return {"max_accuracy_drop": f"{words} {lost}", "guard_accuracy": f"{words} {lost} (guard)"}.get(name, words)
     if name.startswith("guard_"):
         return f"{name.removeprefix('guard_')} (guard)"
     words = name.removeprefix("max_").removeprefix("min_")
@@ -87,8 +93,9 @@ _BOUNDS: dict[str, tuple[Unit, bool]] = {
 class Constraints(Contract):
     """The bounds that a product must meet; an absent field bounds nothing.
 
-    Ratios are shares of the original; latencies are milliseconds at `latency_statistic`; accuracy and
-    drop are fractions; fidelity is SQNR in dB.
+    Ratios are shares of the original; latencies are milliseconds at `latency_statistic`; accuracy is the score of
+    the request's metric and drop what is lost of it, both fractions (for `mae`, drop is the relative increase of the
+    error and accuracy cannot be bounded); fidelity is SQNR in dB.
     """
 
     max_size_bytes: Annotated[int, Field(gt=0)] | None = None
@@ -231,9 +238,13 @@ class Request(Contract):
 
     Attributes:
         model: path of the `.onnx` file, or of a folder that holds one, or `module:factory`, code of the user's own.
-        data: path of an `.npz` or a folder of them, or `module:callable`; absent, inputs are synthesised.
+        data: path of an `.npz`, a table, texts, or a folder of arrays or images, or `module:callable`; absent,
+            inputs are synthesised.
         calibration_data: unlabelled data kept apart for calibration.
-        output: output that carries the class scores; absent, the first floating one.
+        metric: what answers are scored by, or `module:function` of `(outputs, targets)`; absent, `top1`.
+        preprocess: how images and texts become inputs, and how outputs become texts.
+        state: input → output whose last value it is fed; a sample then is a stream, its second axis the calls.
+        output: output that is scored; absent, the first that fits.
         threads: threads of the measured session.
         shape: fixed shapes for inputs whose dimensions are free.
         out: folder that receives the product.
@@ -250,6 +261,9 @@ class Request(Contract):
     objective: Objective = "balanced"
     allow_regression: tuple[Guarded, ...] = ()
     strict_accuracy: bool = False
+    metric: str | None = None
+    preprocess: Preprocess | None = None
+    state: dict[str, str] = {}
     output: str | None = None
     threads: Annotated[int, Field(gt=0, le=256)] = 1
     shape: dict[str, tuple[Annotated[int, Field(gt=0)], ...]] = {}
@@ -257,6 +271,27 @@ class Request(Contract):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     memory: bool = True
     out: str | None = None
+
+    @property
+    def scored_by(self) -> str:
+        """The metric that accuracy means."""
+        return self.metric or DEFAULT_METRIC
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """The `module:name`s that this request would import and run."""
+        named = (self.model, self.data, self.calibration_data, self.metric)
+        return tuple(name for name in named if name is not None and names_code(name))
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            return check_metric(value)
+        except RequestError as error:
+            raise ValueError(error.message) from error
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -277,7 +312,7 @@ def check_served(request: Request) -> Request:
 
     Raises:
         RequestError: a target, runtime, precision, calibration or pruning method that nothing serves yet,
-            or an accuracy bound without data.
+            or an accuracy bound without data, or on a metric that has no fractions.
     """
     refuse_unserved("platform", request.target.platform, SERVED_PLATFORMS)
     refuse_unserved("runtime", request.target.runtime, SERVED_RUNTIMES)
@@ -285,6 +320,7 @@ def check_served(request: Request) -> Request:
     refuse_unserved("pruning method", optimization.pruning.method, SERVED_PRUNING)
     if optimization.quantization.precision is not None:
         refuse_unserved("precision", optimization.quantization.precision, SERVED_PRECISIONS)
+    _check_scored(request)
     if request.constraints.needs_labels and request.data is None:
         raise RequestError(
             "an accuracy bound needs labelled data: give --data with `labels`, or bound fidelity with --min-fidelity"
@@ -294,3 +330,20 @@ def check_served(request: Request) -> Request:
     if request.monitoring.alerts.error_rate is not None and request.data is None:
         raise RequestError("the alert error_rate needs labelled data: give --data with `labels`")
     return request
+
+
+def _check_scored(request: Request) -> None:
+    """Refuse what the metric cannot be bounded by, and ways to read and score data where there are none."""
+    metric = request.scored_by
+    if is_error(metric) and request.constraints.min_accuracy is not None:
+        raise RequestError(
+            f"min_accuracy is a fraction, and {metric} is an error in the targets' unit: bound its relative increase "
+            "with --max-drop, or score by r2"
+        )
+    if is_error(metric) and request.monitoring.alerts.error_rate is not None:
+        raise RequestError(
+            f"the alert error_rate is a fraction, and {metric} is an error in the targets' unit; drop it"
+        )
+    for name in ("metric", "preprocess"):
+        if getattr(request, name) is not None and request.data is None:
+            raise RequestError(f"{name} says how data are used, and there are none: give --data")

@@ -189,6 +189,11 @@ def format_factor(value: float) -> str:
     return f"{value:.3g}×"
 
 
+def format_number(value: float) -> str:
+    """Return a number in a unit that only its owner knows."""
+    return f"{value:.4g}"
+
+
 _FORMATS = {
     "bytes": format_bytes,
     "ms": format_milliseconds,
@@ -197,9 +202,10 @@ _FORMATS = {
     "dB": format_decibels,
     "1/s": format_rate,
     "ratio": format_factor,
+    "value": format_number,
 }
 
 
 def format_value(value: float, unit: str) -> str:
-    """Print `value` of one of the contract units (`bytes`, `ms`, `s`, `fraction`, `dB`, `1/s`, `ratio`)."""
+    """Print `value` of one of the contract units (`bytes`, `ms`, `s`, `fraction`, `dB`, `1/s`, `ratio`, `value`)."""
     return _FORMATS[unit](value) if unit in _FORMATS else f"{value:.4g} {unit}".strip()

@@ -32,7 +32,12 @@ def offer_command(request: Request, offer: Offer) -> str:
     command = shlex.join([*words, "--allow-regression", ",".join(guards)] if guards else words)
     # Switches and alerts have no options: they can only be given the way they were given, in a file.
     level_only = OptimizationConfig(level=request.optimization.level)
-    configured = request.optimization != level_only or request.monitoring != MonitoringConfig()
+    configured = (
+        request.optimization != level_only
+        or request.monitoring != MonitoringConfig()
+        or request.preprocess is not None
+        or bool(request.state)
+    )
     return f"{command}  # and --config as before" if configured else command
 
 
@@ -61,6 +66,7 @@ def _request_words(request: Request) -> list[str]:
     told: list[tuple[str, object, object]] = [
         ("--data", request.data, None),
         ("--calibration-data", request.calibration_data, None),
+        ("--metric", request.metric, None),
         ("--output", request.output, None),
         ("--threads", request.threads, default.threads),
         ("--platform", request.target.platform, default.target.platform),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..contracts import (
+    DEFAULT_METRIC,
     Attempt,
     ConstraintResult,
     DeploymentMetrics,
@@ -13,9 +14,12 @@ from ..contracts import (
     OptimizationResponse,
     Plan,
     Quantity,
+    is_error,
+    label,
+    metric_words,
     units,
 )
-from .text import clean, show, show_change
+from .text import clean, show, show_change, show_increase
 
 
 @dataclass(frozen=True)
@@ -67,18 +71,25 @@ _LABELS = {
 def metric_rows(response: OptimizationResponse) -> list[MetricRow]:
     """Return every measure that is known of the original or of the product; the speed ratio comes last."""
     speed = response.comparison.speedup if response.comparison else None
-    return metric_rows_of(response.baseline, response.optimized, speed)
+    return metric_rows_of(response.baseline, response.optimized, speed, response.request.scored_by)
 
 
 def metric_rows_of(
-    before: DeploymentMetrics | None, after: DeploymentMetrics | None, speed: Quantity | None
+    before: DeploymentMetrics | None,
+    after: DeploymentMetrics | None,
+    speed: Quantity | None,
+    metric: str = DEFAULT_METRIC,
 ) -> list[MetricRow]:
-    """Return the measures of two models side by side, and `speed` (before / after) last."""
+    """Return the measures of two models side by side, and `speed` (before / after) last; accuracy is by `metric`."""
     rows: list[MetricRow] = []
-    for label, get, more_is_better in _MEASURES:
+    for name, get, more_is_better in _MEASURES:
         old, new = (get(side) if side else None for side in (before, after))
+        scored = name == "accuracy"
+        better = more_is_better and not (scored and is_error(metric))
         if old or new:
-            rows.append(MetricRow(label, old, new, *_change(old, new, more_is_better)))
+            rows.append(
+                MetricRow(clean(metric_words(metric)) if scored else name, old, new, *_change(old, new, better))
+            )
     if speed and after:
         rows.append(MetricRow("speed against the original", None, speed, "", speed.value >= 1))
     return rows
@@ -107,8 +118,10 @@ def _overlap(old: Quantity, new: Quantity) -> bool:
 
 def constraint_label(result: ConstraintResult) -> str:
     """Return what a constraint is about; a guard says that nobody asked for it."""
-    if result.name.startswith("guard_"):
+    if result.name.startswith("guard_") and not (result.metric and "accuracy" in result.name):
         return f"{clean(result.name.removeprefix('guard_'))} (guard)"
+    if result.metric and "accuracy" in result.name:
+        return clean(label(result.name, result.metric))
     return _LABELS.get(result.name, clean(result.name))
 
 
@@ -174,6 +187,8 @@ def quality_text(comparison: OptimizationMetrics | None) -> str:
     if comparison is None:
         return "–"
     if comparison.accuracy_delta is not None:
+        if is_error(comparison.metric):
+            return show_increase(-comparison.accuracy_delta.value)
         return show_change(comparison.accuracy_delta.value)
     return show(comparison.fidelity)
 

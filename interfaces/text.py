@@ -43,6 +43,12 @@ def show_interval(quantity: Quantity | None) -> str:
     return f"{low} … {high}"
 
 
+def show_increase(value: float) -> str:
+    """Return a relative change of an error, such as `+2 % error`."""
+    percent = value * 100
+    return "no change" if math.isclose(percent, 0, abs_tol=1e-9) else f"{percent:+.3g} % error".replace("-", "−")
+
+
 def show_change(value: float) -> str:
     """Return a signed fraction in points, such as `−0.5 points`."""
     points = value * 100

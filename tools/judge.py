@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..contracts import (
+    DEFAULT_METRIC,
     Benchmark,
     Bound,
     ConstraintResult,
@@ -47,8 +48,9 @@ def judge(request: Request, evidence: Evidence, measured_on: str = "-") -> Verdi
     A bound that was not measured leaves the verdict `not_met` at best, so `met` always rests on
     measurements of everything. Too noisy a timing is `inconclusive`, and so counts as not met.
     """
+    metric = "" if request.scored_by == DEFAULT_METRIC else request.scored_by
     results = tuple(
-        result.model_copy(update={"measured_on": "-" if "size" in result.name else measured_on})
+        result.model_copy(update={"measured_on": "-" if "size" in result.name else measured_on, "metric": metric})
         for result in (*_bounds(request, evidence), *_guards(request, evidence))
     )
     broken = _broken(evidence.evaluation)
@@ -62,14 +64,14 @@ def judge(request: Request, evidence: Evidence, measured_on: str = "-") -> Verdi
     if unknown and evidence.benchmark is not None and not evidence.benchmark.conclusive:
         return Verdict(kind="inconclusive", reason=_noise(evidence.benchmark), constraints=results)
     if unknown:
-        names = ", ".join(label(item.name) for item in unknown)
+        names = ", ".join(label(item.name, item.metric) for item in unknown)
         return Verdict(kind="not_met", reason=f"not measured: {names}", constraints=results)
     return Verdict(kind="met", reason="every bound and guard holds", constraints=results)
 
 
 def describe(result: ConstraintResult) -> str:
     """Return one result in words, as `size ratio 41 % is above 30 %`."""
-    name = label(result.name)
+    name = label(result.name, result.metric)
     if result.measured is None:
         return f"{name} not measured"
     measured, bound = (units.format_value(value, result.unit) for value in (result.measured, result.bound))
@@ -191,12 +193,12 @@ def _accuracy(bound: Bound, request: Request, evaluation: Evaluation | None) -> 
 
 
 def drop_result(name: str, bound: float, evaluation: Evaluation | None, *, strict: bool = False) -> ConstraintResult:
-    """Judge a drop; a bound finer than one sample is met only at no net loss, and says so."""
-    if evaluation is None or evaluation.drop is None or evaluation.net_loss is None:
+    """Judge a drop; of right and wrong answers, a bound finer than one is met only at no net loss, and says so."""
+    if evaluation is None or evaluation.drop is None:
         return ConstraintResult(name=name, bound=bound, unit="fraction")
     quantity = _pessimistic(evaluation.drop, upper=True) if strict else evaluation.drop
     result = _result(name, bound, "fraction", True, quantity)
-    if bound < 1 / evaluation.samples and not strict:
+    if evaluation.net_loss is not None and bound < 1 / evaluation.samples and not strict:
         met = evaluation.net_loss <= 0
         note = f"finer than one of {evaluation.samples} samples: met only at no net loss"
         gap = 0.0 if met else max(result.shortfall, 0.1)

@@ -91,7 +91,7 @@ def _print(result: BenchmarkResult) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 3, 0, 0))
     for heading in ("", "A", "B", "change", "95 % interval of B"):
         table.add_column(heading, justify="right" if heading else "left")
-    for row in metric_rows_of(result.baseline, result.candidate, result.benchmark.speedup):
+    for row in metric_rows_of(result.baseline, result.candidate, result.benchmark.speedup, result.evaluation.metric):
         table.add_row(row.label, show(row.before), show(row.after), row.change, show_interval(row.after))
     console.print(table)
     measured = result.benchmark

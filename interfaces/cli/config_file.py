@@ -109,6 +109,7 @@ def request_fields(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     _absolute_paths(fields, folder)
     _read_budget(fields)
     _read_alerts(fields)
+    _absolute_tokenizer(fields, folder)
     shape = _group(fields.get("shape"))
     if shape is not None:
         fields["shape"] = {name: _dimensions(name, value) for name, value in shape.items()}
@@ -172,6 +173,12 @@ def _absolute_paths(fields: dict[str, Any], folder: Path) -> None:
         value = fields.get(name)
         if isinstance(value, str) and (name not in ("data", "calibration_data") or ":" not in value):
             fields[name] = str(folder / os.path.expanduser(value))
+
+
+def _absolute_tokenizer(fields: dict[str, Any], folder: Path) -> None:
+    preprocess = _group(fields.get("preprocess"))
+    if preprocess is not None and isinstance(preprocess.get("tokenizer"), str):
+        fields["preprocess"] = {**preprocess, "tokenizer": str(folder / os.path.expanduser(preprocess["tokenizer"]))}
 
 
 def _dimensions(name: str, value: object) -> object:

@@ -10,6 +10,7 @@ def optimize(
     data: opt.Data = None,
     calibration_data: opt.CalibrationData = None,
     config: opt.Config = None,
+    metric: opt.Metric = None,
     output: opt.OutputName = None,
     shape: opt.Shape = None,
     threads: opt.Threads = None,

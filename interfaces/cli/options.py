@@ -28,12 +28,27 @@ _MODEL = "An .onnx file, or a folder that holds one."
 Model = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL)]
 OptionalModel = Annotated[str | None, typer.Argument(metavar="MODEL", help=_MODEL, show_default=False)]
 
-Data = Annotated[str | None, _text("--data", DATA, "Samples: an .npz, a folder of them, or module:callable.", "PATH")]
+Data = Annotated[
+    str | None,
+    _text("--data", DATA, "Samples: .npz, .csv, texts, a folder of .npz, .npy or images, or module:callable.", "PATH"),
+]
 CalibrationData = Annotated[
     str | None, _text("--calibration-data", DATA, "Unlabelled samples kept apart for calibration.", "PATH")
 ]
 Config = Annotated[str | None, _text("--config", DATA, "The request in YAML; options win.", "FILE")]
-OutputName = Annotated[str | None, _text("--output", DATA, "Output that carries the class scores.", "NAME")]
+OutputName = Annotated[
+    str | None, _text("--output", DATA, "Output that is scored. (default: the first that fits)", "NAME")
+]
+Metric = Annotated[
+    str | None,
+    _text(
+        "--metric",
+        DATA,
+        "Scores answers: top1, top5, f1 with labels; mae, r2, wer, cer with targets; or your own function of "
+        "(outputs, targets), 1 the best. (default: top1)",
+        "NAME|module:function",
+    ),
+]
 Shape = Annotated[
     list[str] | None, _text("--shape", DATA, "Fix an input's free dimensions; repeatable.", "NAME=1,3,224,224")
 ]
@@ -47,8 +62,13 @@ LatencyStatistic = Annotated[
 ]
 MinSpeedup = Annotated[str | None, _text("--min-speedup", BOUNDS, "Original time / product time.", "2")]
 MinThroughput = Annotated[str | None, _text("--min-throughput", BOUNDS, "Calls per second.", "100/s")]
-MinAccuracy = Annotated[str | None, _text("--min-accuracy", BOUNDS, "Accuracy on labelled data.", "0.95|95%")]
-MaxDrop = Annotated[str | None, _text("--max-drop", BOUNDS, "Loss of accuracy on labelled data.", "0.01|1%")]
+MinAccuracy = Annotated[
+    str | None,
+    _text("--min-accuracy", BOUNDS, "Score by --metric: accuracy, F1, R², 1 − WER …; not for mae.", "0.95|95%"),
+]
+MaxDrop = Annotated[
+    str | None, _text("--max-drop", BOUNDS, "Loss of that score; of mae, its relative increase.", "0.01|1%")
+]
 MinFidelity = Annotated[
     str | None, _text("--min-fidelity", BOUNDS, "Likeness to the original's outputs (SQNR).", "30dB")
 ]

@@ -55,7 +55,10 @@ def data_source(given: str, what: str = "--data") -> str:
         return str(path)
     if _CALLABLE.match(given):
         return given
-    raise DataError(f"{what} {clean(given)!r} is not there; give an .npz, a folder of them, or module:callable")
+    raise DataError(
+        f"{what} {clean(given)!r} is not there; give an .npz, a table, texts, a folder of arrays or images, or "
+        "module:callable"
+    )
 
 
 def text_file(given: str, what: str, limit: int) -> str:

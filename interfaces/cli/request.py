@@ -23,6 +23,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "platform": ("target", "platform"),
     "runtime": ("target", "runtime"),
     "level": ("optimization", "level"),
+    "metric": ("metric",),
     "output": ("output",),
     "threads": ("threads",),
     "shape": ("shape",),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 STATUS_STYLES = {"met": "bold green", "unverified": "bold yellow", "rolled_back": "bold yellow", "failed": "bold red"}
+# A class is told of when it lost this share, and this many samples net.
+NOTABLE_DROP, NOTABLE_SAMPLES, NOTABLE_LINES = 0.05, 2, 3
 _MET_STYLES = {"met": "green", "not met": "red", "not verified": "yellow"}
 
 
@@ -33,11 +35,30 @@ def print_summary(response: OptimizationResponse) -> None:
         console.print()
         console.print(_constraints(response))
     _print_offers(console, response)
+    for line in class_lines(response):
+        console.print(line, style="yellow")
     if response.comparison and response.comparison.synthetic_data:
         console.print("fidelity is known on synthesised inputs only; give --data for more", style="yellow")
     for alert in response.alerts:
         console.print(f"alert: {clean(alert)}", style="yellow")
     _print_places(console, response)
+
+
+def class_lines(response: OptimizationResponse) -> list[str]:
+    """Return a line for each class that lost notably more than the whole did, the worst first."""
+    comparison = response.comparison
+    if comparison is None or comparison.accuracy_delta is None or response.artifact.original:
+        return []
+    notable = [
+        item
+        for item in comparison.class_drops
+        if item.drop >= NOTABLE_DROP and item.drop * item.samples >= NOTABLE_SAMPLES - 1e-9
+    ]
+    return [
+        f"class {item.label} lost: {units.format_share(item.original)} → {units.format_share(item.candidate)} right "
+        f"of {item.samples}"
+        for item in notable[:NOTABLE_LINES]
+    ]
 
 
 def _comparison(response: OptimizationResponse) -> Table:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from ...contracts import Attempt, OptimizationMetrics, OptimizationResponse, units
-from ..facts import VERDICT_WORDS, levers_text
+from ...contracts import Attempt, OptimizationMetrics, OptimizationResponse, metric_words, units
+from ..facts import VERDICT_WORDS, levers_text, quality_text
 from .axes import Axis, Tick, axis
 from .bounds import Bound, Measure, bounds_on
 from .front import Place, front, steps
@@ -92,7 +92,9 @@ class _Model:
 
 def pareto(response: OptimizationResponse) -> list[Pareto]:
     """Return the pictures of a run: none where no attempt was measured."""
-    labelled = response.baseline is not None and response.baseline.accuracy is not None
+    accuracy = response.baseline.accuracy if response.baseline else None
+    # An error in the targets' own unit has no axis here: candidates are compared by fidelity then.
+    labelled = accuracy is not None and accuracy.unit == "fraction"
     measures: tuple[Measure, ...] = ("speed", "accuracy" if labelled else "fidelity")
     return [picture for measure in measures if (picture := _picture(response, measure))]
 
@@ -119,7 +121,7 @@ def _picture(response: OptimizationResponse, measure: Measure) -> Pareto | None:
     return Pareto(
         id=f"pareto-{measure}", width=WIDTH, height=HEIGHT, left=LEFT, right=WIDTH - RIGHT, top=TOP, bottom=bottom,
         title=f"Size and {measure}", x_title="size, share of the original (less is better)",
-        y_title=_Y_TITLES[measure], words=_words(models, corners, best, measure), points=points,
+        y_title=_y_title(measure, response.request.scored_by), words=_words(models, corners, best, measure), points=points,
         labels=tuple(place(_wishes(points, stairs), frame, _taken(lines, stairs, bottom))),
         front=tuple(stairs), lines=lines, allowed=_allowed(bounds, x_axis, y_axis),
         x_ticks=tuple(x_axis.ticks()), y_ticks=tuple(y_axis.ticks()), strip=low if strip else None,
@@ -174,7 +176,7 @@ def _numbers(comparison: OptimizationMetrics) -> str:
     if comparison.speedup:
         told.append(f"speed {units.format_factor(comparison.speedup.value)}")
     if comparison.accuracy_delta:
-        told.append(f"accuracy {comparison.accuracy_delta.value * 100:+.3g} points")
+        told.append(f"{metric_words(comparison.metric)} {quality_text(comparison)}")
     if comparison.fidelity:
         told.append(f"fidelity {units.format_decibels(comparison.fidelity.value)}")
     return ", ".join(told)
@@ -202,11 +204,9 @@ def _y_axis(models: list[_Model], bounds: list[Bound], measure: Measure, best: f
     return axis(values, bottom, TOP, zero=measure == "speed", suffix="×" if measure == "speed" else "")
 
 
-_Y_TITLES: dict[Measure, str] = {
-    "speed": "speed against the original (more is better)",
-    "accuracy": "accuracy (more is better)",
-    "fidelity": "fidelity, dB (more is better)",
-}
+def _y_title(measure: Measure, metric: str) -> str:
+    titles = {"speed": "speed against the original", "accuracy": metric_words(metric), "fidelity": "fidelity, dB"}
+    return f"{titles[measure]} (more is better)"
 
 
 def _point(model: _Model, x_axis: Axis, y_axis: Axis, best: float, low: float) -> Point:

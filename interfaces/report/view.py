@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...contracts import Attempt, LayerForm, OptimizationResponse, Quantity, units
+from ...contracts import Attempt, LayerForm, OptimizationResponse, Quantity, metric_words, units
 from ..command_line import bound_words, offer_command, replay_command
 from ..facts import (
     STATUS_TITLES,
@@ -140,7 +140,8 @@ def _tiles(response: OptimizationResponse) -> list[dict[str, str]]:
     comparison = response.comparison
     if comparison is None or response.artifact.original:
         return []
-    quality = "change of accuracy" if comparison.accuracy_delta else "fidelity to the original"
+    scored = f"change of {metric_words(comparison.metric)}"
+    quality = scored if comparison.accuracy_delta else "fidelity to the original"
     tiles = [
         {"value": size_ratio_text(comparison), "label": "of the original's size"},
         {"value": speed_text(comparison), "label": "the original's speed"},

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...contracts import DataError
-from .data_source import RawSample
+from ...contracts import DataError, MetricKind
+from .sources.sample import RawSample, Target
 from .synthesize import InputSpec, shape_text
 
 
@@ -101,18 +101,38 @@ def _cast(row: np.ndarray, spec: InputSpec, where: str) -> np.ndarray:
     raise DataError(f"{where}: {spec.name!r} has values of type {row.dtype} that {spec.dtype} cannot hold")
 
 
-def class_index(sample: RawSample) -> int:
-    """Return the sample's class index.
+def class_index(label: np.ndarray | None, where: str) -> int:
+    """Return a class index.
 
     Raises:
         DataError: it is missing, no integer, or no single number.
     """
-    label = sample.label
     if label is None:
-        raise DataError(f"{sample.where} has no label although others have; label all samples or none")
+        raise DataError(f"{where} has no label although others have; label all samples or none")
     if label.dtype.kind not in "iu" or label.ndim != 0:
         raise DataError(
-            f"{sample.where}: its label has type {label.dtype} and shape {list(label.shape)}; "
+            f"{where}: its label has type {label.dtype} and shape {list(label.shape)}; "
             "labels are class indices, one integer per sample"
         )
     return int(label)
+
+
+def target_of(target: Target | None, kind: MetricKind, where: str) -> Target:
+    """Return a target of the kind that the metric compares.
+
+    Raises:
+        DataError: it is missing, of another kind, empty, or holds NaN or infinity.
+    """
+    if target is None:
+        raise DataError(f"{where} has no target although others have; give all samples one or none")
+    if isinstance(target, str):
+        if kind == "numbers":
+            raise DataError(f"{where}: its target is a text, and the metric compares numbers; choose wer or cer")
+        if not target.strip():
+            raise DataError(f"{where}: its target is an empty text, against which no error rate is known")
+        return target
+    if kind == "texts":
+        raise DataError(f"{where}: its target is no text, and the metric compares texts")
+    if target.size == 0 or (target.dtype.kind == "f" and not np.isfinite(target).all()):
+        raise DataError(f"{where}: its target is empty, or holds NaN or infinity; clean the data first")
+    return target

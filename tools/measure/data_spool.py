@@ -13,6 +13,9 @@ import numpy as np
 
 from .data_split import Item
 
+# Stands beside the inputs of a row; no input is called so, because names in ONNX are identifiers.
+TARGET = "\0target"
+
 
 @dataclass(frozen=True)
 class _Record:
@@ -44,6 +47,7 @@ class Spool:
         self._counts: list[int] = []
         self._records: list[_Record] = []
         self._items: list[Item] = []
+        self._texts: list[str | None] = []
 
     def __enter__(self) -> Self:
         self._folder.mkdir()
@@ -52,9 +56,18 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def add(self, rows: Mapping[str, np.ndarray], label: int | None = None) -> None:
-        """Append one sample; its digest covers names, types, shapes and values."""
-        signature = tuple((name, array.dtype.str, array.shape) for name, array in rows.items())
+    def add(
+        self, rows: Mapping[str, np.ndarray], label: int | None = None, target: np.ndarray | str | None = None
+    ) -> None:
+        """Append one sample; its digest covers names, types, shapes and values of its inputs, not its answer."""
+        inputs = b"".join(array.tobytes() for array in rows.values())
+        digest = hashlib.sha256(repr(_signature(rows)).encode() + inputs).hexdigest()
+        self._items.append(Item(len(self._items), digest, label))
+        self._texts.append(target if isinstance(target, str) else None)
+        self._append(rows if target is None or isinstance(target, str) else {**rows, TARGET: target})
+
+    def _append(self, rows: Mapping[str, np.ndarray]) -> None:
+        signature = _signature(rows)
         if signature not in self._kinds:
             self._kinds[signature] = len(self._list)
             self._list.append(_Kind(signature, self._folder / f"rows-{len(self._list)}"))
@@ -63,8 +76,6 @@ class Spool:
         content = b"".join(array.tobytes() for array in rows.values())
         with self._list[kind].path.open("ab") as file:
             file.write(content)
-        digest = hashlib.sha256(repr(signature).encode() + content).hexdigest()
-        self._items.append(Item(len(self._items), digest, label))
         self._records.append(_Record(kind, self._counts[kind]))
         self._counts[kind] += 1
 
@@ -72,18 +83,34 @@ class Spool:
         """Return what the split needs to know of every sample, in the order in which they came."""
         return list(self._items)
 
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def label(self, index: int) -> int | None:
+        """Return the label of one sample."""
+        return self._items[index].label
+
+    def text(self, index: int) -> str | None:
+        """Return the text that one sample should be answered by."""
+        return self._texts[index]
+
     def labels(self, indices: Sequence[int]) -> list[int] | None:
         """Return the labels of some samples, or None when they have none."""
         labels = [self._items[index].label for index in indices]
         known = [label for label in labels if label is not None]
         return known if len(known) == len(labels) else None
 
+    def texts(self, indices: Sequence[int]) -> list[str] | None:
+        """Return the texts that some samples should be answered by, or None when they have none."""
+        known = [text for index in indices if (text := self._texts[index]) is not None]
+        return known if len(known) == len(indices) else None
+
     def rows(self, indices: Sequence[int]) -> Sequence[Mapping[str, np.ndarray]]:
         """Return some samples, read when they are asked for."""
         return _Rows(self, indices)
 
     def row(self, index: int) -> dict[str, np.ndarray]:
-        """Read one sample."""
+        """Read one sample; its target, where that is an array, stands under `TARGET`."""
         record = self._records[index]
         kind = self._list[record.kind]
         with kind.path.open("rb") as file:
@@ -96,6 +123,10 @@ class Spool:
             rows[name] = np.frombuffer(content, dtype, count, start).reshape(shape)
             start += count * np.dtype(dtype).itemsize
         return rows
+
+
+def _signature(rows: Mapping[str, np.ndarray]) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
+    return tuple((name, array.dtype.str, array.shape) for name, array in rows.items())
 
 
 class _Rows(Sequence[Mapping[str, np.ndarray]]):

@@ -3,65 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from ...contracts import DataView, Evaluation, Part, Progress, ProgressSink, Quantity, RequestError, ToolError
+from ...contracts import (
+    DataView,
+    Evaluation,
+    Part,
+    Progress,
+    ProgressSink,
+    RequestError,
+    Session,
+    ToolError,
+    metric_kind,
+)
 from ..context import ToolAnswer, ToolContext, silent
-from ..hardware import fingerprint
 from ..onnx_model import quoted
 from .data import open_data
 from .fidelity import OutputError
-from .score import top_class
-from .session import OnnxSession, open_session, runtime_label, stock
-from .statistics import paired_difference, wilson
-
-
-@dataclass
-class _Answers:
-    """Right and wrong answers of both models on the same labelled samples."""
-
-    counts: dict[tuple[bool, bool], int] = field(
-        default_factory=lambda: {(a, b): 0 for a in (True, False) for b in (True, False)}
-    )
-
-    def add(self, original: np.ndarray, candidate: np.ndarray, labels: np.ndarray) -> None:
-        for first, second in zip(original == labels, candidate == labels, strict=True):
-            self.counts[bool(first), bool(second)] += 1
-
-    @property
-    def samples(self) -> int:
-        return sum(self.counts.values())
-
-    def accuracy(self, which: int) -> Quantity:
-        """Accuracy of the original (0) or the candidate (1) with its Wilson interval."""
-        right = sum(count for answers, count in self.counts.items() if answers[which])
-        return _measured(right / self.samples, "fraction", self.samples, interval=wilson(right, self.samples))
-
-    @property
-    def net_loss(self) -> int:
-        return self.counts[True, False] - self.counts[False, True]
-
-    def drop(self) -> Quantity:
-        """Net loss as a share of the samples, with its paired interval."""
-        order = ((True, True), (True, False), (False, True), (False, False))
-        interval = paired_difference(*(self.counts[key] for key in order))
-        return _measured(self.net_loss / self.samples, "fraction", self.samples, interval=interval)
-
-
-def _measured(value: float, unit: Any, samples: int, interval: Any = None) -> Quantity:
-    return Quantity(
-        value=value,
-        unit=unit,
-        runtime=runtime_label(),
-        hardware=fingerprint(),
-        samples=samples,
-        interval=interval,
-    )
+from .quality import Quality, measured, quality_of, truths
+from .session import OnnxSession, open_session, stock
 
 
 def compare_models(
@@ -86,21 +50,76 @@ def compare_models(
     _require_same_inputs(first, second)
     if first.output_names != second.output_names:
         raise ToolError(f"the candidate's outputs {list(second.output_names)} are not {list(first.output_names)}")
-    feeds = view.feeds(part, limit)
-    labels = view.labels(part, limit)
     errors = {name: OutputError() for name in first.output_names}
-    answers = _Answers()
-    for index, feed in enumerate(feeds):
-        pair = _run_both(first, second, feed)
+    quality = quality_of(view.ref)
+    scored = _Scored(view, part, limit, quality)
+    samples = 0
+    for pair in _answers((first, second), view, part, limit, progress):
         for name, (reference, answer) in pair.items():
             errors[name].add(reference, answer)
-        if labels is not None and view.ref.output is not None:
-            truth = np.atleast_1d(labels[index])
-            reference, answer = pair[view.ref.output]
-            answers.add(top_class(reference, len(truth)), top_class(answer, len(truth)), truth)
+        scored.add(samples, pair)
+        samples += 1
+    return _evaluation(part, samples, errors, scored.result(), view, time.perf_counter() - started)
+
+
+def _answers(
+    sessions: tuple[Session, Session], view: DataView, part: str, limit: int | None, progress: ProgressSink
+) -> Iterator[dict[str, tuple[Any, Any]]]:
+    """Yield output name → answers of both models to each feed; in a stream, each is fed its own last states."""
+    feeds, starts, state = view.feeds(part, limit), view.starts(part, limit), view.ref.state
+    own: tuple[Mapping[str, Any], ...] = ({}, {})
+    for index, (feed, start) in enumerate(zip(feeds, starts, strict=True)):
+        states = ({}, {}) if start else own
+        outputs = [
+            dict(zip(session.output_names, session.run({**feed, **mine}), strict=True))
+            for session, mine in zip(sessions, states, strict=True)
+        ]
+        own = tuple({name: answer[output] for name, output in state.items()} for answer in outputs)
+        yield {name: (outputs[0][name], outputs[1][name]) for name in sessions[0].output_names}
         if index % 64 == 63:
             progress(Progress(tool="evaluate", message=f"{index + 1} of {len(feeds)}", fraction=index / len(feeds)))
-    return _evaluation(part, len(feeds), errors, answers, view, time.perf_counter() - started)
+
+
+class _Scored:
+    """Hands to the metric what it can score: every answer, or the last one of each stream (all of them, for texts)."""
+
+    def __init__(self, view: DataView, part: str, limit: int | None, quality: Quality) -> None:
+        self._truths = truths(view, view.ref, part, limit)
+        self._output = str(view.ref.output)
+        self._quality = quality
+        starts = view.starts(part, limit)
+        self._streams = view.ref.scores_streams
+        self._texts = metric_kind(view.ref.scoring.metric) == "texts"
+        self._last = [position + 1 == len(starts) or starts[position + 1] for position in range(len(starts))]
+        self._stream: list[tuple[Any, Any]] = []
+        self._count = 0
+
+    def add(self, index: int, pair: Mapping[str, tuple[Any, Any]]) -> None:
+        if self._truths is None:
+            return
+        answer = pair[self._output]
+        if self._streams:
+            self._stream = [*self._stream, answer] if self._texts else [answer]
+            if not self._last[index]:
+                return
+            answer = _joined(self._stream)
+            self._stream = []
+        self._count += 1
+        self._quality.add(*answer, self._truths[index])
+
+    def result(self) -> dict[str, Any]:
+        return self._quality.result() if self._count else {}
+
+
+def _joined(stream: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Return the answers of a stream as one; symbols stand on the last axis, so every other one is time."""
+    if len(stream) == 1:
+        return stream[0]
+    first, second = (
+        np.concatenate([np.asarray(pair[side]).reshape(-1, np.shape(pair[side])[-1]) for pair in stream])
+        for side in (0, 1)
+    )
+    return first, second
 
 
 def _require_same_inputs(first: OnnxSession, second: OnnxSession) -> None:
@@ -120,24 +139,24 @@ def _same_input(old: tuple[str, str, list[Any]], new: tuple[str, str, list[Any]]
     return all(a == b for a, b in zip(old[2], new[2], strict=False) if isinstance(a, int) and isinstance(b, int))
 
 
-def _run_both(first: OnnxSession, second: OnnxSession, feed: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    pairs = zip(first.run(feed), second.run(feed), strict=True)
-    return dict(zip(first.output_names, pairs, strict=True))
-
-
 def _evaluation(
-    part: str, samples: int, errors: Mapping[str, OutputError], answers: _Answers, view: DataView, seconds: float
+    part: str,
+    samples: int,
+    errors: Mapping[str, OutputError],
+    quality: Mapping[str, Any],
+    view: DataView,
+    seconds: float,
 ) -> Evaluation:
     decibels = {name: error.decibels for name, error in errors.items()}
-    labelled = answers.samples > 0
+    # States that drift without harm to any answer are no loss: answers over the whole stream tell.
+    told = [value for name, value in decibels.items() if name not in view.ref.state.values()] or [*decibels.values()]
+    fields: dict[str, Any] = {"samples": samples, **quality}
+    if part != "final":
+        fields.pop("class_drops", None)
     return Evaluation(
         part=cast(Part, part),
-        samples=answers.samples if labelled else samples,
-        original_accuracy=answers.accuracy(0) if labelled else None,
-        candidate_accuracy=answers.accuracy(1) if labelled else None,
-        net_loss=answers.net_loss if labelled else None,
-        drop=answers.drop() if labelled else None,
-        fidelity=_measured(min(decibels.values()), "dB", samples),
+        **fields,
+        fidelity=measured(min(told), "dB", samples),
         output_fidelity_db=decibels,
         finite=all(error.finite for error in errors.values()),
         constant=any(error.constant for error in errors.values()),

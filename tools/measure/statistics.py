@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -93,6 +93,13 @@ def bootstrap_ratio(ratios: Sequence[float], trim: float = 0.2, resamples: int =
     means = _trimmed(logs[rng.integers(0, len(logs), (resamples, len(logs)))], trim)
     low, high = np.quantile(means, (0.025, 0.975))
     return Interval(low=math.exp(low), high=math.exp(high))
+
+
+def resampled(samples: int, seed: int, most: int = 300, elements: int = 20_000_000) -> Iterator[np.ndarray]:
+    """Yield indices of `samples` drawn with replacement (Efron, 1979); of many samples, fewer resamples are taken."""
+    rng = np.random.default_rng(seed)
+    for _ in range(max(50, min(most, elements // max(samples, 1)))):
+        yield rng.integers(0, samples, samples)
 
 
 def _trimmed(rows: np.ndarray, trim: float) -> np.ndarray:

@@ -11,9 +11,11 @@ import pytest
 
 from shipfit.contracts import DataError, DataReport, Job, ToolError
 from shipfit.tools.context import MODEL_FILE, ToolContext
-from shipfit.tools.measure import data_source
 from shipfit.tools.measure.data import open_data
 from shipfit.tools.measure.data_tool import data_tool, folder_digest
+from shipfit.tools.measure.sources import read_source, sample
+from shipfit.tools.measure.sources.sample import Wanted
+from shipfit.tools.measure.synthesize import InputSpec
 
 X = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)
 LABELS = np.argmax(X[:, :3], axis=1)
@@ -162,9 +164,9 @@ BAD = {
     "label too high": ({"x": X, "labels": LABELS + 1}, r"label 3 is out of range.*0 to 2"),
     "label below zero": ({"x": X, "labels": LABELS - 1}, "label -1 is out of range"),
     "float labels": ({"x": X, "labels": LABELS / 2}, "class indices, one integer"),
-    "label matrix": ({"x": X, "labels": np.eye(40, dtype=int)}, "one class index per sample"),
+    "label matrix": ({"x": X, "labels": np.eye(40, dtype=int)}, "one integer per sample"),
     "misaligned labels": ({"x": X, "labels": LABELS[:9]}, r"differ in their number of samples.*'labels' 9"),
-    "targets": ({"x": X, "targets": X}, "`targets`.*`labels`"),
+    "targets": ({"x": X, "targets": X}, "needs a metric.*`labels`"),
     "empty": ({"x": X[:0]}, "holds no sample"),
     "scalar": ({"x": np.float32(1)}, "first axis must be the sample"),
     "too few": ({"x": X[:2]}, "2 different samples"),
@@ -238,7 +240,7 @@ def test_flipped_bit(scorer: Path, samples: Path, make_data):
 
 
 def test_zip_bomb(scorer: Path, tmp_path: Path, make_data, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(data_source, "MAX_UNPACKED_BYTES", 2**20)
+    monkeypatch.setattr(sample, "MAX_BYTES", 2**20)
     path = tmp_path / "bomb.npz"
     np.savez_compressed(path, x=np.zeros((2**18, 4), np.float32))
     assert path.stat().st_size < 2**16
@@ -277,11 +279,11 @@ CALLABLES = {
 }
 
 
-@pytest.mark.parametrize(("name", "limit"), [("MAX_YIELDED", 50), ("MAX_UNPACKED_BYTES", 2**10)])
+@pytest.mark.parametrize(("name", "limit"), [("MAX_SAMPLES", 50), ("MAX_BYTES", 2**10)])
 def test_callable_without_an_end(
     name: str, limit: int, scorer: Path, tmp_path: Path, make_data, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(data_source, name, limit)
+    monkeypatch.setattr(sample, name, limit)
     (tmp_path / "endless.py").write_text(
         "import itertools, numpy as np\ndef load():\n    for n in itertools.count():\n"
         "        yield np.full(4, n, np.float32), 0\n"
@@ -298,10 +300,11 @@ def test_damage_in_any_compression(method: int, tmp_path: Path):
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("x.npy", array.getvalue())
     sound = path.read_bytes()
+    wanted = Wanted((InputSpec("x", np.dtype(np.float32), ("n", 4)),))
     for position in range(30, len(sound), 7):
         path.write_bytes(sound[:position] + bytes([sound[position] ^ 0x55]) + sound[position + 1 :])
         with contextlib.suppress(DataError):
-            list(data_source.read_source(str(path), ["x"]))
+            list(read_source(str(path), wanted))
 
 
 def test_model_that_answers_only_nan(write_model, make_data):
