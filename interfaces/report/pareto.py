@@ -121,7 +121,8 @@ def _picture(response: OptimizationResponse, measure: Measure) -> Pareto | None:
     return Pareto(
         id=f"pareto-{measure}", width=WIDTH, height=HEIGHT, left=LEFT, right=WIDTH - RIGHT, top=TOP, bottom=bottom,
         title=f"Size and {measure}", x_title="size, share of the original (less is better)",
-        y_title=_y_title(measure, response.request.scored_by), words=_words(models, corners, best, measure), points=points,
+        y_title=_y_title(measure, response.request.scored_by), points=points,
+        words=_words(models, corners, best, measure),
         labels=tuple(place(_wishes(points, stairs), frame, _taken(lines, stairs, bottom))),
         front=tuple(stairs), lines=lines, allowed=_allowed(bounds, x_axis, y_axis),
         x_ticks=tuple(x_axis.ticks()), y_ticks=tuple(y_axis.ticks()), strip=low if strip else None,

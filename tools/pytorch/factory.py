@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from ...contracts import DataError, ModelFileError
-from ..measure.data_source import read_source
+from ..measure.sources import read_source
+from ..measure.sources.sample import Wanted
 from ..onnx_model import one_line
 from .live import LiveModel, argument_names, example_of, live_model
 
@@ -81,7 +82,7 @@ def _words(error: BaseException, base: Path) -> str:
 def _from_data(source: str, module: torch.nn.Module, data: str, base: Path) -> LiveModel:
     """Take the first sample of the data as example: its arrays are named like the arguments of forward."""
     names = argument_names(module)
-    sample = next(iter(read_source(data, names, base)), None)
+    sample = next(iter(read_source(data, Wanted.named(names, base))), None)
     if sample is None:
         raise DataError(f"{data} holds no sample to export {source} with")
     refusal: ModelFileError | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -52,6 +52,11 @@ class Wanted:
     preprocess: Preprocess = field(default_factory=Preprocess)
     texts: bool = False
     notes: list[str] = field(default_factory=list[str])
+
+    @classmethod
+    def named(cls, names: Iterable[str], base: Path) -> Self:
+        """Return what is wanted of a model of which no more than the names of its inputs is known: arrays."""
+        return cls(tuple(InputSpec(name, np.dtype(np.float32), ()) for name in names), base=base)
 
     @property
     def names(self) -> list[str]:
