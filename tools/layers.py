@@ -5,19 +5,23 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from onnx import ModelProto, NodeProto
 from pydantic import TypeAdapter
 
 from ..contracts import LayerForm, LayersReport, SensitivityTable, UnitDamage, units
+from .claims import claimed_shares, graph_places, untouched
 from .context import TABLE_FILE, ToolAnswer, ToolContext
 from .measure.data import open_data
-from .onnx_model import iter_graphs, load
+from .onnx_model import iter_graphs, iter_nodes, load
 from .table_forms import TABLE_FORMS
 from .time_shares import kernel_events
 
 _FEEDS = 4
+# A table for people; the steps' own reports are bounded likewise.
+_MOST_LAYERS = 512
 # What the runtime merges into the node before it; the merged node is named after the last of them.
 _MERGED = frozenset(
     {"Add", "BatchNormalization", "Clip", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul", "Relu", "Sigmoid", "Tanh"}
@@ -26,17 +30,27 @@ _HOPS = 3
 
 
 def layers_tool(context: ToolContext) -> ToolAnswer:
-    """Complete `params["layers"]` (forms of units of role `model`) from the tables in roles `table_<form>`."""
+    """Complete `params["layers"]` (forms of units of role `model`) from the tables in roles `table_<form>`.
+
+    Nodes with weights that are in no given layer are in the answer too, in the form that they have in the file.
+    The answer is in graph order.
+    """
     job = context.job
     if job.data is None:
         raise ValueError("a layers job carries the reference of its data")
-    layers = TypeAdapter(list[LayerForm]).validate_python(job.params["layers"])
+    given = TypeAdapter(list[LayerForm]).validate_python(job.params["layers"])
     feeds = open_data(context.inputs["data"], job.data).feeds("selection", _FEEDS)
-    shares = unit_shares(context.model(), list(feeds))
+    model = load(context.model())
+    places = graph_places(model)
+    layers = [*given, *untouched(model, given)]
+    shares = claimed_shares(layers, places, node_shares(model, context.model(), list(feeds)))
     damages = _damages(context.inputs)
     total = sum(layer.weight_bytes or 0 for layer in layers)
-    completed = tuple(_completed(layer, damages, shares, total) for layer in layers)
-    return ToolAnswer(report=LayersReport(layers=completed))
+    # A weight that was pruned, then stored, has two rows: the time is told in the first one.
+    completed = [_completed(layer, damages, shares.pop(layer.name, None), total) for layer in layers]
+    last = len(places.order)
+    completed.sort(key=lambda layer: min((places.order[node] for node in places.nodes(layer.name)), default=last))
+    return ToolAnswer(report=LayersReport(layers=tuple(completed[:_MOST_LAYERS])))
 
 
 def _damages(inputs: Mapping[str, Path]) -> dict[tuple[str, str], UnitDamage]:
@@ -47,10 +61,9 @@ def _damages(inputs: Mapping[str, Path]) -> dict[tuple[str, str], UnitDamage]:
 
 
 def _completed(
-    layer: LayerForm, damages: Mapping[tuple[str, str], UnitDamage], shares: Mapping[str, float], total: int
+    layer: LayerForm, damages: Mapping[tuple[str, str], UnitDamage], share: float | None, total: int
 ) -> LayerForm:
     damage = damages.get((TABLE_FORMS.get(layer.form, ""), layer.name))
-    share = shares.get(layer.name)
     update = {
         "damage_db": damage.damage_db if damage else layer.damage_db,
         "time_share": share if share is not None else layer.time_share,
@@ -66,29 +79,23 @@ def _why(layer: LayerForm, share: float | None, total: int) -> str:
     return f"takes {units.format_share(share)} of the time" if share is not None else ""
 
 
-def unit_shares(model: Path, feeds: list[Mapping[str, object]]) -> dict[str, float]:
-    """Return node (and initializer, through the nodes that read it) → share of the run time, 0 to 1."""
-    proto = load(model)
-    owners = _owners(proto)
+def node_shares(model: ModelProto, path: Path, feeds: list[Mapping[str, object]]) -> dict[str, float]:
+    """Return node → share of the run time of `model`, which is the file at `path`, 0 to 1."""
+    owners, names = _owners(model), {node.name for node in iter_nodes(model)}
     spent: defaultdict[str, float] = defaultdict(float)
     calls: defaultdict[str, list[int]] = defaultdict(list)
-    for name, duration in kernel_events(model, feeds):
+    for name, duration in kernel_events(path, feeds):
         calls[name].append(duration)
     for name, durations in calls.items():
-        spent[owners.get(name, name)] += statistics.median(durations) * len(durations)
+        spent[_node_of(owners.get(name, name), names)] += statistics.median(durations) * len(durations)
     total = sum(spent.values()) or 1.0
-    shares = {name: duration / total for name, duration in spent.items()}
-    return shares | _weight_shares(proto, shares)
+    return {name: duration / total for name, duration in spent.items()}
 
 
-def _weight_shares(model: ModelProto, shares: Mapping[str, float]) -> dict[str, float]:
-    read: defaultdict[str, float] = defaultdict(float)
-    for graph in iter_graphs(model):
-        weights = {each.name for each in graph.initializer}
-        for node in graph.node:
-            for name in weights.intersection(node.input):
-                read[name] += shares.get(node.name, 0.0)
-    return {name: share for name, share in read.items() if share > 0}
+def _node_of(name: str, names: AbstractSet[str]) -> str:
+    """Return the node of the file that the runtime calls `name` after fusing an activation or an addition into it."""
+    bare = name.removeprefix("fused ")
+    return next((each for each in (name, bare, bare.removesuffix("/MatMulAddFusion")) if each in names), name)
 
 
 def _owners(model: ModelProto) -> dict[str, str]:

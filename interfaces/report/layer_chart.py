@@ -21,8 +21,8 @@ ELSEWHERE, ALMOST_ALL = "rest", 0.995
 MOST_FORMS = 8
 # Form → its class in the style sheet, in the order of the rows: from untouched to changed most.
 FORM_CLASSES = {
-    "fp32": "float", "fp16 stored": "half", "int8 stored": "stored", "int8 dynamic": "dynamic",
-    "int8 static": "static", "pruned": "pruned",
+    "fp32": "float", "bf16": "half", "fp16": "half", "fp16 stored": "half", "int8 stored": "stored",
+    "int8 dynamic": "dynamic", "int8 static": "static", "pruned": "pruned",
 }  # fmt: skip
 
 

@@ -92,6 +92,7 @@ def test_text_contrast(scheme: str):
     grounds = {"ink": ("page", "card", "soft"), "quiet": ("page", "card", "soft")}
     pairs = [(text, ground) for text, names in grounds.items() for ground in names]
     pairs += [(tone, ground) for tone in ("good", "bad", "open", "blue") for ground in (f"{tone}-soft", "card")]
+    pairs += [("ink", f"c{number}") for number in range(1, 8)] + [("blue", "good-soft"), ("ink", "good-soft")]
     for text, ground in pairs:
         assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
 
