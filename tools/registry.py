@@ -41,7 +41,7 @@ TOOLS: dict[str, ToolSpec] = {
     "evaluate": ToolSpec(".measure.evaluate:evaluate_tool"),
     "benchmark": ToolSpec(".measure.benchmark:benchmark_tool", needs="bench"),
     "probe": ToolSpec(".measure.host_probe:probe_tool", needs="bench", cached=False),
-    "layers": ToolSpec(".layers:layers_tool"),
+    "layers": ToolSpec(".layers:layers_tool", version=2),
     "check": ToolSpec(".check:check_tool"),
     "demo": ToolSpec(".demo:demo_tool"),
 }
