@@ -7,7 +7,7 @@ READY := .venv/.shipfit-setup
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check bench format
+.PHONY: help setup run test test-slow check bench zoo format
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,3 +40,6 @@ format: $(READY) ## Format the code and sort its imports
 
 bench: $(READY) ## Measure against the bars and the peers; figures go to benchmarks/
 	$(BIN)/python benchmarks/run.py
+
+zoo: $(READY) ## Fit a zoo of real and hostile models in one batch, and measure every product again
+	$(BIN)/python benchmarks/zoo/run.py

@@ -237,4 +237,4 @@ if __name__ == "__main__":
         sys.exit((__doc__ or "").strip())
     files = [Path(argument) for argument in sys.argv[1:4]]
     fed_back = dict(argument.split("=", 1) for argument in sys.argv[4:])
-    print(verify(files[0], files[1], files[2], state=fed_back).model_dump_json(indent=2))
+    print(verify(files[0], files[1], files[2], seconds=3.0, state=fed_back).model_dump_json(indent=2))

@@ -196,6 +196,7 @@ def mini_lm(folder: Path) -> Arrays:
     arrays = datasets.sentences(files["tokenizer"], 150)
     examples = [array[:1] for array in arrays.values()]
     free = {name: {1: "length"} for name in arrays}
+    shutil.copyfile(files["model"], folder / "weights.safetensors")
     network = published.sentence_encoder(files["model"])
     write_onnx(network, _model(folder), examples, list(arrays), ["embedding"], free=free)
     return arrays
@@ -204,7 +205,9 @@ def mini_lm(folder: Path) -> Arrays:
 def _faces(network: nn.Module, role: str, size: int, outputs: list[str], folder: Path) -> Arrays:
     crops = datasets.crops(size, 240)
     free = {name: {2: "height", 3: "width"} for name in ("image", *outputs)} if role == "proposal" else None
-    face_net = published.face_net(network, pinned("face_nets")[role])
+    weights = pinned("face_nets")[role]
+    shutil.copyfile(weights, folder / "weights.pt")
+    face_net = published.face_net(network, weights)
     write_onnx(face_net, _model(folder), [crops[:1]], ["image"], outputs, free=free)
     return {"image": crops}
 
@@ -221,7 +224,25 @@ def face_output(folder: Path) -> Arrays:
     return _faces(published.OutputNet(), "model", 48, ["box", "landmarks", "face"], folder)
 
 
-def exported(network: nn.Module, example: Any, path: Path) -> None:
+def torch_cnn(folder: Path) -> Arrays:
+    """A torch module by its state dict, and as an exported program to compare products with."""
+    from safetensors.torch import save_file
+
+    (images, kinds), (rest, labels) = datasets.digits()
+    network = train(networks.plain, images, kinds, 4)
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    _export(network, rest[:2], folder / "model.pt2")
+    return {"input": rest, "labels": labels}
+
+
+def torch_resnet(folder: Path) -> Arrays:
+    """An exported program."""
+    (images, kinds), (rest, labels) = datasets.digits()
+    _export(train(networks.residual, images, kinds, 4), rest[:2], folder / "model.pt2")
+    return {"input": rest, "labels": labels}
+
+
+def _export(network: nn.Module, example: Any, path: Path) -> None:
     """Keep a torch network as an exported program with a free batch."""
     batch = torch.export.Dim("batch", min=1, max=1024)
     program = torch.export.export(network, (torch.from_numpy(example),), dynamic_shapes=({0: batch},), strict=False)
@@ -257,5 +278,7 @@ MAKERS: dict[str, Maker] = {
         face_proposal,
         face_refine,
         face_output,
+        torch_cnn,
+        torch_resnet,
     )
 }

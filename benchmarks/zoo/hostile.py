@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnx_files import sha256
 
 Maker = Callable[[Path], None]
 _GIB = 2**30
@@ -51,14 +52,16 @@ def pickled_data(folder: Path) -> None:
 
 
 def bomb(folder: Path) -> None:
-    """A sound model, whose samples are 64 GiB of zeros in a file of a few hundred kilobytes."""
+    """A sound model, whose samples are 9 GiB of zeros in a file of a few dozen megabytes."""
     onnx.save(_scaled(np.ones((4, 4), np.float32)), folder / "model.onnx")
     with (
-        zipfile.ZipFile(folder / "data.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        zipfile.ZipFile(folder / "data.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open("x.npy", "w", force_zip64=True) as member,
     ):
-        np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": (4 * _GIB, 4)})
-        member.write(bytes(64 * 2**20))
+        shape = (9 * _GIB // 16, 4)
+        np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        for _ in range(36):
+            member.write(bytes(2**28))
 
 
 def outside(folder: Path) -> None:
@@ -121,23 +124,21 @@ def endless(folder: Path) -> None:
 
 
 def greedy(folder: Path) -> None:
-    """Ask for 256 GiB when it runs, of which the file says nothing."""
-    shape = numpy_helper.from_array(np.array([2**18, 2**18], np.int64), "shape")
-    zero = numpy_helper.from_array(np.array(0.0, np.float32), "zero")
+    """Take 10 GiB when it runs, of which the file says nothing."""
+    pads = numpy_helper.from_array(np.array([0, 0, 2**16, 10 * 2**12], np.int64), "pads")
     nodes = [
-        helper.make_node("ReduceSum", ["x"], ["total"], keepdims=0),
-        helper.make_node("Mul", ["total", "zero"], ["nothing"]),
-        helper.make_node("Expand", ["nothing", "shape"], ["wide"]),
-        helper.make_node("Exp", ["wide"], ["wider"]),
-        helper.make_node("ReduceSum", ["wider"], ["sum"], keepdims=0),
-        helper.make_node("Add", ["x", "sum"], ["y"]),
+        helper.make_node("Pad", ["x", "pads"], ["wide"]),
+        helper.make_node("ReduceMax", ["wide"], ["most"], keepdims=0),
+        helper.make_node("Add", ["x", "most"], ["y"]),
     ]
-    _save(_model(nodes, "y", [shape, zero]), folder)
+    _save(_model(nodes, "y", [pads]), folder)
+    _samples(folder)
 
 
 def sound(folder: Path) -> None:
     """A sound little model, for entries whose hostility lies elsewhere."""
     _save(_scaled(np.eye(4, dtype=np.float32)), folder)
+    _samples(folder)
 
 
 def broken_settings(folder: Path) -> None:
@@ -156,7 +157,8 @@ def unknown_setting(folder: Path) -> None:
 
 def untrusted(folder: Path) -> None:
     """A folder whose `shipfit.yaml` would run code."""
-    (folder / "shipfit.yaml").write_text("model: zoo_factories:raises\n", encoding="utf-8")
+    sound(folder)
+    (folder / "shipfit.yaml").write_text("metric: benchmarks.zoo.factories:raises\n", encoding="utf-8")
 
 
 def _with_weights_at(location: str, path: Path) -> None:
@@ -188,6 +190,11 @@ def _model(
     return helper.make_model(graph, opset_imports=imports, ir_version=8)
 
 
+def _samples(folder: Path) -> None:
+    samples = np.random.default_rng(0).normal(size=(24, 4)).astype(np.float32)
+    np.savez(folder / "data.npz", x=samples)
+
+
 def _save(model: onnx.ModelProto, folder: Path) -> None:
     (folder / "model.onnx").write_bytes(model.SerializeToString())
 
@@ -217,7 +224,13 @@ EVIL_NAMES = ("\x1b]0;owned\x07\x1b[31mred", "<img src=x onerror=alert(1)>", "=1
 
 
 def build(manifest_folder: Path, folder_zoo: Path) -> None:
-    """Make every hostile model of the manifest in `manifest_folder`, and a whole hostile folder of models."""
+    """Make every hostile model of the manifest in `manifest_folder`, and a whole hostile folder of models.
+
+    What this very file has made before is kept.
+    """
+    stamp, made = sha256(Path(__file__)), manifest_folder / "made"
+    if made.is_file() and made.read_text(encoding="utf-8") == stamp and folder_zoo.is_dir():
+        return
     for folder, makers in ((manifest_folder, IN_MANIFEST), (folder_zoo, IN_FOLDER)):
         shutil.rmtree(folder, ignore_errors=True)
         for maker in makers:
@@ -225,3 +238,4 @@ def build(manifest_folder: Path, folder_zoo: Path) -> None:
             maker(folder / maker.__name__)
     for name in EVIL_NAMES:
         shutil.copyfile(manifest_folder / "truncated" / "model.onnx", folder_zoo / f"{name}.onnx")
+    made.write_text(stamp, encoding="utf-8")

@@ -42,8 +42,8 @@ class RefineNet(nn.Module):
         self.dense4, self.prelu4 = nn.Linear(576, 128), nn.PReLU(128)
         self.dense5_1, self.dense5_2 = nn.Linear(128, 2), nn.Linear(128, 4)
 
-    def forward(self, crop: Any) -> tuple[Any, Any]:
-        x = self.pool1(self.prelu1(self.conv1(crop)))
+    def forward(self, image: Any) -> tuple[Any, Any]:
+        x = self.pool1(self.prelu1(self.conv1(image)))
         x = self.pool2(self.prelu2(self.conv2(x)))
         x = self.prelu3(self.conv3(x))
         x = self.prelu4(self.dense4(torch.flatten(x.permute(0, 3, 2, 1), 1)))
@@ -65,8 +65,8 @@ class OutputNet(nn.Module):
         self.dense5, self.prelu5 = nn.Linear(1152, 256), nn.PReLU(256)
         self.dense6_1, self.dense6_2, self.dense6_3 = nn.Linear(256, 2), nn.Linear(256, 4), nn.Linear(256, 10)
 
-    def forward(self, crop: Any) -> tuple[Any, Any, Any]:
-        x = self.pool1(self.prelu1(self.conv1(crop)))
+    def forward(self, image: Any) -> tuple[Any, Any, Any]:
+        x = self.pool1(self.prelu1(self.conv1(image)))
         x = self.pool2(self.prelu2(self.conv2(x)))
         x = self.pool3(self.prelu3(self.conv3(x)))
         x = self.prelu4(self.conv4(x))
