@@ -25,6 +25,7 @@ from ..contracts import (
     Request,
     RequestError,
     RuntimeSettings,
+    SampleReport,
     Settings,
     StepReport,
 )
@@ -57,6 +58,15 @@ class AppliedRecipe(Contract):
     artifact: ArtifactRef
     reports: tuple[StepReport, ...]
     settings: RuntimeSettings
+
+
+class SampleFiles(Contract):
+    """A small model, its data, and samples that were held out from them."""
+
+    model: Path
+    data: Path
+    held_out: Path
+    report: SampleReport
 
 
 class DemoFiles(Contract):
@@ -220,6 +230,25 @@ def make_demo(settings: Settings, target: Path, seed: int = 0, progress: Progres
         for role in ("model", "data"):
             _copy_files(execute.store.path(done.outputs[role]), target)
     return DemoFiles(model=target / MODEL_FILE, data=next(target.glob("*.npz")), report=done.report)
+
+
+def make_sample(
+    settings: Settings, target: Path, model: str, data: str, seed: int = 0, progress: ProgressSink | None = None
+) -> SampleFiles:
+    """Make a small model by name, with its data, below the folder `target`.
+
+    Raises:
+        RequestError: there is no such model or data.
+        MissingExtraError: scikit-learn is not installed.
+    """
+    request = Request(model="sample", seed=seed, memory=False)
+    with scratch(settings, LocalExecutor(), request, progress) as execute:
+        done = execute("sample", SampleReport, params={"model": model, "data": data})
+        for role in ("model", "data"):
+            _copy_files(execute.store.path(done.outputs[role]), target)
+    return SampleFiles(
+        model=target / MODEL_FILE, data=target / "data.npz", held_out=target / "held_out.npz", report=done.report
+    )
 
 
 def _copy_files(source: Path, target: Path) -> None:

@@ -221,6 +221,13 @@ class AdviceReport(Contract):
     recommendation: str
 
 
+class SampleReport(Contract):
+    """Samples beside a model that was made: for whoever optimizes it, and held out from them."""
+
+    samples: int
+    held_out: int
+
+
 class DemoReport(Contract):
     """The small model that `demo` trains: test accuracy in its training framework, parameters, seconds."""
 

@@ -41,7 +41,7 @@ def demo_tool(context: ToolContext) -> ToolAnswer:
     model_folder.mkdir()
     data_folder.mkdir()
     images, labels = load_digits()
-    train, test = _held_out(labels, context.job.seed)
+    train, test = held_out(labels, context.job.seed)
     network = train_network(images[train], labels[train], context.job.seed, context.progress)
     write_onnx(network, model_folder / MODEL_FILE)
     arrays: dict[str, Any] = {INPUT: images[test], "labels": labels[test]}
@@ -70,7 +70,8 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
     return images, np.asarray(bunch.target, np.int64)
 
 
-def _held_out(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def held_out(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which digits a model may be fitted on, and which are kept from it."""
     order = np.random.default_rng(seed).permutation(len(labels))
     return order[:_TRAIN_SAMPLES], order[_TRAIN_SAMPLES:]
 

@@ -44,6 +44,7 @@ TOOLS: dict[str, ToolSpec] = {
     "layers": ToolSpec(".layers:layers_tool", version=2),
     "check": ToolSpec(".check:check_tool"),
     "demo": ToolSpec(".demo:demo_tool"),
+    "sample": ToolSpec(".samples.tool:sample_tool"),
 }
 
 STEPS: dict[str, str] = {

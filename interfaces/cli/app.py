@@ -17,6 +17,7 @@ from .inspect import inspect
 from .optimize import optimize
 from .resume import resume
 from .runs import runs
+from .scenarios import scenarios
 
 
 def command() -> Any:
@@ -31,6 +32,7 @@ def command() -> Any:
     for function in (optimize, batch, inspect, benchmark, check, apply, resume, demo, doctor):
         app.command()(function)
     app.add_typer(runs, name="runs")
+    app.add_typer(scenarios, name="scenarios")
     return typer.main.get_command(app)
 
 

@@ -1,0 +1,1 @@
+"""Scenarios: end-to-end cases as data, run as a user would run them, into a table."""

@@ -1,0 +1,1 @@
+"""Small models and data that scenarios are made of: built in a second, without any download."""
