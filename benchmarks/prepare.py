@@ -1,6 +1,8 @@
 """Make the model and the samples of a scenario; a part of the samples is held out from the product.
 
 Everything is made anew in `benchmarks/.cache/cases` (only what was downloaded is kept from before).
+
+    python benchmarks/prepare.py       fetch and make what scenarios over published models need
 """
 
 from __future__ import annotations
@@ -17,8 +19,11 @@ import text_lines
 from fetch import CACHE, fetch
 from onnx_files import sha256
 from pydantic import BaseModel
-from scenario import DataName, Scenario, load_models
 from sessions import open_session
+
+from shipfit.interfaces.scenarios.case import MADE_MODELS, Scenario
+from shipfit.interfaces.scenarios.files import prepared_folder
+from shipfit.interfaces.scenarios.load import load_models, load_suite, suites
 
 Arrays = dict[str, np.ndarray]
 
@@ -50,24 +55,43 @@ def prepare(scenario: Scenario) -> Case:
 
 
 @cache
-def _prepare(model: str, data: DataName, seed: int) -> Case:
-    folder = CACHE / "cases" / f"{model}-{data}-{seed}"
+def _prepare(model: str, data: str, seed: int) -> Case:
+    folder = prepared_folder(model, data, seed)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    path, arrays = _MAKERS[data](model, seed)
-    given, held_out = split(arrays)
-    if data == "digits_shuffled":
-        given["labels"] = np.random.default_rng(seed).permutation(given["labels"])
-    shutil.copyfile(path, folder / "model.onnx")
-    np.savez(folder / "data.npz", **given)  # type: ignore[arg-type]
-    np.savez(folder / "held_out.npz", **held_out)  # type: ignore[arg-type]
+    if model in MADE_MODELS:
+        _sample(model, data, seed, folder)
+    else:
+        path, arrays = _MAKERS[data](model, seed)
+        given, held_out = split(arrays)
+        shutil.copyfile(path, folder / "model.onnx")
+        np.savez(folder / "data.npz", **given)  # type: ignore[arg-type]
+        np.savez(folder / "held_out.npz", **held_out)  # type: ignore[arg-type]
     files = {name: folder / f"{name}.npz" for name in ("data", "held_out")} | {"model": folder / "model.onnx"}
     return Case(
         **files,
         digests={name: sha256(file) for name, file in files.items()},
-        samples={"data": _count(given), "held_out": _count(held_out)},
-        labels=len(np.unique(arrays["labels"])) if "labels" in arrays else 0,
+        samples={name: _samples(files[name]) for name in ("data", "held_out")},
+        labels=len(_classes(files["data"]) | _classes(files["held_out"])),
     )
+
+
+def _sample(model: str, data: str, seed: int, folder: Path) -> None:
+    """Make what `shipfit scenarios run` makes by itself, in the same way."""
+    from shipfit.agents.standalone import make_sample
+    from shipfit.contracts import Settings
+
+    make_sample(Settings(home=CACHE / "home"), folder, model, data, seed)
+
+
+def _samples(path: Path) -> int:
+    with np.load(path) as archive:
+        return len(archive[archive.files[0]])
+
+
+def _classes(path: Path) -> set[int]:
+    with np.load(path) as archive:
+        return set(archive["labels"].tolist()) if "labels" in archive else set()
 
 
 def split(arrays: Arrays) -> tuple[Arrays, Arrays]:
@@ -78,23 +102,6 @@ def split(arrays: Arrays) -> tuple[Arrays, Arrays]:
 
 def _count(arrays: Arrays) -> int:
     return len(next(iter(arrays.values())))
-
-
-@cache
-def _demo(seed: int) -> tuple[Path, Arrays]:
-    """Return what `shipfit demo` trains and measures on: its model, and the digits that it was not trained on."""
-    from shipfit.agents.standalone import make_demo
-    from shipfit.contracts import Settings
-
-    folder = CACHE / "demo"
-    shutil.rmtree(folder, ignore_errors=True)
-    files = make_demo(Settings(home=folder / "home"), folder / "files", seed)
-    with np.load(files.data) as archive:
-        return files.model, dict(archive)
-
-
-def _digits(model: str, seed: int) -> tuple[Path, Arrays]:
-    return _demo(seed)
 
 
 def _speech(model: str, seed: int) -> tuple[Path, Arrays]:
@@ -126,10 +133,14 @@ def _fetched(model: str) -> dict[str, Path]:
     return fetch(model, load_models()[model])
 
 
-_MAKERS: dict[DataName, Callable[[str, int], tuple[Path, Arrays]]] = {
-    "digits": _digits,
-    "digits_shuffled": _digits,
+_MAKERS: dict[str, Callable[[str, int], tuple[Path, Arrays]]] = {
     "speech": _speech,
     "files": _files,
     "text_lines": _text_lines,
 }
+
+
+if __name__ == "__main__":
+    for each in (scenario for suite in suites() for scenario in load_suite(suite) if not scenario.made):
+        made = prepare(each)
+        print(f"{each.name}: {made.samples['data']} samples in {made.model.parent}", flush=True)

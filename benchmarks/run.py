@@ -19,14 +19,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bars import Bar, at_most, equal, product_bars, read_report, run_bars
+from bars import product_bars, read_report, run_bars
+from door import DoorCase, load_door_cases
 from fetch import CACHE
 from machine import cpu_flags, describe
 from prepare import Case, prepare
-from scenario import DoorCase, Scenario, load_door_cases, load_scenarios
 from table import Results, Row, write
 from verify import Proof
 from watch import Watched, watch
+
+from shipfit.interfaces.scenarios.bars import Bar, at_most, equal
+from shipfit.interfaces.scenarios.case import Scenario
+from shipfit.interfaces.scenarios.load import load_suite
 
 HERE = Path(__file__).resolve().parent
 SHIPFIT = str(Path(sys.executable).with_name("shipfit"))
@@ -37,7 +41,7 @@ _IMPORTS = "import langgraph.graph, langgraph.checkpoint.sqlite, chromadb, pydan
 def main() -> int:
     """Run what was asked for, write the figures, and say whether every bar was reached."""
     arguments = _arguments()
-    scenarios = load_scenarios()
+    scenarios = load_suite("main_job")
     names = [scenario.name for scenario in scenarios] + [DOOR]
     if arguments.list:
         print("\n".join(names))
@@ -120,7 +124,7 @@ def _repeat_bars(scenario: Scenario, case: Case, folder: Path) -> list[Bar]:
     return [
         equal("repeated: exit status", scenario.expect.exit_status, watched.status),
         at_most("repeated: attempts", most, attempts),
-        at_most("repeated: wall", scenario.expect.wall_s, watched.wall_s, " s"),
+        *([at_most("repeated: wall", limit, watched.wall_s, " s")] if (limit := scenario.expect.wall_s) else []),
     ]
 
 

@@ -23,7 +23,8 @@ import numpy as np  # noqa: E402 - the path above comes first
 from catalogue import MAKERS  # noqa: E402
 from onnx_files import sha256  # noqa: E402
 from prepare import split  # noqa: E402
-from scenario import FOLDER  # noqa: E402
+
+from shipfit.interfaces.scenarios.load import FOLDER  # noqa: E402
 
 CACHE = FOLDER / "zoo" / "cache"
 MODELS = CACHE / "models"

@@ -21,10 +21,11 @@ import torch
 from datasets import Arrays
 from fetch import fetch
 from prepare import labelled_files_of
-from scenario import load_models
 from sessions import open_session
 from torch import nn
 from training import train, write_onnx
+
+from shipfit.interfaces.scenarios.load import load_models
 
 Maker = Callable[[Path], Arrays]
 _DIGIT_EPOCHS = 6

