@@ -54,6 +54,7 @@ def test_import(tmp_path: Path):
         ["resume", "--help"],
         ["demo", "--help"],
         ["doctor", "--help"],
+        ["scenarios", "--help"],
     ],
     ids=" ".join,
 )
@@ -71,6 +72,7 @@ def test_help(argv: list[str], tmp_path: Path):
         ["optimize", "missing.onnx", "--max-size", "10 parsecs"],
         ["inspect", "missing.onnx"],
         ["batch", "missing.yaml"],
+        ["scenarios", "run", "no-such-suite"],
     ],
     ids=" ".join,
 )

@@ -69,9 +69,8 @@ def _cnn(target: Path, images: np.ndarray, labels: np.ndarray) -> ModelProto:
         nodes.append(helper.make_node("Relu", [f"conv{number}"], [f"relu{number}"], f"relu{number}"))
         value = f"relu{number}"
         if halved:
-            half = {"kernel_shape": [2, 2], "strides": [2, 2]}
-            nodes.append(helper.make_node("MaxPool", [value], [f"pool{number}"], f"pool{number}", **half))
-            value = f"pool{number}"
+            halving, value = value, f"pool{number}"
+            nodes.append(helper.make_node("MaxPool", [halving], [value], value, kernel_shape=[2, 2], strides=[2, 2]))
     nodes.append(helper.make_node("Flatten", [value], ["features"], "flatten"))
     shape: list[int | str] = ["batch", 1, 8, 8]
     feeds = [{INPUT: image[np.newaxis]} for image in images]
@@ -83,7 +82,7 @@ def _features(trunk: ModelProto, feeds: Sequence[Mapping[str, np.ndarray]], targ
     """Return what the trunk answers, a row for each feed; `target` is used for it and overwritten later."""
     _save(trunk, target)
     session = open_session(target)
-    return np.concatenate([session.run(None, dict(feed))[0] for feed in feeds]).astype(np.float64)
+    return np.concatenate([np.asarray(session.run(None, dict(feed))[0], np.float64) for feed in feeds])
 
 
 def _with_readout(
