@@ -1,4 +1,7 @@
-"""Compare what a run did and what its product is with the bars of its scenario."""
+"""Compare what a run did and what its product is with the bars of its scenario.
+
+The comparing is this module's own: nothing of shipfit judges shipfit here.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,30 @@ from typing import Any
 
 from onnx_files import same_bytes, sha256
 from prepare import Case
+from pydantic import BaseModel
 from verify import Figure, Proof
 from watch import Watched
 
-from shipfit.interfaces.scenarios.bars import Bar, at_least, at_most, equal, not_refuted
 from shipfit.interfaces.scenarios.case import Expect, HeldOut, Scenario
+
+
+class Bar(BaseModel):
+    """One bar, what was found, and whether it was reached."""
+
+    name: str
+    bound: str
+    found: str
+    reached: bool
+
+
+def at_most(name: str, bound: float, found: float, unit: str = "") -> Bar:
+    """Return a bar that `found` may not exceed."""
+    return Bar(name=name, bound=f"≤ {bound:g}{unit}", found=f"{found:.4g}{unit}", reached=found <= bound)
+
+
+def equal(name: str, bound: object, found: object) -> Bar:
+    """Return a bar that asks for exactly this."""
+    return Bar(name=name, bound=str(bound), found=str(found), reached=bound == found)
 
 
 def read_report(out: Path) -> dict[str, Any] | None:
@@ -39,7 +61,8 @@ def run_bars(expect: Expect, watched: Watched, report: dict[str, Any]) -> list[B
     if expect.attempts is not None:
         bars.append(at_most("attempts to meet", expect.attempts, report["first_met"] or float("inf")))
     if expect.offers:
-        bars.append(at_least("offers", expect.offers, sum(bool(offer["validated"]) for offer in report["offers"])))
+        found = sum(bool(offer["validated"]) for offer in report["offers"])
+        bars.append(Bar(name="offers", bound=f"≥ {expect.offers}", found=str(found), reached=found >= expect.offers))
     return bars
 
 
@@ -65,16 +88,12 @@ def held_out_bars(wanted: HeldOut, proof: Proof) -> list[Bar]:
     if wanted.max_size_ratio is not None:
         bars.append(at_most("size ratio", wanted.max_size_ratio, proof.size_ratio))
     if wanted.min_speedup is not None:
-        bars.append(not_refuted("speedup", wanted.min_speedup, _figure(_with_noise(proof)), upper=False))
+        bars.append(_not_refuted("speedup", wanted.min_speedup, _with_noise(proof), upper=False))
     if wanted.max_drop is not None:
-        bars.append(not_refuted("drop", wanted.max_drop, _figure(proof.drop), upper=True))
+        bars.append(_not_refuted("drop", wanted.max_drop, proof.drop, upper=True))
     if wanted.min_fidelity_db is not None:
-        bars.append(not_refuted("fidelity dB", wanted.min_fidelity_db, _figure(proof.fidelity_db), upper=False))
+        bars.append(_not_refuted("fidelity dB", wanted.min_fidelity_db, proof.fidelity_db, upper=False))
     return bars
-
-
-def _figure(found: Figure | None) -> tuple[float, float, float] | None:
-    return None if found is None else (found.value, found.low, found.high)
 
 
 def _with_noise(proof: Proof) -> Figure:
@@ -82,3 +101,12 @@ def _with_noise(proof: Proof) -> Figure:
     noise = max(proof.same_arm.value, 1 / proof.same_arm.value)
     speed = proof.speedup
     return Figure(value=speed.value, low=speed.low / noise, high=speed.high * noise)
+
+
+def _not_refuted(name: str, bound: float, found: Figure | None, *, upper: bool) -> Bar:
+    """Return a bar on a sampled figure: missed when the whole interval lies beyond the bound."""
+    if found is None:
+        return Bar(name=name, bound=f"{bound:g}", found="not measured", reached=False)
+    reached = found.low <= bound if upper else found.high >= bound
+    text = f"{found.value:.4g} [{found.low:.4g}, {found.high:.4g}]"
+    return Bar(name=name, bound=f"{'≤' if upper else '≥'} {bound:g}", found=text, reached=reached)

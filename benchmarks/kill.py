@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from bars import read_report
+from bars import Bar, equal, read_report
 from fetch import CACHE
 from machine import Machine, describe
 from prepare import Case, prepare
@@ -31,7 +31,6 @@ from pydantic import BaseModel
 from run import HERE, SHIPFIT, optimize
 from watch import Watched, watch
 
-from shipfit.interfaces.scenarios.bars import Bar, equal
 from shipfit.interfaces.scenarios.case import Scenario
 from shipfit.interfaces.scenarios.load import load_suite
 

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bars import product_bars, read_report, run_bars
+from bars import Bar, at_most, equal, product_bars, read_report, run_bars
 from door import DoorCase, load_door_cases
 from fetch import CACHE
 from machine import cpu_flags, describe
@@ -28,7 +28,6 @@ from table import Results, Row, write
 from verify import Proof
 from watch import Watched, watch
 
-from shipfit.interfaces.scenarios.bars import Bar, at_most, equal
 from shipfit.interfaces.scenarios.case import Scenario
 from shipfit.interfaces.scenarios.load import load_suite
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bars import Bar
 from machine import Machine
 from pydantic import BaseModel
 from verify import Figure, Proof
 from watch import Watched
-
-from shipfit.interfaces.scenarios.bars import Bar
 
 
 class Row(BaseModel):

@@ -16,6 +16,8 @@ import onnxruntime as ort
 import pytest
 import yaml
 
+from shipfit.interfaces.scenarios.case import HeldOut
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = [str(ROOT / "benchmarks" / "zoo"), str(ROOT / "benchmarks")]
 
@@ -93,7 +95,7 @@ def test_false_met_is_found(scripts: Any, digits_model: Path, digits_data: Path,
     product.mkdir(parents=True)
     shutil.copyfile(digits_model, product / "model.onnx")
     judge, expected = scripts("judge"), scripts("expected")
-    bounds = scripts("scenario").HeldOut(max_size_ratio=0.5, max_drop=0.01)
+    bounds = HeldOut(max_size_ratio=0.5, max_drop=0.01)
     asked = expected.Ask(name="digits", original=digits_model, held_out=digits_data, bounds=bounds, state={})
     known = expected.Expected(kinds=("cnn",), status="met", recipe="known")
     scripts("expected").CACHE.mkdir(parents=True, exist_ok=True)
@@ -110,9 +112,7 @@ def test_original_that_did_not_come_back_is_found(scripts: Any, digits_model: Pa
     product.mkdir()
     shutil.copyfile(digits_model, product / "model.onnx")
     judge, expected = scripts("judge"), scripts("expected")
-    asked = expected.Ask(
-        name="digits", original=digits_model, held_out=None, bounds=scripts("scenario").HeldOut(), state={}
-    )
+    asked = expected.Ask(name="digits", original=digits_model, held_out=None, bounds=HeldOut(), state={})
     known = expected.Expected(kinds=("cnn",), status="rolled_back", infeasible="it is")
     found = {"name": "digits", "status": "rolled_back", "report": "digits/report.json"}
     assert judge.row(known, found, asked, tmp_path).bars[0].reached

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
-from scenario import FOLDER, HeldOut
+
+from shipfit.interfaces.scenarios.case import HeldOut
+from shipfit.interfaces.scenarios.load import FOLDER
 
 ZOO = FOLDER / "zoo"
 CACHE = ZOO / "cache"
