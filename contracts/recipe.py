@@ -13,6 +13,7 @@ Compute = Literal["static", "dynamic"]
 IntegerType = Literal["uint8", "int8"]
 Storage = Literal["none", "fp16", "int8"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
+Layout = Literal["keep", "auto", "channels_last", "onednn", "onednn_channels_last"]
 
 
 class NormalizeStep(Contract):
@@ -74,9 +75,14 @@ class QuantizeStep(Contract):
 
 
 class OptimizeGraphStep(GraphSwitches):
-    """Run graph passes that hold on any machine and save the result; each switch turns one family off."""
+    """Run graph passes that hold on any machine and save the result; each switch turns one family off.
+
+    `layout` is how a torch program's convolutions lie in memory and which kernels they call; `auto` times what there
+    is, and the recipe names what was chosen.
+    """
 
     kind: Literal["optimize_graph"] = "optimize_graph"
+    layout: Layout = "keep"
 
 
 class TuneRuntimeStep(Contract):
