@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         PruningAdvisor,
         QuantizationTool,
         RuntimeOptimizer,
+        TorchOptimizer,
         load,
     )
 
@@ -46,6 +47,7 @@ __all__ = [
     "Request",
     "RuntimeOptimizer",
     "Target",
+    "TorchOptimizer",
     "__version__",
     "deliver",
     "load",
@@ -66,6 +68,7 @@ _HOMES = {
     "Request": ".contracts",
     "RuntimeOptimizer": ".tools",
     "Target": ".contracts",
+    "TorchOptimizer": ".tools",
     "deliver": ".interfaces.product",
     "load": ".tools",
 }

@@ -25,6 +25,7 @@ from ..contracts import (
     JobResult,
     Limits,
     OptimizationError,
+    OptimizeGraphStep,
     Progress,
     Step,
     WorkerCrashed,
@@ -42,7 +43,7 @@ EventSink = Callable[[Event], None]
 # What a job may still take when the budget is spent: the current attempt is brought to its verdict.
 GRACE_S = 20.0
 _TIMED_STEPS = frozenset({"tune_runtime"})
-_VERSIONED = ("onnx", "onnxruntime", "numpy")
+_VERSIONED = ("onnx", "onnxruntime", "numpy", "torch")
 
 
 class Executed(Contract, Generic[R]):
@@ -220,6 +221,8 @@ def _made(folder: Path) -> Path:
 
 
 def _is_timed(step: Step | None) -> bool:
+    if isinstance(step, OptimizeGraphStep):
+        return step.layout == "auto"
     return step is not None and step.kind in _TIMED_STEPS
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..contracts import Attempt, Plan, PolicyState, Predicted, QuantizeLever, units
+from ..contracts import Attempt, Plan, PolicyState, Predicted, PruneLever, QuantizeLever, units
 
 
 def reason(plan: Plan, predicted: Predicted, state: PolicyState) -> str:
@@ -17,12 +17,18 @@ def reason(plan: Plan, predicted: Predicted, state: PolicyState) -> str:
 def _forms(plan: Plan, state: PolicyState) -> str:
     parts: list[str] = []
     if plan.prune is not None:
-        parts.append(f"zero weights up to {plan.prune.threshold:g}")
+        parts.append(_pruned(plan.prune))
     if plan.quantize is not None:
         parts.append(_quantized(plan.quantize, state))
     if not parts:
         parts.append("graph passes only" if plan.graph else "normalization only")
     return " and ".join(parts)
+
+
+def _pruned(lever: PruneLever) -> str:
+    if lever.ratio is not None:
+        return f"take out {units.format_share(lever.ratio)} of the channels"
+    return f"zero weights up to {lever.threshold:g}"
 
 
 def _quantized(lever: QuantizeLever, state: PolicyState) -> str:

@@ -200,7 +200,7 @@ def _speed_to_keep(item: Recalled, state: PolicyState) -> float | None:
 def _allowed(plan: Plan, state: PolicyState) -> bool:
     """Tell whether the request's switches permit every lever; memory can never widen a request."""
     optimization = state.request.optimization
-    if plan.prune and (not optimization.may_prune or plan.prune.threshold > optimization.pruning.threshold):
+    if plan.prune and not (optimization.may_prune and _gentle(plan.prune, state)):
         return False
     lever = plan.quantize
     if lever is None:
@@ -210,6 +210,14 @@ def _allowed(plan: Plan, state: PolicyState) -> bool:
         return False
     bits = optimization.lowest_bits
     return not ((lever.compute or lever.storage == "int8") and bits > 8) and not (lever.storage == "fp16" and bits > 16)
+
+
+def _gentle(lever: PruneLever, state: PolicyState) -> bool:
+    """Tell whether the lever stays within what the request lets be pruned."""
+    pruning = state.request.optimization.pruning
+    if lever.ratio is not None:
+        return state.profile.format == "torch"
+    return lever.threshold is not None and lever.threshold <= pruning.threshold
 
 
 def plans(state: PolicyState) -> Iterator[Plan]:

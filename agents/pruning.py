@@ -16,7 +16,12 @@ def prune(state: RunState, context: RunContext) -> RunState:
     draft = state.get("draft")
     if draft is None or is_over(draft) or draft.plan.prune is None:
         return {}
-    ceiling = draft.plan.prune.threshold
+    lever = draft.plan.prune
+    if lever.ratio is not None:
+        step = PruneStep(method="structured", ratio=lever.ratio)
+        draft = apply(context, state, draft, step, "prune", optional=False)
+        return {"draft": gate(context, state, draft, size=False)}
+    ceiling = lever.threshold or 0.0
     thresholds = [ceiling * share for share in (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)]
     try:
         advice = context.execute(

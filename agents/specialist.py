@@ -45,18 +45,19 @@ def apply(context: RunContext, state: RunState, draft: Draft, step: Step, stage:
         done = context.execute("perform", StepReport, inputs={"model": draft.artifact}, data=state["data"], step=step)
     except ToolError as error:
         return _note(draft, f"{step.kind} left out: {error.message}") if optional else failed(draft, error)
-    return _advance(draft, step, done)
+    return _advance(draft, done)
 
 
 def _note(draft: Draft, note: str) -> Draft:
     return draft.model_copy(update={"notes": (*draft.notes, note)})
 
 
-def _advance(draft: Draft, step: Step, done: Executed[StepReport]) -> Draft:
+def _advance(draft: Draft, done: Executed[StepReport]) -> Draft:
+    """Return the draft with the step as it was performed: the recipe names what was chosen by measuring."""
     return draft.model_copy(
         update={
             "artifact": done.outputs["model"],
-            "steps": (*draft.steps, step),
+            "steps": (*draft.steps, done.report.step),
             "layers": (*draft.layers, *done.report.layers),
             "notes": (*draft.notes, *done.report.notes),
             "effort": add_effort(draft.effort, done.effort),

@@ -25,12 +25,27 @@ class NormalizeStep(Contract):
 
 
 class PruneStep(Contract):
-    """Zero weights whose magnitude is below `threshold` (absolute) in the listed initializers (empty: all prunable)."""
+    """Prune weights, one by one or in whole channels.
+
+    Attributes:
+        method: `magnitude` zeroes weights (onnx models), `structured` takes channels out (torch programs).
+        threshold: `magnitude` zeroes what is below it (absolute).
+        ratio: share of each layer's channels that `structured` takes out; what is left is a multiple of 8.
+        initializers: those that `magnitude` looks at; empty: all prunable.
+    """
 
     kind: Literal["prune"] = "prune"
-    method: Literal["magnitude"] = "magnitude"
-    threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    method: Literal["magnitude", "structured"] = "magnitude"
+    threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
     initializers: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Self:
+        given = (self.threshold is not None, self.ratio is not None)
+        if given != ((True, False) if self.method == "magnitude" else (False, True)):
+            raise ValueError("magnitude pruning takes a threshold, structured pruning a ratio")
+        return self
 
 
 class QuantizeStep(Contract):
@@ -138,9 +153,10 @@ class Predicted(Contract):
 
 
 class PruneLever(Contract):
-    """Zero the smallest weights, at most up to `threshold`."""
+    """Zero the smallest weights, at most up to `threshold`; or take out a share of the channels, where it is `ratio`."""
 
-    threshold: Annotated[float, Field(gt=0)]
+    threshold: Annotated[float, Field(gt=0)] | None = None
+    ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class QuantizeLever(Contract):
@@ -161,7 +177,9 @@ class QuantizeLever(Contract):
 
 
 class GraphLever(GraphSwitches):
-    """Graph passes that hold on any machine."""
+    """Graph passes that hold on any machine; `layout` `auto` times the layouts of a torch program."""
+
+    layout: Layout = "keep"
 
 
 class Plan(Contract):

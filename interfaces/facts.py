@@ -156,7 +156,12 @@ def levers_text(plan: Plan) -> str:
     if plan.graph:
         words.append("graph passes")
     if plan.prune:
-        words.append(f"prune weights under {plan.prune.threshold:.3g}")
+        share = plan.prune.ratio
+        words.append(
+            f"prune weights under {plan.prune.threshold:.3g}"
+            if share is None
+            else f"prune {units.format_share(share)} of the channels"
+        )
     if plan.quantize:
         forms = sorted(set(plan.quantize.compute.values()))
         words += [f"{form} int8 {'/'.join(_types(plan.quantize.compute, form))}" for form in forms]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .measure.product import load
     from .measure.tool import BenchmarkTool
     from .onnx_optimizer import ONNXOptimizer
+    from .pytorch.optimizer import TorchOptimizer
     from .quantize.tool import QuantizationTool
     from .runtime_optimizer import RuntimeOptimizer
 
@@ -23,6 +24,7 @@ __all__ = [
     "PruningAdvisor",
     "QuantizationTool",
     "RuntimeOptimizer",
+    "TorchOptimizer",
     "load",
 ]
 
@@ -33,6 +35,7 @@ _HOMES = {
     "PruningAdvisor": ".advisor",
     "QuantizationTool": ".quantize.tool",
     "RuntimeOptimizer": ".runtime_optimizer",
+    "TorchOptimizer": ".pytorch.optimizer",
     "load": ".measure.product",
 }
 

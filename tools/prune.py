@@ -46,16 +46,18 @@ def prune(step: PruneStep, source: Path, target: Path, data: DataView | None, li
 
     Raises:
         NoOpError: nothing is below the threshold that is not zero already.
-        ToolError: an initializer that `step` names cannot be pruned.
+        ToolError: an initializer that `step` names cannot be pruned, or the step wants channels taken out.
     """
     started = time.perf_counter()
-    model = load(source)
+    if step.threshold is None:
+        raise ToolError("an onnx model is pruned by magnitude; structured pruning takes a torch program", "pruning")
+    model, threshold = load(source), step.threshold
     uses = _chosen(model, step.initializers)
     before = compressed_bytes(weight_chunks(model))
-    layers = [_prune_weight(use, step.threshold) for use in uses]
+    layers = [_prune_weight(use, threshold) for use in uses]
     zeroed = sum(count for count, _ in layers)
     if not zeroed:
-        raise NoOpError(f"no weight is smaller than the threshold {step.threshold:g}; raise it", "pruning")
+        raise NoOpError(f"no weight is smaller than the threshold {threshold:g}; raise it", "pruning")
     save(model, target)
     after = compressed_bytes(weight_chunks(model))
     total = sum(to_array(use.tensor).size for use in uses)

@@ -55,6 +55,13 @@ STEPS: dict[str, str] = {
     "tune_runtime": ".measure.tune:tune_runtime",
 }
 
+# The same steps for exported torch programs.
+TORCH_STEPS: dict[str, str] = {
+    "prune": ".pytorch.prune:prune",
+    "quantize": ".pytorch.quantize:quantize",
+    "optimize_graph": ".pytorch.graph:optimize_graph",
+}
+
 
 def _load(home: str) -> Any:
     module, _, name = home.partition(":")
@@ -77,6 +84,13 @@ def tool(name: str) -> Tool:
     return cast(Tool, _load(spec(name).home))
 
 
-def transformation(kind: str) -> Transformation:
-    """Return the function that performs steps of `kind`, importing its module."""
-    return cast(Transformation, _load(STEPS[kind]))
+def transformation(kind: str, suffix: str = ".onnx") -> Transformation:
+    """Return the function that performs steps of `kind` on models of the file type `suffix`, importing its module.
+
+    Raises:
+        RequestError: models of this type know no such step.
+    """
+    homes = TORCH_STEPS if suffix == ".pt2" else STEPS
+    if kind not in homes:
+        raise RequestError(f"torch programs know no step {kind!r}; they know {', '.join(sorted(homes))}")
+    return cast(Transformation, _load(homes[kind]))

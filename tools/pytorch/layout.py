@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch.fx import Node
 from ...contracts import Layout
 from .editor import ProgramEditor, copy_program
 from .feeds import Calls
+from .timing import call_seconds, one_thread
 
 aten = torch.ops.aten
 
@@ -28,7 +28,7 @@ _CONV = aten.conv2d.default
 _DEFAULTS: tuple[Any, ...] = (None, [1, 1], [0, 0], [1, 1], 1)
 # A layout is kept only when it is faster by more than two runs of the same program differ.
 _FASTER = 1.05
-_ROUNDS, _ROUND_S, _MOST_CALLS = 9, 0.03, 50
+_ROUNDS = 9
 
 # activation → oneDNN's name of it; its scalars come from the call.
 _ACTIVATIONS: Mapping[Any, str] = {
@@ -118,28 +118,9 @@ def _scalars(activation: Node) -> list[float]:
 
 def _times(programs: Mapping[Layout, Callable[..., Any]], calls: Calls) -> dict[Layout, list[float]]:
     """Return the median seconds of a call of each program in each round."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            for run in programs.values():
-                run(*calls[0][0], **calls[0][1])
-            times: dict[Layout, list[float]] = {name: [] for name in programs}
-            for _ in range(_ROUNDS):
-                for name, run in programs.items():
-                    times[name].append(_round(run, calls))
-    finally:
-        torch.set_num_threads(threads)
+    times: dict[Layout, list[float]] = {name: [] for name in programs}
+    with one_thread(), torch.inference_mode():
+        for _ in range(_ROUNDS):
+            for name, run in programs.items():
+                times[name].append(call_seconds(run, calls))
     return times
-
-
-def _round(run: Callable[..., Any], calls: Calls) -> float:
-    run(*calls[0][0], **calls[0][1])
-    spent: list[float] = []
-    until = time.perf_counter() + _ROUND_S
-    while len(spent) < _MOST_CALLS and (len(spent) < 2 or time.perf_counter() < until):
-        args, kwargs = calls[len(spent) % len(calls)]
-        started = time.perf_counter()
-        run(*args, **kwargs)
-        spent.append(time.perf_counter() - started)
-    return statistics.median(spent)
