@@ -40,7 +40,7 @@ class Profile(Contract):
         warnings: what stands in the way of common levers.
     """
 
-    format: Literal["onnx"] = "onnx"
+    format: Literal["onnx", "torch"] = "onnx"
     opset: int
     ir_version: int
     producer: str = ""

@@ -153,7 +153,7 @@ class Predicted(Contract):
 
 
 class PruneLever(Contract):
-    """Zero the smallest weights, at most up to `threshold`; or take out a share of the channels, where it is `ratio`."""
+    """Zero the smallest weights, at most up to `threshold`, or take out the share `ratio` of the channels."""
 
     threshold: Annotated[float, Field(gt=0)] | None = None
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = None

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from .editor import ProgramEditor
+from .editor import Call, ProgramEditor, schema
 
 aten = torch.ops.aten
 
@@ -37,7 +37,7 @@ def clear(editor: ProgramEditor) -> int:
     written = _writes(editor)
     for node in editor.calls():
         if not written and _passes_on(node):
-            editor.replace(node, node.args[0])  # type: ignore[arg-type]  # _passes_on looked at it
+            editor.replace(node, node.args[0])
     editor.graph.eliminate_dead_code()
     return before - sum(1 for _ in editor.calls())
 
@@ -45,15 +45,15 @@ def clear(editor: ProgramEditor) -> int:
 def _writes(editor: ProgramEditor) -> bool:
     """Tell whether any call changes a tensor in place: then a copy may be there for a reason."""
     return any(
-        isinstance(node.target, torch._ops.OpOverload)
+        (known := schema(node)) is not None
+        and known.is_mutable
         and node.target not in _DROPOUTS
         and node.target is not aten.detach_.default
-        and node.target._schema.is_mutable
         for node in editor.calls()
     )
 
 
-def _passes_on(node: Node) -> bool:
+def _passes_on(node: Call) -> bool:
     source = node.args[0] if node.args else None
     if not isinstance(source, Node) or _is_answer_twice(node, source):
         return False
@@ -66,17 +66,17 @@ def _passes_on(node: Node) -> bool:
     return node.target in _SHAPED and _same(node, source)
 
 
-def _is_answer_twice(node: Node, source: Node) -> bool:
+def _is_answer_twice(node: Call, source: Call) -> bool:
     """Tell whether the program would answer with its own input, or with one tensor twice, without this copy."""
     answered = any(user.op == "output" for user in node.users)
     return answered and (source.op == "placeholder" or any(user.op == "output" for user in source.users))
 
 
-def _changes_layout(node: Node) -> bool:
+def _changes_layout(node: Call) -> bool:
     return node.kwargs.get("memory_format") not in (None, torch.preserve_format)
 
 
-def _same(node: Node, source: Node) -> bool:
+def _same(node: Call, source: Call) -> bool:
     """Tell whether both are described by the same type and shape, free dimensions included."""
     first, second = node.meta.get("val"), source.meta.get("val")
     if not isinstance(first, torch.Tensor) or not isinstance(second, torch.Tensor):

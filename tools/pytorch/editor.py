@@ -9,9 +9,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
+from torch._export.verifier import SpecViolationError
+from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
 from torch.export.graph_signature import (
     CustomObjArgument,
@@ -28,6 +31,10 @@ from ...contracts import ToolError
 from ..onnx_model import one_line
 
 _MUTATIONS = frozenset({OutputKind.BUFFER_MUTATION, OutputKind.PARAMETER_MUTATION, OutputKind.USER_INPUT_MUTATION})
+# A torch.fx.Node. Its arguments may be of two dozen types; what they are is the operator's schema's business, and
+# type checkers cannot read that.
+Call: TypeAlias = Any
+
 _HELD = frozenset({InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR})
 
 
@@ -47,6 +54,11 @@ def save_program(program: ExportedProgram, path: Path) -> None:
     """Write a `.pt2` file; equal programs give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.export.save(program, str(path))
+
+
+def schema(call: Call) -> Any | None:
+    """Return the schema of the operator that is called; None where it is a plain function."""
+    return getattr(call.target, "_schema") if isinstance(call.target, OpOverload) else None  # noqa: B009 — it is public in all but name
 
 
 def copy_program(program: ExportedProgram) -> ExportedProgram:
@@ -71,7 +83,7 @@ class ProgramEditor:
         mutated = {spec.target for spec in self._outputs if spec.kind in _MUTATIONS}
         self._fixed = {name for name, spec in self._inputs.items() if spec.target in mutated}
 
-    def calls(self, *targets: Any) -> Iterator[Node]:
+    def calls(self, *targets: Any) -> Iterator[Call]:
         """Yield the calls of `targets` (all calls without any), in order; the graph may change meanwhile."""
         for node in list(self.graph.nodes):
             if node.op == "call_function" and (not targets or node.target in targets):
@@ -82,7 +94,7 @@ class ProgramEditor:
         spec = self._inputs.get(node.name) if isinstance(node, Node) and node.op == "placeholder" else None
         return spec is not None and spec.kind in _HELD and node.name not in self._fixed
 
-    def held(self) -> list[Node]:
+    def held(self) -> list[Call]:
         """Return the placeholders of all tensors that the program holds and never writes to."""
         return [node for node in self.graph.nodes if self.holds(node)]
 
@@ -97,7 +109,7 @@ class ProgramEditor:
         """Return the tensor of `node`, None where the argument is absent."""
         return None if node is None else self.tensor(node)
 
-    def add_tensor(self, name: str, value: torch.Tensor) -> Node:
+    def add_tensor(self, name: str, value: torch.Tensor) -> Call:
         """Hold another tensor under a free name like `name`, and return its placeholder."""
         name = self._free(name)
         node = self._placeholder(f"b_{name}")
@@ -106,7 +118,7 @@ class ProgramEditor:
         self._add(InputSpec(InputKind.BUFFER, TensorArgument(node.name), name, persistent=True))
         return node
 
-    def add_object(self, name: str, value: Any) -> Node:
+    def add_object(self, name: str, value: Any) -> Call:
         """Hold one of torch's own script objects, such as prepacked weights, and return its placeholder."""
         name = self._free(name)
         node = self._placeholder(f"obj_{name}")
@@ -116,12 +128,12 @@ class ProgramEditor:
         self._add(InputSpec(InputKind.CUSTOM_OBJ, argument, name))
         return node
 
-    def replace(self, old: Node, new: Node) -> None:
+    def replace(self, old: Call, new: Call) -> None:
         """Let every reader of `old` read `new`, and take out what nothing reads any more."""
         old.replace_all_uses_with(new)
         self.erase(old)
 
-    def erase(self, node: Node) -> None:
+    def erase(self, node: Call) -> None:
         """Take out a call that nothing reads, and the calls that only it read."""
         if node.users or node.op != "call_function":
             return
@@ -131,7 +143,7 @@ class ProgramEditor:
             if each.op == "call_function" and not each.is_impure():
                 self.erase(each)
 
-    def call(self, before: Node, target: Any, args: tuple[Any, ...], like: Any) -> Node:
+    def call(self, before: Call, target: Any, args: tuple[Any, ...], like: Any) -> Call:
         """Insert a call before `before`; `like` is the fake tensor that says what it answers."""
         with self.graph.inserting_before(before):
             node = self.graph.call_function(target, args)
@@ -167,7 +179,7 @@ class ProgramEditor:
                 constants=self._constants,
                 verifiers=self.program.verifiers,
             )
-        except torch._export.verifier.SpecViolationError as error:
+        except SpecViolationError as error:
             raise ToolError(f"the rewritten program is not valid: {one_line(str(error))}") from error
 
     def _drop_unused(self) -> None:
@@ -182,7 +194,7 @@ class ProgramEditor:
         self._state = {name: value for name, value in self._state.items() if name in used}
         self._constants = {name: value for name, value in self._constants.items() if name in used}
 
-    def _placeholder(self, name: str) -> Node:
+    def _placeholder(self, name: str) -> Call:
         """Insert before the inputs of the user, where all that the program holds comes."""
         first = next(
             node
@@ -202,7 +214,7 @@ class ProgramEditor:
     def _fake(self, value: torch.Tensor) -> Any:
         """Return the description of a tensor in the mode of this program's other descriptions."""
         for node in self.graph.nodes:
-            fake = node.meta.get("val")
-            if isinstance(fake, torch.Tensor) and hasattr(fake, "fake_mode"):
+            fake: Any = node.meta.get("val")
+            if isinstance(fake, FakeTensor):
                 return fake.fake_mode.from_tensor(value.detach(), static_shapes=True)
         return value.detach().to("meta")

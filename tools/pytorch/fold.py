@@ -10,7 +10,7 @@ import torch
 from torch.fx import Node
 from torch.utils import _pytree as pytree
 
-from .editor import ProgramEditor
+from .editor import Call, ProgramEditor, schema
 
 # A folded result may be larger than what it was made from by this much; more would grow the file.
 _SLACK_BYTES = 4096
@@ -19,7 +19,7 @@ _SLACK_BYTES = 4096
 def fold_constants(editor: ProgramEditor) -> int:
     """Replace calls of held tensors by their results, and return how many calls that took out."""
     before = sum(1 for _ in editor.calls())
-    known: dict[Node, Any] = {}
+    known: dict[Call, Any] = {}
     for node in editor.calls():
         if _is_foldable(node) and all(each in known or editor.holds(each) for each in node.all_input_nodes):
             known[node] = _evaluate(editor, node, known)
@@ -30,28 +30,28 @@ def fold_constants(editor: ProgramEditor) -> int:
     return before - sum(1 for _ in editor.calls())
 
 
-def _is_foldable(node: Node) -> bool:
-    target = node.target
-    if not isinstance(target, torch._ops.OpOverload) or node.is_impure() or target._schema.is_mutable:
+def _is_foldable(node: Call) -> bool:
+    known = schema(node)
+    if known is None or known.is_mutable or node.is_impure():
         return False
-    return torch.Tag.nondeterministic_seeded not in target.tags and target.namespace == "aten"
+    return torch.Tag.nondeterministic_seeded not in node.target.tags and node.target.namespace == "aten"
 
 
-def _evaluate(editor: ProgramEditor, node: Node, known: dict[Node, Any]) -> Any:
+def _evaluate(editor: ProgramEditor, node: Call, known: dict[Call, Any]) -> Any:
     def value(each: Any) -> Any:
         return (known[each] if each in known else editor.tensor(each)) if isinstance(each, Node) else each
 
     args, kwargs = pytree.tree_map(value, (node.args, node.kwargs))
     with torch.no_grad():
-        return node.target(*args, **kwargs)  # type: ignore[operator]  # _is_foldable looked at it
+        return node.target(*args, **kwargs)
 
 
-def _pays(editor: ProgramEditor, node: Node, value: torch.Tensor) -> bool:
+def _pays(editor: ProgramEditor, node: Call, value: torch.Tensor) -> bool:
     held = sum(each.nbytes for each in _sources(editor, node, set()))
     return value.untyped_storage().nbytes() <= held + _SLACK_BYTES
 
 
-def _sources(editor: ProgramEditor, node: Node, seen: set[Node]) -> Iterator[torch.Tensor]:
+def _sources(editor: ProgramEditor, node: Call, seen: set[Call]) -> Iterator[torch.Tensor]:
     for each in node.all_input_nodes:
         if each in seen:
             continue
@@ -64,12 +64,14 @@ def _sources(editor: ProgramEditor, node: Node, seen: set[Node]) -> Iterator[tor
 
 def share_equal(editor: ProgramEditor) -> int:
     """Let calls that read equal tensors read one of them, and return how many tensors became needless."""
-    first: dict[str, Node] = {}
+    first: dict[str, Call] = {}
     shared = 0
     for node in editor.held():
+        if not node.users:
+            continue
         digest = _digest(editor.tensor(node))
         kept = first.setdefault(digest, node)
-        if kept is not node and node.users:
+        if kept is not node:
             node.replace_all_uses_with(kept)
             shared += 1
     return shared

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from .editor import ProgramEditor
+from .editor import Call, ProgramEditor
 
 aten = torch.ops.aten
 
@@ -36,8 +36,8 @@ _NORMS = (aten.batch_norm.default, aten._native_batch_norm_legit_no_training.def
 class _Norm:
     """A BatchNorm in evaluation mode: its node, the node that readers read, and what it holds."""
 
-    node: Node
-    answer: Node
+    node: Call
+    answer: Call
     scale: torch.Tensor
     shift: torch.Tensor
 
@@ -47,8 +47,8 @@ def fuse_norms(editor: ProgramEditor) -> int:
     return sum(_fuse(editor, node) for node in editor.calls(*_NORMS))
 
 
-def _fuse(editor: ProgramEditor, node: Node) -> bool:
-    layer = node.args[0]
+def _fuse(editor: ProgramEditor, node: Call) -> bool:
+    layer: Any = node.args[0]
     norm = _norm(editor, node)
     if norm is None or not isinstance(layer, Node) or len(layer.users) != 1:
         return False
@@ -65,12 +65,12 @@ def _fuse(editor: ProgramEditor, node: Node) -> bool:
     new = (old.double() * norm.scale.reshape(shape)).float()
     shifted = norm.shift + (offset.double() * norm.scale if offset is not None else 0.0)
     names = (editor.add_tensor(f"{layer.name}.weight", new), editor.add_tensor(f"{layer.name}.bias", shifted.float()))
-    layer.args = (layer.args[0], *names, *layer.args[3:])
+    layer.args = (*layer.args[:1], *names, *layer.args[3:])
     editor.replace(norm.answer, layer)
     return True
 
 
-def _channel_axis(layer: Node) -> int | None:
+def _channel_axis(layer: Call) -> int | None:
     """Return the axis of the weight that runs over output channels; None where the layer is none to fold into."""
     if layer.target in CONVOLUTIONS:
         transposed = layer.target is aten.convolution.default and layer.args[6]
@@ -83,11 +83,11 @@ def _channel_axis(layer: Node) -> int | None:
     return 0 if layer.target is LINEAR and isinstance(fake, torch.Tensor) and fake.ndim == 2 else None
 
 
-def _norm(editor: ProgramEditor, node: Node) -> _Norm | None:
+def _norm(editor: ProgramEditor, node: Call) -> _Norm | None:
     """Return what `node` computes, in double precision; None where it is trained on, or not held."""
     if node.target is aten.batch_norm.default:
         _, gamma, beta, mean, variance, training, _, epsilon, *_ = node.args
-        answer: Node | None = node
+        answer: Call | None = node
     else:
         _, gamma, beta, mean, variance, _, epsilon = node.args
         training = False

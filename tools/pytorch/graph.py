@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
 
-from ...contracts import DataView, Layout, Limits, NoOpError, OptimizeGraphStep, StepReport, ToolError
+from ...contracts import DataView, Layout, Limits, NoOpError, OptimizeGraphStep, RequestError, StepReport, ToolError
 from .clear import clear
 from .editor import ProgramEditor, load_program, save_program
 from .feeds import Calls, part_calls
@@ -84,9 +85,12 @@ def rewrite(step: OptimizeGraphStep, program: ExportedProgram, calls: Calls) -> 
 
     Raises:
         NoOpError: nothing changed.
+        RequestError: passes are named, which are onnx's.
     """
+    if step.passes is not None:
+        raise RequestError("passes by name are those of onnx graphs; torch programs have the switches of families")
     editor = ProgramEditor(program)
-    counts = {"cleared": clear(editor), "folded": 0, "shared": 0, "fused": 0, "laid_out": 0}
+    counts = {"cleared": clear(editor) if step.elimination else 0, "folded": 0, "shared": 0, "fused": 0, "laid_out": 0}
     if step.constant_folding:
         counts["folded"] = fold_constants(editor)
         counts["shared"] = share_equal(editor)
@@ -124,7 +128,7 @@ def ensure_same(before: ExportedProgram, after: ExportedProgram, calls: Calls) -
 
 def answers(given: Any) -> Sequence[torch.Tensor]:
     """Return the tensors among what a call answers, in order."""
-    return [each for each in torch.utils._pytree.tree_leaves(given) if isinstance(each, torch.Tensor)]
+    return [each for each in pytree.tree_leaves(given) if isinstance(each, torch.Tensor)]
 
 
 def _ensure_close(old: torch.Tensor, new: torch.Tensor) -> None:

@@ -14,10 +14,9 @@ from typing import Any
 
 import torch
 from torch.export import ExportedProgram
-from torch.fx import Node
 
 from ...contracts import Layout
-from .editor import ProgramEditor, copy_program
+from .editor import Call, ProgramEditor, copy_program
 from .feeds import Calls
 from .timing import call_seconds, one_thread
 
@@ -62,14 +61,16 @@ def choose_layout(program: ExportedProgram, calls: Calls) -> tuple[Layout, dict[
             programs[layout] = candidate.finish()
     times = _times({name: each.module() for name, each in programs.items()}, calls)
     gains = {name: statistics.median(a / b for a, b in zip(times["keep"], times[name], strict=True)) for name in times}
-    best = max(gains, key=lambda name: gains[name])
-    chosen: Layout = best if gains[best] >= _FASTER else "keep"
-    return chosen, {name: round(gain, 3) for name, gain in gains.items() if name != "keep"}
+    faster: list[Layout] = [name for name in times if gains[name] >= _FASTER]
+    best: Layout = max(faster, key=lambda name: gains[name]) if faster else "keep"
+    return best, {name: round(gain, 3) for name, gain in gains.items() if name != "keep"}
 
 
 def apply_layout(editor: ProgramEditor, layout: Layout) -> int:
     """Lay the program out as named, and return how many convolutions changed."""
     changed = 0
+    if layout != "keep":
+        relax_views(editor)
     for node in editor.calls(_CONV):
         if not _is_plain(editor, node):
             continue
@@ -81,16 +82,22 @@ def apply_layout(editor: ProgramEditor, layout: Layout) -> int:
     return changed
 
 
-def _is_plain(editor: ProgramEditor, node: Node) -> bool:
+def relax_views(editor: ProgramEditor) -> None:
+    """Let reshapes copy where they must: what a convolution answers may have its channels innermost."""
+    for node in editor.calls(aten.view.default):
+        node.target = aten.reshape.default
+
+
+def _is_plain(editor: ProgramEditor, node: Call) -> bool:
     return editor.holds(node.args[1]) and editor.tensor(node.args[1]).dtype == torch.float32
 
 
-def _lay_channels_last(editor: ProgramEditor, node: Node) -> None:
+def _lay_channels_last(editor: ProgramEditor, node: Call) -> None:
     weight = editor.tensor(node.args[1]).contiguous(memory_format=torch.channels_last)
     node.update_arg(1, editor.add_tensor(f"{node.name}.weight", weight))
 
 
-def _fuse(editor: ProgramEditor, node: Node) -> None:
+def _fuse(editor: ProgramEditor, node: Call) -> None:
     args = (*node.args, *_DEFAULTS[len(node.args) - 2 :])
     value, weight, bias, stride, padding, dilation, groups = args
     users = list(node.users)
@@ -107,13 +114,13 @@ def _fuse(editor: ProgramEditor, node: Node) -> None:
     editor.replace(last, fused)
 
 
-def _scalars(activation: Node) -> list[float]:
+def _scalars(activation: Call) -> list[float]:
     if activation.target in (aten.relu6.default, aten.relu6_.default):
         return [0.0, 6.0]
     if _ACTIVATIONS[activation.target] != "hardtanh":
         return [0.0]  # read by nothing, but an exported program cannot hold an empty list of numbers
-    low, high = (*activation.args[1:], *(-1.0, 1.0)[len(activation.args) - 1 :])
-    return [float(low), float(high)]  # type: ignore[arg-type]  # bounds of hardtanh are numbers
+    bounds = [*activation.args[1:], -1.0, 1.0][:2] if len(activation.args) != 2 else [activation.args[1], 1.0]
+    return [float(bound) for bound in bounds]
 
 
 def _times(programs: Mapping[Layout, Callable[..., Any]], calls: Calls) -> dict[Layout, list[float]]:

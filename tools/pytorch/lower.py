@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from .editor import ProgramEditor
+from .editor import Call, ProgramEditor
+from .layout import relax_views
 from .observe import Observed, Scale, Weight
 from .units import RELUS, Unit
 
@@ -58,12 +59,6 @@ def lower(editor: ProgramEditor, units: list[Unit], forms: Mapping[str, str], ob
         _join(editor, node)
 
 
-def relax_views(editor: ProgramEditor) -> None:
-    """Let reshapes copy where they must: integer convolutions answer with their channels innermost."""
-    for node in editor.calls(aten.view.default):
-        node.target = aten.reshape.default
-
-
 def _lower_static(editor: ProgramEditor, unit: Unit, found: Observed) -> None:
     assert found.source is not None
     assert found.answer is not None
@@ -89,9 +84,9 @@ def _lower_dynamic(editor: ProgramEditor, unit: Unit, found: Observed) -> None:
 def _pack(editor: ProgramEditor, unit: Unit, weight: Weight) -> Any:
     if weight.scales.numel() > 1:
         scales, zeros = weight.scales.double(), torch.zeros(weight.scales.numel(), dtype=torch.int64)
-        value = torch._make_per_channel_quantized_tensor(weight.values, scales, zeros, 0)
+        value = aten._make_per_channel_quantized_tensor(weight.values, scales, zeros, 0)
     else:
-        value = torch._make_per_tensor_quantized_tensor(weight.values, float(weight.scales), 0)
+        value = aten._make_per_tensor_quantized_tensor(weight.values, float(weight.scales), 0)
     bias = editor.optional(unit.node.args[2]) if len(unit.node.args) > 2 else None
     if unit.op_type == "linear":
         return ops.linear_prepack(value, bias)
@@ -100,7 +95,7 @@ def _pack(editor: ProgramEditor, unit: Unit, weight: Weight) -> Any:
     return prepack(value, bias, stride, padding, dilation, groups)
 
 
-def _quantized(editor: ProgramEditor, before: Node, value: Any, scale: Scale) -> Node:
+def _quantized(editor: ProgramEditor, before: Call, value: Any, scale: Scale) -> Call:
     arguments = (value, scale.scale, scale.zero_point, _QUINT8)
     return editor.call(before, _QUANTIZE, arguments, _held_as(value.meta["val"]))
 
@@ -109,7 +104,7 @@ def _held_as(like: Any) -> Any:
     return like.to(torch.uint8)
 
 
-def _lower_add(editor: ProgramEditor, node: Node, scale: Scale) -> None:
+def _lower_add(editor: ProgramEditor, node: Call, scale: Scale) -> None:
     """Add two quantized branches; a branch that is not quantized leaves the sum as it is."""
     sides = [_unmoved(each) for each in node.args[:2]]
     if node.kwargs or len(sides) != 2 or any(side is None for side in sides) or not _same_shape(node):
@@ -123,19 +118,19 @@ def _lower_add(editor: ProgramEditor, node: Node, scale: Scale) -> None:
     editor.replace(last, editor.call(last, _DEQUANTIZE, (answer,), last.meta["val"]))
 
 
-def _same_shape(node: Node) -> bool:
-    shapes = {str(tuple(each.meta["val"].shape)) for each in node.args[:2]}  # type: ignore[union-attr]  # both are nodes
+def _same_shape(node: Call) -> bool:
+    shapes = {str(tuple(each.meta["val"].shape)) for each in node.args[:2]}
     return len(shapes) == 1
 
 
-def _unmoved(node: Any) -> Node | None:
+def _unmoved(node: Any) -> Call | None:
     """Return the dequantize call that `node` comes from through moves alone."""
     while isinstance(node, Node) and node.target in MOVES:
         node = node.args[0]
     return node if isinstance(node, Node) and node.target is _DEQUANTIZE else None
 
 
-def _before_dequantize(editor: ProgramEditor, node: Any) -> Node:
+def _before_dequantize(editor: ProgramEditor, node: Any) -> Call:
     """Return the quantized tensor behind `node`, with the moves between repeated on it."""
     if node.target is _DEQUANTIZE:
         return node.args[0]
@@ -143,7 +138,7 @@ def _before_dequantize(editor: ProgramEditor, node: Any) -> Node:
     return editor.call(node, node.target, (source, *node.args[1:]), _held_as(node.meta["val"]))
 
 
-def _join(editor: ProgramEditor, node: Node) -> None:
+def _join(editor: ProgramEditor, node: Call) -> None:
     """Let a quantize call that undoes a dequantize read what was quantized before; its own scale is as good."""
     if _unmoved(node.args[0]) is not None:
         editor.replace(node, _before_dequantize(editor, node.args[0]))

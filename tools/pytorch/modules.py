@@ -9,7 +9,9 @@ import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
 from torch.fx import GraphModule, Node
+from torch.utils import _pytree as pytree
 
+from .editor import Call
 from .feeds import Calls, input_names
 
 aten = torch.ops.aten
@@ -44,7 +46,7 @@ def modular(program: ExportedProgram) -> GraphModule:
     return GraphModule(graph_module, graph_module.graph)
 
 
-def _module(owner: GraphModule, node: Node) -> nn.Module | None:
+def _module(owner: GraphModule, node: Call) -> nn.Module | None:
     """Return the module of one call; None where it stays a call."""
     if node.target in _CONVOLUTIONS:
         return _convolution(owner, node)
@@ -57,26 +59,25 @@ def _module(owner: GraphModule, node: Node) -> nn.Module | None:
     return _norm(owner, node) if node.target is aten.batch_norm.default else None
 
 
-def _convolution(owner: GraphModule, node: Node) -> nn.Module | None:
+def _convolution(owner: GraphModule, node: Call) -> nn.Module | None:
     weight, bias = _values(owner, (*node.args[1:3], None)[:2])
     if weight is None:
         return None
-    stride, padding, dilation, groups = (*node.args[3:], *_DEFAULTS[len(node.args[3:]) :])
+    given: list[Any] = [*node.args[3:], *_DEFAULTS[len(node.args[3:]) :]]
+    stride, padding, dilation, groups = given
     sizes = [tuple(each) * (weight.ndim - 2 if len(each) == 1 else 1) for each in (stride, padding, dilation)]
     made: Any = _CONVOLUTIONS[node.target]
-    layer = made(
-        weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]), *sizes, groups, bias is not None
-    )
+    layer = made(weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]), *sizes, groups, bias is not None)
     return _filled(layer, weight=weight, bias=bias)
 
 
-def _norm(owner: GraphModule, node: Node) -> nn.Module | None:
+def _norm(owner: GraphModule, node: Call) -> nn.Module | None:
     _, gamma, beta, mean, variance, training, _, epsilon, *_ = node.args
     values = _values(owner, (gamma, beta, mean, variance))
-    fake = node.args[0].meta.get("val")  # type: ignore[union-attr]  # the input is a node
+    fake = node.args[0].meta.get("val")
     if training or values[2] is None or values[3] is None or not isinstance(fake, torch.Tensor):
         return None
-    layer = _NORMS[fake.ndim](values[2].numel(), eps=float(epsilon), affine=values[0] is not None)  # type: ignore[arg-type]
+    layer = _NORMS[fake.ndim](values[2].numel(), eps=float(epsilon), affine=values[0] is not None)
     return _filled(layer, weight=values[0], bias=values[1], running_mean=values[2], running_var=values[3])
 
 
@@ -84,7 +85,7 @@ def _values(owner: GraphModule, nodes: tuple[Any, ...]) -> list[torch.Tensor | N
     return [_value(owner, node) if isinstance(node, Node) and node.op == "get_attr" else None for node in nodes]
 
 
-def _value(owner: GraphModule, node: Node) -> torch.Tensor:
+def _value(owner: GraphModule, node: Call) -> torch.Tensor:
     value: Any = owner
     for part in str(node.target).split("."):
         value = getattr(value, part)
@@ -113,16 +114,16 @@ def exported_again(module: nn.Module, program: ExportedProgram) -> ExportedProgr
     """Export `module`, made from `program`, with the same axes free."""
     assert program.example_inputs is not None
     axes = [free_axes(program).get(name, ()) for name in input_names(program)]
-    flat, spec = torch.utils._pytree.tree_flatten(program.example_inputs)
-    grown = [grown(value, free) for value, free in zip(flat, axes, strict=True)]
-    args, kwargs = torch.utils._pytree.tree_unflatten(grown, spec)
-    shapes = torch.utils._pytree.tree_unflatten([dict.fromkeys(free, Dim.AUTO) for free in axes], spec)
+    flat, spec = pytree.tree_flatten(program.example_inputs)
+    long = [grown(value, free) for value, free in zip(flat, axes, strict=True)]
+    args, kwargs = pytree.tree_unflatten(long, spec)
+    shapes = pytree.tree_unflatten([dict.fromkeys(free, Dim.AUTO) for free in axes], spec)
     given = shapes[0] if not kwargs else _by_name(module, shapes)
     return torch.export.export(module, tuple(args), dict(kwargs), dynamic_shapes=given)
 
 
 def grown(value: Any, axes: tuple[int, ...]) -> Any:
-    """Make free axes of size one longer: export takes one for fixed."""
+    """Return `value` with those of `axes` longer that have size one: export takes one for fixed."""
     for axis in axes:
         if value.shape[axis] == 1:
             value = value.repeat_interleave(2, axis)
@@ -141,11 +142,11 @@ def batched(program: ExportedProgram, calls: Calls, size: int) -> Calls:
         return calls
     joined: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
     for start in range(0, len(calls), size):
-        part = [torch.utils._pytree.tree_flatten(call) for call in calls[start : start + size]]
+        part = [pytree.tree_flatten(call) for call in calls[start : start + size]]
         try:
             rows = [torch.cat(values) for values in zip(*(flat for flat, _ in part), strict=True)]
         except RuntimeError:  # samples of different lengths
             return calls
-        args, kwargs = torch.utils._pytree.tree_unflatten(rows, part[0][1])
+        args, kwargs = pytree.tree_unflatten(rows, part[0][1])
         joined.append((args, kwargs))
     return joined

@@ -18,6 +18,7 @@ from torch.fx import GraphModule, Node
 
 from ...contracts import DataError, MissingExtraError, QuantizeStep
 from ..quantize.clipping import BINS, Histogram, cut_entropy, cut_mse, cut_percentile
+from .editor import Call
 from .feeds import Calls
 
 _EXTRA = 'quantizing torch models needs torchao: pip install "shipfit[torch]"'
@@ -138,7 +139,7 @@ def _quantizer(wanted: Wanted, names: Mapping[str, str], step: QuantizeStep) -> 
 
         def annotate(self, model: GraphModule) -> GraphModule:
             for node in model.graph.nodes:
-                asked: dict[Node, Any] = {}
+                asked: dict[Call, Any] = {}
                 if node.name in static:
                     asked = {node.args[0]: activation, node.args[1]: weights()}
                 elif node.name in dynamic:
@@ -178,7 +179,7 @@ def _observer(step: QuantizeStep) -> Any:
     return Cutting.with_args(bins=BINS)
 
 
-def _read(model: GraphModule, node: Node, last: Node, weighted: bool) -> Observed:
+def _read(model: GraphModule, node: Call, last: Call, weighted: bool) -> Observed:
     answer = next((user for user in last.users if _is_quantize(user)), None)
     return Observed(
         source=_scale(node.args[0]) if weighted else None,
@@ -193,9 +194,8 @@ def _is_quantize(node: Any) -> bool:
 
 def _scale(node: Any) -> Scale | None:
     """Return the rounding of a quantize or dequantize call; None where `node` is another."""
-    if not isinstance(node, Node) or "quantize_per_tensor" not in str(node.target):
-        return None
-    return Scale(float(node.args[1]), int(node.args[2]))  # type: ignore[arg-type]  # numbers, by the operator's schema
+    call: Call = node if isinstance(node, Node) and "quantize_per_tensor" in str(node.target) else None
+    return Scale(float(call.args[1]), int(call.args[2])) if call is not None else None
 
 
 def _weight(model: GraphModule, node: Any) -> Weight:
@@ -211,4 +211,3 @@ def _attribute(model: GraphModule, node: Any) -> torch.Tensor:
     for part in str(node.target).split("."):
         value = getattr(value, part)
     return value
-

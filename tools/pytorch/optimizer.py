@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch.export import Dim, ExportedProgram
@@ -34,9 +34,9 @@ from .samples import Samples, Split, example_from, read_samples, split
 from .units import units
 from .validate import TorchValidation, validate
 
-Model = torch.nn.Module | ExportedProgram
-Config = OptimizationConfig | DeploymentConfig
-Data = str | Path | Mapping[str, Any]
+Model: TypeAlias = torch.nn.Module | ExportedProgram
+Config: TypeAlias = OptimizationConfig | DeploymentConfig
+Data: TypeAlias = str | Path | Mapping[str, Any]
 
 _RATIO = 0.25
 _CHECKED = 8
@@ -107,8 +107,8 @@ class TorchOptimizer:
 
         Args:
             model: a module, or a program exported from one.
-            config: whose `graph` switches turn passes off: `fusion` those that fold BatchNorm, `constant_folding`
-                folding and sharing of tensors, `layer_optimization` the trial of memory layouts and fused kernels.
+            config: whose `graph` switches turn passes off: `elimination` clearing what changes nothing, `fusion`
+                folding BatchNorm, `constant_folding` folding and sharing of tensors, `layer_optimization` the trial of memory layouts and fused kernels.
             example_inputs: positional arguments of a module's `forward`; by default the first samples of the data.
             validation_data: an `.npz` file or a mapping of arrays named like the inputs, first axis the sample, with
                 `labels` where accuracy is to be compared.
@@ -123,12 +123,7 @@ class TorchOptimizer:
         switches = wanted.graph
         if wanted.level == "none":
             raise RequestError("level 'none' changes nothing; choose basic or aggressive")
-        step = OptimizeGraphStep(
-            fusion=switches.fusion,
-            constant_folding=switches.constant_folding,
-            layer_optimization=switches.layer_optimization,
-            layout="auto" if switches.layer_optimization else "keep",
-        )
+        step = OptimizeGraphStep(**switches.model_dump(), layout="auto" if switches.layer_optimization else "keep")
 
         def work(program: ExportedProgram, calls: Calls) -> _Made:
             original = copy_program(program)
@@ -242,7 +237,9 @@ def export_model(model: Model, example_inputs: tuple[Any, ...] | None, samples: 
         return model
     if example_inputs is None and samples is None:
         raise RequestError("a module is exported by running it: give example_inputs or validation_data")
-    example = example_inputs if example_inputs is not None else example_from(model, samples)  # type: ignore[arg-type]
+    example = example_inputs or ()
+    if example_inputs is None and samples is not None:
+        example = example_from(model, samples)
     training = {part: part.training for part in model.modules()}
     model.eval()
     try:

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.export import ExportedProgram
-from torch.fx import GraphModule, Node
+from torch.fx import GraphModule
 
 from ...contracts import DataView, LayerForm, Limits, MissingExtraError, NoOpError, PruneStep, StepReport, ToolError
 from ..onnx_model import one_line
-from .editor import load_program, save_program
+from .editor import Call, load_program, save_program
 from .feeds import Calls, part_calls
 from .modules import batched, exported_again, modular
 from .quiet import quiet
@@ -32,7 +33,16 @@ _EXTRA = 'pruning torch models needs torch-pruning: pip install "shipfit[torch]"
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 # What a graph that torch-pruning misreads ends in, here or when the pruned module runs.
-_MISREAD = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, NotImplementedError)
+_MISREAD = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+)
 
 
 def prune(step: PruneStep, source: Path, target: Path, data: DataView | None, limits: Limits) -> StepReport:
@@ -93,7 +103,7 @@ def pruner(module: GraphModule, program: ExportedProgram, ratio: float) -> Any:
         MissingExtraError: torch-pruning is not installed.
     """
     try:
-        import torch_pruning
+        torch_pruning: Any = import_module("torch_pruning")
     except ImportError as error:
         raise MissingExtraError(_EXTRA) from error
     assert program.example_inputs is not None
@@ -117,7 +127,7 @@ def _inputs(module: GraphModule) -> list[str]:
 def _answering(module: GraphModule) -> Iterator[nn.Module]:
     """Yield the layers from which an answer comes without another layer between."""
     ends = [node for node in module.graph.nodes if node.op == "output"]
-    seen: set[Node] = set()
+    seen: set[Call] = set()
     while ends:
         for node in ends.pop().all_input_nodes:
             if node in seen:

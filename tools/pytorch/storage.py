@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch.fx import Node
 
 from ...contracts import LayerForm, QuantizeStep
-from .editor import ProgramEditor
+from .editor import Call, ProgramEditor
 
 aten = torch.ops.aten
 
@@ -19,7 +18,7 @@ EMBEDDING = "embedding"
 _LEVELS = 127
 
 
-def tables(editor: ProgramEditor) -> list[Node]:
+def tables(editor: ProgramEditor) -> list[Call]:
     """Return the lookups in float32 tables that the program holds."""
     return [
         node
@@ -48,12 +47,12 @@ def store(editor: ProgramEditor, step: QuantizeStep) -> list[LayerForm]:
     return layers
 
 
-def _half(editor: ProgramEditor, node: Node, table: torch.Tensor) -> Node:
+def _half(editor: ProgramEditor, node: Call, table: torch.Tensor) -> Call:
     narrow = table.clamp(-65504.0, 65504.0).half()
     return _widened(editor, node, _looked_up(editor, node, "fp16", narrow))
 
 
-def _bytes(editor: ProgramEditor, node: Node, table: torch.Tensor) -> Node:
+def _bytes(editor: ProgramEditor, node: Call, table: torch.Tensor) -> Call:
     """Round each row to int8 with a scale of its own."""
     scales = (table.abs().amax(1, keepdim=True) / _LEVELS).clamp(min=torch.finfo(torch.float32).tiny)
     rows = _looked_up(editor, node, "int8", (table / scales).round().to(torch.int8))
@@ -61,12 +60,12 @@ def _bytes(editor: ProgramEditor, node: Node, table: torch.Tensor) -> Node:
     return editor.call(node, aten.mul.Tensor, (_widened(editor, node, rows), factors), node.meta["val"])
 
 
-def _looked_up(editor: ProgramEditor, node: Node, name: str, table: torch.Tensor) -> Node:
+def _looked_up(editor: ProgramEditor, node: Call, name: str, table: torch.Tensor) -> Call:
     held = editor.add_tensor(f"{node.name}.{name}", table)
     like = node.meta["val"].to(table.dtype)
     like = like[..., :1] if table.shape[1] == 1 else like
     return editor.call(node, node.target, (held, node.args[1]), like)
 
 
-def _widened(editor: ProgramEditor, node: Node, value: Node) -> Node:
+def _widened(editor: ProgramEditor, node: Call, value: Call) -> Call:
     return editor.call(node, aten.to.dtype, (value, torch.float32), node.meta["val"])

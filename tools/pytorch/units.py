@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.fx import Node
 
 from ...contracts import QuantizeStep
-from .editor import ProgramEditor
+from .editor import Call, ProgramEditor, schema
 
 aten = torch.ops.aten
 
@@ -31,8 +30,8 @@ class Unit:
         terms: length of the dot product behind one output.
     """
 
-    node: Node
-    last: Node
+    node: Call
+    last: Call
     op_type: str
     terms: int
     weight_bytes: int
@@ -48,15 +47,15 @@ class Unit:
     def geometry(self) -> tuple[list[int], list[int], list[int], int]:
         """Return stride, padding, dilation and groups of a convolution, one number for each dimension."""
         given = (*self.node.args[3:], *_DEFAULTS[len(self.node.args[3:]) :])
-        rank = self.node.args[1].meta["val"].ndim - 2  # type: ignore[union-attr]  # a unit's weight is a node
+        rank = self.node.args[1].meta["val"].ndim - 2
         stride, padding, dilation = ([*each] * rank if len(each) == 1 else [*each] for each in given[:3])
         return stride, padding, dilation, given[3]
 
 
-def op_type(node: Node) -> str:
+def op_type(node: Call) -> str:
     """Return the operator's name as profiles and plans have it, such as `conv2d`."""
-    target = node.target
-    return target._schema.name.split("::")[-1] if isinstance(target, torch._ops.OpOverload) else str(target)
+    known = schema(node)
+    return str(known.name).split("::")[-1] if known is not None else str(node.target)
 
 
 def units(editor: ProgramEditor) -> list[Unit]:
@@ -74,9 +73,9 @@ def units(editor: ProgramEditor) -> list[Unit]:
     return found
 
 
-def _is_scalar_batch(node: Node) -> bool:
+def _is_scalar_batch(node: Call) -> bool:
     """Tell whether the input lacks the batch axis, which the integer kernels need."""
-    fake = node.args[0].meta.get("val")  # type: ignore[union-attr]  # the input is a node
+    fake = node.args[0].meta.get("val")
     ranks = {aten.conv1d.default: 3, aten.conv2d.default: 4}
     return not isinstance(fake, torch.Tensor) or fake.ndim < ranks.get(node.target, 2)
 
