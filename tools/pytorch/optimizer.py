@@ -108,7 +108,8 @@ class TorchOptimizer:
         Args:
             model: a module, or a program exported from one.
             config: whose `graph` switches turn passes off: `elimination` clearing what changes nothing, `fusion`
-                folding BatchNorm, `constant_folding` folding and sharing of tensors, `layer_optimization` the trial of memory layouts and fused kernels.
+                folding BatchNorm, `constant_folding` folding and sharing of tensors, `layer_optimization` the trial of
+                memory layouts and fused kernels.
             example_inputs: positional arguments of a module's `forward`; by default the first samples of the data.
             validation_data: an `.npz` file or a mapping of arrays named like the inputs, first axis the sample, with
                 `labels` where accuracy is to be compared.
