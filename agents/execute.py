@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -42,6 +43,8 @@ R = TypeVar("R", bound=Contract)
 EventSink = Callable[[Event], None]
 # What a job may still take when the budget is spent: the current attempt is brought to its verdict.
 GRACE_S = 20.0
+# Signal that ended a child → how often its job is tried once more.
+_RETRIES = {int(number): 1 for number in signal.Signals} | {int(signal.SIGKILL): 2}
 _TIMED_STEPS = frozenset({"tune_runtime"})
 _VERSIONED = ("onnx", "onnxruntime", "numpy", "torch")
 
@@ -175,18 +178,20 @@ class Execution:
         return Executed(report=answer, outputs=outputs, effort=effort)
 
     def _answer(self, job: Job, folder: Path) -> JobResult:
-        """Have the job run; a child that a signal ended is given one more try.
+        """Have the job run, and run again when a signal ended its child.
 
-        Somebody may have killed it, or the kernel for want of memory, and that says nothing about the model. Our own
-        watchdog's kills are no crashes, and a model that crashes its runtime does so again.
+        A kill came from outside, or from the kernel for want of memory, and says nothing about the model; a model that
+        crashes its runtime does so again. Our own watchdog's kills are no crashes: they are not repeated.
         """
-        try:
-            return self._run(job, folder)
-        except WorkerCrashed as error:
-            if error.details.get("exit_status", 0) >= 0:
-                raise
-            self._progress(Progress(tool=job.tool, message=f"{error.message}; once more"))
-            return self._run(job, folder)
+        tries = 0
+        while True:
+            try:
+                return self._run(job, folder)
+            except WorkerCrashed as error:
+                tries += 1
+                if tries > _RETRIES.get(-int(error.details.get("exit_status", 0)), 0):
+                    raise
+                self._progress(Progress(tool=job.tool, message=f"{error.message}; once more"))
 
     def _run(self, job: Job, folder: Path) -> JobResult:
         paths = {role: self.store.path(ref) for role, ref in job.inputs.items()}

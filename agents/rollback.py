@@ -57,9 +57,10 @@ def rollback(state: RunState, context: RunContext) -> RunState:
     """Measure the nearest candidates in full, and offer each with the smallest relaxation it needs."""
     offers: list[Offer] = []
     effort = Effort()
-    until = time.monotonic() + min(ALLOWANCE_S, max(LEAST_ALLOWANCE_S, context.request.budget.time_limit_s))
+    allowance = min(ALLOWANCE_S, max(LEAST_ALLOWANCE_S, context.request.budget.time_limit_s))
+    started, waited = time.monotonic(), context.execute.waited_s
     for attempt in nearest(state.get("attempts", ()))[:MEASURED_AT_MOST]:
-        left = until - time.monotonic()
+        left = allowance - (time.monotonic() - started) + (context.execute.waited_s - waited)
         if len(offers) >= OFFERS or left <= 0:
             break
         context.execute.limits = context.execute.limits.model_copy(update={"time_s": left})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -82,8 +83,20 @@ def _run_child(folder: Path, feeds: int, subject: tuple[Path, RuntimeSettings] |
         model, settings = subject
         session_options(settings)  # refuses what is not allowed before the child sees it
         task |= {"model": str(model.resolve()), "settings": settings.model_dump(mode="json")}
+    done = _run_process(task)
+    if done.returncode == -signal.SIGKILL:  # from outside, or for want of memory: says nothing about the model yet
+        done = _run_process(task)
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = one_line(lines[-1]) if lines else f"status {done.returncode}"
+        raise ToolError(f"a fresh process cannot load and run the model: {reason}")
+    answer = json.loads(done.stdout)
+    return _Sample(int(answer["peak"]), float(answer["average"]), float(answer["load_s"]))
+
+
+def _run_process(task: dict[str, Any]) -> subprocess.CompletedProcess[bytes]:
     try:
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-P", str(_CHILD)],
             input=json.dumps(task).encode(),
             capture_output=True,
@@ -92,12 +105,6 @@ def _run_child(folder: Path, feeds: int, subject: tuple[Path, RuntimeSettings] |
         )
     except subprocess.TimeoutExpired as error:
         raise WorkerTimeout(f"a process that only loads and runs the model took over {_TIMEOUT_S:.0f} s") from error
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        reason = one_line(lines[-1]) if lines else f"status {done.returncode}"
-        raise ToolError(f"a fresh process cannot load and run the model: {reason}")
-    answer = json.loads(done.stdout)
-    return _Sample(int(answer["peak"]), float(answer["average"]), float(answer["load_s"]))
 
 
 def _footprint(samples: Sequence[_Sample], bare: Sequence[_Sample]) -> Footprint:
