@@ -111,7 +111,9 @@ class Fetcher:
         with _told(url):
             options = self._web_options() if scheme in WEB else {}
             system: Any = fsspec.filesystem(scheme, skip_instance_cache=True, **options)  # pyright: ignore[reportUnknownMemberType]
-            opened = system.open(url, "rb", block_size=0) if scheme in WEB else system.open(url, "rb")
+            # A stream: told any size, fsspec does not first ask for it, in a way that hides what is wrong.
+            stream = {"block_size": 0, "size": 1} if scheme in WEB else {}
+            opened = system.open(url, "rb", **stream)
         try:
             yield opened
         finally:
@@ -141,6 +143,8 @@ def _told(url: str) -> Generator[None]:
     try:
         yield
     except FileNotFoundError as error:
+        if refused := _refusal(error):
+            raise refused from error
         raise ModelFileError(f"there is nothing at {clean(url)!r}") from error
     except ImportError as error:
         raise MissingExtraError(f"{clean(url)!r}: {clean(error)}") from error
@@ -169,7 +173,7 @@ def _refusal(error: BaseException | None) -> RefusedAddress | None:
 def _check(url: str) -> None:
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
-    if "::" in url or scheme not in (*WEB, *STORES):
+    if scheme not in (*WEB, *STORES):
         raise ModelFileError(f"url {clean(url)!r}: only {', '.join((*WEB, *STORES))} are fetched from")
     if not parts.hostname:
         raise ModelFileError(f"url {clean(url)!r} names no host")

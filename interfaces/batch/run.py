@@ -13,7 +13,7 @@ from ...memory.batches import BatchRecord, ItemRecord
 from ...memory.ledger import Ledger
 from ...memory.owner import this_process
 from ..cli.paths import absolute, output_folder
-from ..cli.request import with_options
+from ..cli.request import validated, with_options
 from ..text import clean
 from .coordinator import Board, Coordinator
 from .fetch import Fetcher
@@ -72,7 +72,8 @@ def read_zoo(options: BatchOptions) -> dict[str, Item]:
     Raises:
         RequestError: the zoo as a whole has no meaning, or an option none.
     """
-    with_options({}, options.given)  # what is wrong with an option is wrong with all models
+    # What is wrong with an option is wrong with every model.
+    validated({"model": "-", **with_options({}, options.given)})
     path, without = options.path, options.out
     items = read_folder(path, without) if path.is_dir() else read_manifest(path, clean(path.name), without)
     return {item.name: _overridden(item, options.given) for item in items}

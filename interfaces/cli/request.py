@@ -69,7 +69,7 @@ def build_request(given: Mapping[str, Any], config: str | None = None) -> Reques
     if "model" not in merged:
         raise ModelFileError("no model is given; write: shipfit optimize MODEL, or name it in --config")
     merged |= _checked_paths(merged)
-    return check_served(_validated(merged))
+    return check_served(validated(merged))
 
 
 def with_options(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +126,12 @@ def _checked_paths(merged: Mapping[str, Any]) -> dict[str, Any]:
     return paths
 
 
-def _validated(merged: Mapping[str, Any]) -> Request:
+def validated(merged: Mapping[str, Any]) -> Request:
+    """Return the request of these fields; what is wrong with one is told by the name of its option.
+
+    Raises:
+        RequestError: a value that a field cannot have, or bounds that contradict each other.
+    """
     try:
         return validate(Request, merged)
     except RequestError as error:

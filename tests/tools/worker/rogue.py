@@ -69,6 +69,40 @@ def sleeps(context: ToolContext) -> ToolAnswer:
     raise AssertionError
 
 
+def waits(context: ToolContext) -> ToolAnswer:
+    """Wait for the lock longer than the job may last, then answer."""
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < 7:
+        context.progress(Progress(tool="x", message="waiting", waited_s=waited))
+        time.sleep(0.2)
+    return ToolAnswer(report=REPORT)
+
+
+def boasts(context: ToolContext) -> ToolAnswer:
+    """Claim to have waited for ever, then hang."""
+    context.progress(Progress(tool="x", waited_s=1e9))
+    time.sleep(300)
+    raise AssertionError
+
+
+def killed_once(context: ToolContext) -> ToolAnswer:
+    return killed_times(context, 1)
+
+
+def killed_thrice(context: ToolContext) -> ToolAnswer:
+    return killed_times(context, 3)
+
+
+def killed_times(context: ToolContext, times: int) -> ToolAnswer:
+    """Die of SIGKILL so many times; how often it did is in a file that the tries share."""
+    place = Path(context.job.params["pids"])
+    known = place.read_text() if place.exists() else ""
+    place.write_text(f"{known}x")
+    if len(known) < times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return ToolAnswer(report=REPORT)
+
+
 def hogs(context: ToolContext) -> ToolAnswer:
     held = [bytearray(os.urandom(1)) * 2**24 for _ in range(64)]
     time.sleep(300)
