@@ -47,5 +47,8 @@ fetch: $(READY) ## Fetch the published models of the scenarios, and make their s
 bench: $(READY) ## Measure against the bars and the peers; figures go to benchmarks/
 	$(BIN)/python benchmarks/run.py
 
+bench-batch: $(READY) ## Measure a batch of 200 models, and kill one at 20 random moments
+	$(BIN)/python benchmarks/batch.py
+
 zoo: $(READY) ## Fit a zoo of real and hostile models in one batch, and measure every product again
 	$(BIN)/python benchmarks/zoo/run.py

@@ -6,7 +6,7 @@ import csv
 import re
 from html.parser import HTMLParser
 
-from shipfit.contracts import BatchRow, BatchSummary
+from shipfit.contracts import BatchRow, BatchSummary, RowStatus
 from shipfit.interfaces.batch.html import render_summary
 from shipfit.interfaces.batch.summary import exit_status, to_csv
 
@@ -14,7 +14,7 @@ HOSTILE = '=cmd|"/c calc"!A1<script>alert(1)</script>\x1b[31m\u202e"\'&'
 
 
 def summary(*rows: BatchRow, complete: bool = True) -> BatchSummary:
-    counts = {row.status: sum(other.status == row.status for other in rows) for row in rows}
+    counts: dict[RowStatus, int] = {row.status: sum(other.status == row.status for other in rows) for row in rows}
     return BatchSummary(
         batch="b", zoo="/zoos/zoo.yaml", out="/out", created=0, updated=0, complete=complete, counts=counts, models=rows
     )
