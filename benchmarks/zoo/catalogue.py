@@ -6,6 +6,7 @@ and what is held out from it.
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ import speech
 import torch
 from datasets import Arrays
 from fetch import fetch
-from prepare import labelled_files_of
+from prepare import labelled_files_of, split
 from sessions import open_session
 from torch import nn
 from training import train, write_onnx
@@ -90,7 +91,19 @@ def cancer_dense(folder: Path) -> Arrays:
     (features, kinds), (rest, labels) = datasets.cancer()
     network = train(lambda: networks.dense(30, 2), features, kinds, 10)
     write_onnx(network, _model(folder), [rest[:1]], ["features"], ["scores"])
-    return {"features": rest, "labels": labels}
+    arrays = {"features": rest, "labels": labels}
+    _write_csv(split(arrays)[0], folder / "data.csv")
+    return arrays
+
+
+def _write_csv(arrays: Arrays, path: Path) -> None:
+    """Write one vector a row, and its label."""
+    columns = [f"features_{index}" for index in range(arrays["features"].shape[1])]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow([*columns, "label"])
+        pairs = zip(arrays["features"].tolist(), arrays["labels"].tolist(), strict=True)
+        rows.writerows([*features, label] for features, label in pairs)
 
 
 def digits_denoiser(folder: Path) -> Arrays:
@@ -193,8 +206,13 @@ def pp_ocr_recognition(folder: Path) -> Arrays:
 
 
 def mini_lm(folder: Path) -> Arrays:
+    """The samples that shipfit is given are texts, with the published tokenizer; those held out are read by us."""
     files = pinned("mini_lm")
-    arrays = datasets.sentences(files["tokenizer"], 150)
+    texts = datasets.texts()[:150]
+    arrays = datasets.sentences(texts, files["tokenizer"])
+    given, _ = split({"texts": np.array(texts)})
+    (folder / "texts.txt").write_text("\n".join(given["texts"]) + "\n", encoding="utf-8")
+    shutil.copyfile(files["tokenizer"], folder / "tokenizer.json")
     examples = [array[:1] for array in arrays.values()]
     free = {name: {1: "length"} for name in arrays}
     shutil.copyfile(files["model"], folder / "weights.safetensors")

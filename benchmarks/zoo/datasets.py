@@ -127,21 +127,22 @@ def pages(count: int, height: int = 96, width: int = 256) -> np.ndarray:
     return scaled.astype(np.float32)
 
 
-def sentences(tokenizer: Path, count: int, length: int = 32) -> Arrays:
-    """Return sentences of scikit-learn's data descriptions as token ids and masks (count, length)."""
+def sentences(texts: list[str], tokenizer: Path, length: int = 32) -> Arrays:
+    """Return texts as token ids and masks (count, length), as the published tokenizer reads them."""
     from tokenizers import Tokenizer
 
     reader = Tokenizer.from_file(str(tokenizer))
     reader.enable_truncation(length)
     reader.enable_padding(length=length)
-    read = reader.encode_batch(_texts()[:count])
+    read = reader.encode_batch(texts)
     return {
         "input_ids": np.array([each.ids for each in read], np.int64),
         "attention_mask": np.array([each.attention_mask for each in read], np.int64),
     }
 
 
-def _texts() -> list[str]:
+def texts() -> list[str]:
+    """Return different sentences of scikit-learn's data descriptions."""
     from sklearn import datasets
 
     loaders = (datasets.load_digits, datasets.load_diabetes, datasets.load_breast_cancer, datasets.load_wine)
