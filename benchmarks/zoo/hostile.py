@@ -157,8 +157,7 @@ def unknown_setting(folder: Path) -> None:
 
 def untrusted(folder: Path) -> None:
     """A folder whose `shipfit.yaml` would run code."""
-    sound(folder)
-    (folder / "shipfit.yaml").write_text("metric: benchmarks.zoo.factories:raises\n", encoding="utf-8")
+    (folder / "shipfit.yaml").write_text("model: benchmarks.zoo.factories:raises\n", encoding="utf-8")
 
 
 def _with_weights_at(location: str, path: Path) -> None:

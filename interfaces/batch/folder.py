@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...contracts import Request, RequestError, validate
+from ...contracts import Request, RequestError, names_code, validate
 from ..cli.config_file import MAX_BYTES, load_yaml, request_fields
 from ..cli.paths import text_file
 from ..text import clean
@@ -100,7 +100,13 @@ def _described(zoo: Path, folder: Path) -> tuple[Item, Naming]:
         model = fields.pop("model", None) or str(_only_model(folder))
     except RequestError as error:
         return Item(name, Source("path", str(folder)), where, {}, clean(error.message)), naming
-    return Item(name, Source("path", model), where, fields), naming
+    return Item(name, _source(model), where, fields), naming
+
+
+def _source(model: str) -> Source:
+    """Return what a description's `model`, made absolute as a path, stands for: a file, or `module:factory`."""
+    path = Path(model)
+    return Source("module", path.name) if names_code(path.name) and not path.exists() else Source("path", model)
 
 
 def describe(path: Path, where: str) -> dict[str, Any]:

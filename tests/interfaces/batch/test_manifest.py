@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shipfit.contracts import RequestError
+from shipfit.interfaces.batch.folder import read_folder
 from shipfit.interfaces.batch.item import Item
 from shipfit.interfaces.batch.manifest import read_manifest
 
@@ -121,3 +122,10 @@ def test_a_glob_leaves_to_an_entry_what_the_entry_names(zoo: Path):
     touch(zoo, *(f"out/c/{name}.json" for name in ("report", "recipe", "runtime")))
     items = read(zoo, "models:\n  - glob: '**/*.onnx'\n  - {path: a.onnx, seed: 7}\n")
     assert [(item.name, item.fields.get("seed")) for item in items] == [("b", None), ("a", 7)]
+
+
+def test_description_may_name_a_factory(zoo: Path):
+    (zoo / "torch").mkdir()
+    (zoo / "torch" / "shipfit.yaml").write_text("model: package.module:factory\n")
+    (item,) = read_folder(zoo)
+    assert (item.source.kind, item.source.text, item.code) == ("module", "package.module:factory", item.source.text)
