@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..contracts import Effort, HostProbe, RequestError, Settings, ToolError, WorkerError
+from ..contracts import Effort, HostProbe, OptimizationError, RequestError, Settings, ToolError, WorkerError
 from ..contracts.settings import PROBE_VARIABLE
 from ..memory.ledger import Ledger
 from ..tools.hardware import fingerprint, has_vnni
@@ -16,6 +17,8 @@ from .execute import Execution
 # A probe that failed or was too noisy to tell everything is made again after so long.
 RETRY_S = 3600.0
 MAX_PROBE_BYTES = 2**16
+# Runs that begin together in one process, as those of a batch do, wait for one measurement.
+_MEASURING = threading.Lock()
 
 
 def runtime_label() -> str:
@@ -43,17 +46,26 @@ def probe_host(settings: Settings, ledger: Ledger, execute: Execution) -> tuple[
     Raises:
         RequestError: the file that was given is no probe.
     """
-    known = known_host(settings, ledger)
-    if known is not None:
-        return known, Effort()
+    with _MEASURING:
+        known = known_host(settings, ledger)
+        return (known, Effort()) if known is not None else _measured(ledger, execute)
+
+
+def _measured(ledger: Ledger, execute: Execution) -> tuple[HostProbe, Effort]:
     effort = Effort()
     try:
         done = execute("probe", HostProbe)
         host, effort = done.report, done.effort
-    except (ToolError, WorkerError) as error:
-        host = assumed_host(f"the machine could not be measured: {error.message}")
+    except WorkerError as error:  # perhaps it was cancelled, which says nothing of the machine
+        return _unmeasured(error), effort
+    except ToolError as error:
+        host = _unmeasured(error)
     ledger.probes.keep(host)
     return host, effort
+
+
+def _unmeasured(error: OptimizationError) -> HostProbe:
+    return assumed_host(f"the machine could not be measured: {error.message}")
 
 
 def assumed_host(note: str) -> HostProbe:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from ..contracts import Compute, HostProbe, OperatorClass
 
 Form = tuple[OperatorClass, Compute]
@@ -30,17 +28,18 @@ WITHOUT_VNNI: dict[Form, float] = {
     ("product_small", "dynamic"): 1.4,
     ("recurrent", "dynamic"): 1.6,
 }
-# Probes of one machine differ by so much from one another: it must not change what is tried.
+# Beyond their intervals, probes of one machine differ by so much: it must not change what is tried.
 SAME = 1.15
 LEAST, MOST = 0.5, 4.0
 
 
 def scale(operators: OperatorClass, form: Compute, host: HostProbe) -> float:
     """Return int8 time / fp32 time of a form on `host`, as a multiple of the reference machine's."""
-    measured, reference = host.ratio(operators, form), REFERENCE.get((operators, form))
+    measured, reference = host.time(operators, form), REFERENCE.get((operators, form))
     if reference is None:
         return 1.0
     if measured is None:
         return 1.0 if host.vnni else WITHOUT_VNNI[operators, form]
-    differs = measured / reference
-    return 1.0 if abs(math.log(differs)) <= math.log(SAME) else min(max(differs, LEAST), MOST)
+    if measured.interval.low / SAME <= reference <= measured.interval.high * SAME:
+        return 1.0
+    return min(max(measured.ratio / reference, LEAST), MOST)

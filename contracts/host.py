@@ -45,6 +45,6 @@ class HostProbe(Contract):
     source: Literal["measured", "given", "assumed"] = "measured"
     note: str = ""
 
-    def ratio(self, operators: OperatorClass, form: Compute) -> float | None:
-        """Return int8 time / fp32 time of a class in a form, or None where it was not measured."""
-        return next((item.ratio for item in self.times if (item.operators, item.form) == (operators, form)), None)
+    def time(self, operators: OperatorClass, form: Compute) -> FormTime | None:
+        """Return what was measured of a class in a form, or None where nothing precise enough was."""
+        return next((item for item in self.times if (item.operators, item.form) == (operators, form)), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from shipfit.agents.service import Service
 from shipfit.contracts import (
     Compute,
     HostProbe,
+    Interval,
     Job,
     JobResult,
     OperatorClass,
+    OptimizationError,
     Outcome,
     Plan,
     Profile,
@@ -30,6 +33,7 @@ from shipfit.contracts import (
     RequestError,
     Settings,
     ToolError,
+    WorkerCrashed,
 )
 from shipfit.memory.ledger import Ledger
 from shipfit.tools.hardware import fingerprint
@@ -43,12 +47,12 @@ POLICY = BuiltInPolicy()
 class Measuring:
     """An executor that answers with a probe, or with an error, and counts."""
 
-    def __init__(self, answer: HostProbe | ToolError) -> None:
+    def __init__(self, answer: HostProbe | OptimizationError) -> None:
         self.answer, self.jobs = answer, list[Job]()
 
     def run(self, job: Job, *_: object) -> JobResult:
         self.jobs.append(job)
-        if isinstance(self.answer, ToolError):
+        if isinstance(self.answer, OptimizationError):
             raise self.answer
         return JobResult(report=self.answer.model_dump(mode="json"))
 
@@ -78,6 +82,14 @@ def test_a_machine_is_measured_once_for_each_runtime(settings: Settings, monkeyp
         assert known_host(settings, ledger) is None
 
 
+def test_runs_that_begin_together_measure_once(settings: Settings) -> None:
+    executor = Measuring(here())
+    with Ledger(settings.ledger) as ledger, ThreadPoolExecutor(4) as pool:
+        hosts = list(pool.map(lambda _: found(settings, ledger, executor), range(4)))
+    assert hosts == [here()] * 4
+    assert len(executor.jobs) == 1
+
+
 @pytest.mark.parametrize("answer", [ToolError("no session"), here(note="too noisy to tell: LSTM")])
 def test_what_could_not_be_told_is_measured_again_after_a_while(
     answer: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -90,6 +102,12 @@ def test_what_could_not_be_told_is_measured_again_after_a_while(
         assert known_host(settings, ledger) == first
         later = time.time() + RETRY_S + 1
         monkeypatch.setattr("time.time", lambda: later)
+        assert known_host(settings, ledger) is None
+
+
+def test_a_worker_that_is_killed_says_nothing_of_the_machine(settings: Settings) -> None:
+    with Ledger(settings.ledger) as ledger:
+        assert found(settings, ledger, Measuring(WorkerCrashed("killed"))).source == "assumed"
         assert known_host(settings, ledger) is None
 
 
@@ -133,7 +151,14 @@ def test_the_same_request_is_planned_differently_without_vnni(conv_profile: Prof
 def slowed(operators: OperatorClass, form: Compute, by: float) -> HostProbe:
     """The reference machine but for one form of one class."""
     times = [
-        item.model_copy(update={"ratio": item.ratio * by}) if (item.operators, item.form) == (operators, form) else item
+        item.model_copy(
+            update={
+                "ratio": item.ratio * by,
+                "interval": Interval(low=item.interval.low * by, high=item.interval.high * by),
+            }
+        )
+        if (item.operators, item.form) == (operators, form)
+        else item
         for item in WITH_VNNI.times
     ]
     return WITH_VNNI.model_copy(update={"times": tuple(times)})
@@ -169,6 +194,10 @@ def test_depthwise_convolutions_count_by_their_share(mobile_profile: Profile) ->
 def test_what_differs_no_more_than_probes_do_changes_nothing() -> None:
     for operators, form in REFERENCE:
         assert scale(operators, form, make_host(slower=1.1)) == 1.0
+        vague = [
+            item.model_copy(update={"interval": Interval(low=0.1, high=2.0)}) for item in make_host(slower=3).times
+        ]
+        assert scale(operators, form, WITH_VNNI.model_copy(update={"times": tuple(vague)})) == 1.0
         assert scale(operators, form, WITH_VNNI.model_copy(update={"times": ()})) == 1.0
         assert scale(operators, form, WITHOUT_VNNI.model_copy(update={"times": ()})) > 1.0
 
