@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .agents.agent import DeploymentOptimizationAgent
+    from .agents.monitor import OptimizationMonitor
     from .contracts import (
         Constraints,
         DeploymentConfig,
@@ -41,6 +42,7 @@ __all__ = [
     "DeploymentOptimizationAgent",
     "ONNXOptimizer",
     "OptimizationError",
+    "OptimizationMonitor",
     "OptimizationResponse",
     "PruningAdvisor",
     "QuantizationTool",
@@ -62,6 +64,7 @@ _HOMES = {
     "DeploymentConfig": ".contracts",
     "DeploymentOptimizationAgent": ".agents.agent",
     "OptimizationError": ".contracts",
+    "OptimizationMonitor": ".agents.monitor",
     "OptimizationResponse": ".contracts",
     "PruningAdvisor": ".tools",
     "QuantizationTool": ".tools",

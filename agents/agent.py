@@ -59,7 +59,7 @@ class DeploymentOptimizationAgent:
         """Return the response of a run; `shipfit.deliver(response, folder)` lays out its product.
 
         Args:
-            request: everything at once, instead of the parts below.
+            request: everything at once, instead of the parts below and of the agent's configuration.
             model: path, bytes of an ONNX file, `onnx.ModelProto`, or `module:factory` that returns a torch module.
             validation_data: path of an `.npz` or a folder of them, `module:callable`, or a mapping of arrays
                 named as the model's inputs, with `labels`.
@@ -74,6 +74,9 @@ class DeploymentOptimizationAgent:
             OptimizationError: `type` and `details` tell what kind of failure it is.
         """
         with tempfile.TemporaryDirectory(prefix="shipfit-") as folder:
+            parts = (model, validation_data, require_accuracy, target, optimization, monitoring)
+            if request is not None and (preferences or any(part is not None for part in parts)):
+                raise RequestError("a request holds everything; give either request= or the parts, not both")
             if request is None:
                 given = _Given(model, validation_data, require_accuracy, preferences)
                 config = self.config.override(target=target, optimization=optimization, monitoring=monitoring)

@@ -200,6 +200,10 @@ def _speed_to_keep(item: Recalled, state: PolicyState) -> float | None:
 def _allowed(plan: Plan, state: PolicyState) -> bool:
     """Tell whether the request's switches permit every lever; memory can never widen a request."""
     optimization = state.request.optimization
+    if optimization.level == "none" and plan.levers:
+        return False
+    if plan.graph and not set(plan.graph.chosen) <= set(optimization.graph.chosen):
+        return False
     if plan.prune and not (optimization.may_prune and _gentle(plan.prune, state)):
         return False
     lever = plan.quantize

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from ..contracts import (
     ArtifactRef,
@@ -26,7 +25,8 @@ from ..contracts import (
     Timing,
 )
 from ..tools.hardware import describe, fingerprint
-from .advise import alerts, recommend
+from .advise import recommend
+from .monitor import OptimizationMonitor
 from .state import RunState
 
 MODEL_FILE = "model.onnx"
@@ -40,6 +40,7 @@ def respond(
     best = delivered(state)
     baseline, optimized, comparison = _measures(state, best)
     status = _status(request, best)
+    monitor = _monitored(request, state, baseline, optimized, comparison)
     return OptimizationResponse(
         run=run,
         status=status,
@@ -59,8 +60,8 @@ def respond(
         layers=state.get("layers", best.layers) if best else (),
         offers=state.get("offers", ()),
         recommendations=recommend(request, state, best),
-        alerts=alerts(request.monitoring, optimized),
-        monitoring=_watched(request, baseline, optimized),
+        alerts=monitor.alerts,
+        monitoring=monitor.phases,
         effort=state.get("effort", Effort()),
         timing=timing,
         timeline=timeline,
@@ -131,17 +132,22 @@ def _noted(result: ConstraintResult, note: str) -> ConstraintResult:
     return result.model_copy(update={"note": f"{result.note}; {note}" if result.note else note})
 
 
-def _watched(request: Request, baseline: DeploymentMetrics, optimized: DeploymentMetrics) -> dict[str, dict[str, Any]]:
-    names = request.monitoring.metrics
-    if not names:
-        return {}
-    phases = {"baseline": baseline, "optimized": optimized}
-    return {phase: {name: _plain(metrics, name) for name in names} for phase, metrics in phases.items()}
-
-
-def _plain(metrics: DeploymentMetrics, name: str) -> Any:
-    value = getattr(metrics, name)
-    return None if value is None else value.model_dump(mode="json", exclude_none=True)
+def _monitored(
+    request: Request,
+    state: RunState,
+    baseline: DeploymentMetrics,
+    optimized: DeploymentMetrics,
+    comparison: OptimizationMetrics,
+) -> OptimizationMonitor:
+    """Gather what is watched: the original, every attempt that was measured, the product, and how they compare."""
+    monitor = OptimizationMonitor(request.monitoring)
+    monitor.collect_metrics("baseline", baseline)
+    for attempt in state.get("attempts", ()):
+        if attempt.metrics is not None:
+            monitor.collect_metrics(f"attempt {attempt.index}", attempt.metrics)
+    monitor.collect_metrics("optimized", optimized)
+    monitor.collect_metrics("comparison", comparison)
+    return monitor
 
 
 def _provenance(request: Request, state: RunState) -> Provenance:

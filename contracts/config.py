@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import BeforeValidator, ValidationError
@@ -25,12 +26,9 @@ def _bytes(value: Any) -> Any:
     return units.parse_bytes(value) if isinstance(value, str) and not units.is_share(value) else value
 
 
-def _milliseconds(value: Any) -> Any:
-    return units.parse_milliseconds(value) if isinstance(value, str) else value
-
-
-def _share(value: Any) -> Any:
-    return units.parse_share(value) if isinstance(value, str) else value
+def _read(parse: Callable[[str], float]) -> BeforeValidator:
+    """Let a field be written with its unit."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
 class TargetConstraints(Contract):
@@ -42,12 +40,12 @@ class TargetConstraints(Contract):
 
     max_size: Annotated[int | str, BeforeValidator(_bytes)] | None = None
     max_memory: Annotated[int | str, BeforeValidator(_bytes)] | None = None
-    max_latency: Annotated[float, BeforeValidator(_milliseconds)] | None = None
-    min_speedup: float | None = None
-    min_throughput: float | None = None
-    min_accuracy: Annotated[float, BeforeValidator(_share)] | None = None
-    max_drop: Annotated[float, BeforeValidator(_share)] | None = None
-    min_fidelity: float | None = None
+    max_latency: Annotated[float, _read(units.parse_milliseconds)] | None = None
+    min_speedup: Annotated[float, _read(units.parse_factor)] | None = None
+    min_throughput: Annotated[float, _read(units.parse_rate)] | None = None
+    min_accuracy: Annotated[float, _read(units.parse_share)] | None = None
+    max_drop: Annotated[float, _read(units.parse_share)] | None = None
+    min_fidelity: Annotated[float, _read(units.parse_decibels)] | None = None
 
     def to_constraints(self) -> Constraints:
         """Return the same bounds in the names that requests use."""

@@ -215,12 +215,16 @@ class AlertsConfig(Contract):
 
 
 WatchedMetric = Literal[
-    "size", "compressed_size", "latency", "throughput", "memory", "load_time", "accuracy", "fidelity"
-]
+    "size", "compressed_size", "latency", "throughput", "memory", "load_time", "accuracy", "fidelity",
+    "original_size", "optimized_size", "size_ratio", "speedup", "accuracy_delta", "memory_reduction", "memory_ratio",
+]  # fmt: skip
 
 
 class MonitoringConfig(Contract):
-    """What to watch: the named metrics are collected per phase into the response; alerts become warnings."""
+    """What to watch: the named metrics are collected per phase into the response; alerts become warnings.
+
+    The names are those of `DeploymentMetrics` (of each model) and of `OptimizationMetrics` (of the comparison).
+    """
 
     metrics: tuple[WatchedMetric, ...] = ()
     alerts: AlertsConfig = AlertsConfig()

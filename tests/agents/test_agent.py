@@ -11,7 +11,7 @@ import pytest
 
 import shipfit
 from shipfit import DeploymentConfig, DeploymentOptimizationAgent, OptimizationError
-from shipfit.contracts import ModelFileError, RequestError, Settings
+from shipfit.contracts import ModelFileError, Request, RequestError, Settings
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def test_a_model_in_memory_is_fitted_and_delivered(
     assert response.status == "met", response.reason
     assert {item.name for item in response.constraints} >= {"max_size_ratio", "min_accuracy"}
     assert set(response.monitoring["optimized"]) == {"size", "accuracy"}
+    assert {"baseline", f"attempt {response.delivered}"} <= set(response.monitoring)
     assert response.alerts
     assert seen[-1] == "run_finished"
     out = shipfit.deliver(response, tmp_path / "out", settings=agent.settings)
@@ -53,6 +54,8 @@ def test_a_model_in_memory_is_fitted_and_delivered(
         ({"model": "m.onnx", "target": {"platform": "moon"}}, RequestError, "target.platform"),
         ({"model": "m.onnx", "colour": "red"}, RequestError, "colour"),
         ({"model": "m.onnx", "require_accuracy": 0.9}, RequestError, "labelled"),
+        ({"model": "m.onnx", "optimization": {"graph": {"passes": ["fuse_bn"]}}}, RequestError, "fuse_bn_into_conv"),
+        ({"request": Request(model="m.onnx"), "optimization": {"level": "none"}}, RequestError, "not both"),
     ],
 )
 def test_mistakes_are_typed_and_say_what_is_wrong(
