@@ -143,7 +143,9 @@ def is_share(text: str | float, what: str = "bound") -> bool:
 
 
 def _compact(value: float, unit: str) -> str:
-    quantity = _registry().Quantity(value, unit).to_compact()
+    quantity = _registry().Quantity(value, unit)
+    if 1e-24 <= abs(value) < math.inf:  # pint knows no prefix for what lies beyond, and none for infinity
+        quantity = quantity.to_compact()
     return f"{quantity.magnitude:.4g} {quantity.units:~P}"
 
 
@@ -163,7 +165,7 @@ def format_seconds(value: float) -> str:
     """Return seconds as `12.3 s`, as `7.8 ms` below a tenth, or `2 min 5 s` from two minutes on."""
     if value < 0.1:
         return format_milliseconds(value * 1000)
-    if value < 120:
+    if value < 120 or not math.isfinite(value):
         return f"{value:.3g} s"
     minutes, seconds = divmod(round(value), 60)
     return f"{minutes} min {seconds} s" if seconds else f"{minutes} min"

@@ -97,6 +97,8 @@ def _rounded(value: float, towards: Callable[[float], int]) -> str:
     """Return four significant digits of a positive value, rounded in one direction, without an exponent."""
     if value <= 0:
         return "0"
+    if not 1e-15 < value < 1e15:  # no bound of a run that was really asked for
+        return f"{value:.4g}"
     digits = 3 - math.floor(math.log10(value))
     # The tolerance keeps 0.3 * 100 = 30.000000000000004 from becoming 30.01.
     scaled = value * 10.0**digits

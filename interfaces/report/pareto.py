@@ -74,6 +74,7 @@ class Pareto:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     strip: float | None
+    strip_text: str
     missing: int
 
 
@@ -114,10 +115,11 @@ def _picture(response: OptimizationResponse, measure: Measure) -> Pareto | None:
     y_axis = _y_axis(models, bounds, measure, best, bottom)
     low = bottom + strip - 10.0
     points = tuple(_point(model, x_axis, y_axis, best, low) for model in models)
-    lines = tuple(_line(bound, points, x_axis, y_axis) for bound in bounds)
     corners = front((m.x, min(m.y, best)) for m in models if m.y is not None)
     pixels = [(round(x_axis.at(x), 1), round(y_axis.at(y), 1)) for x, y in corners]
     stairs, frame = steps(pixels, WIDTH - RIGHT, bottom), Box(LEFT + 2, TOP, WIDTH - 2, HEIGHT - BOTTOM)
+    solid = [*(_box(point) for point in points), *(_thin(start, end) for start, end in pairwise(stairs))]
+    lines = tuple(_line(bound, solid, x_axis, y_axis) for bound in bounds)
     return Pareto(
         id=f"pareto-{measure}", width=WIDTH, height=HEIGHT, left=LEFT, right=WIDTH - RIGHT, top=TOP, bottom=bottom,
         title=f"Size and {measure}", x_title="size, share of the original (less is better)",
@@ -126,6 +128,7 @@ def _picture(response: OptimizationResponse, measure: Measure) -> Pareto | None:
         labels=tuple(place(_wishes(points, stairs), frame, _taken(lines, stairs, bottom))),
         front=tuple(stairs), lines=lines, allowed=_allowed(bounds, x_axis, y_axis),
         x_ticks=tuple(x_axis.ticks()), y_ticks=tuple(y_axis.ticks()), strip=low if strip else None,
+        strip_text="not timed" if measure == "speed" else "unknown",
         missing=len(response.attempts) - len(attempts),
     )  # fmt: skip
 
@@ -217,8 +220,8 @@ def _point(model: _Model, x_axis: Axis, y_axis: Axis, best: float, low: float) -
     )
 
 
-def _line(bound: Bound, points: tuple[Point, ...], x_axis: Axis, y_axis: Axis) -> Line:
-    """Return a bound with its words at the end of the line where they cover no point."""
+def _line(bound: Bound, solid: list[Box], x_axis: Axis, y_axis: Axis) -> Line:
+    """Return a bound with its words at the end of the line where they cover nothing."""
     text, bottom = f"asked {bound.text}", y_axis.start
     if bound.axis == "x":
         at = round(x_axis.at(bound.at), 1)
@@ -229,7 +232,7 @@ def _line(bound: Bound, points: tuple[Point, ...], x_axis: Axis, y_axis: Axis) -
         sides = ((WIDTH - RIGHT - 4, "end"), (LEFT + 6, "start"))
         places = [Label(text, x, y, anchor) for x, anchor in sides for y in (at - 6, at + 14)]
     frame = Box(LEFT, TOP - 4, WIDTH, bottom)
-    return Line(bound.axis, at, least_covering(places, [_box(point) for point in points], frame))
+    return Line(bound.axis, at, least_covering(places, solid, frame))
 
 
 def _box(point: Point) -> Box:

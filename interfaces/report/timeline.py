@@ -11,12 +11,14 @@ from .axes import Axis, Tick, axis
 from .labels import text_width
 
 WIDTH, LEFT, RIGHT, TOP, ROW, FOOT = 720, 92, 14, 8, 26, 44
-# Between two processes of a run lies at least their start; what is shorter is bookkeeping.
-PAUSE_S = 3.0
+# What is shorter may be bookkeeping of a busy machine; it stays as it is, an empty stretch of the strip.
+PAUSE_S = 20.0
 # Pixels that a pause takes, however long it was, and the narrowest bar that can be seen.
 _BREAK, _NARROWEST = 26.0, 1.5
 # Of the words below a break.
 _ROOM = 66.0
+# What took no longer in all is in the numbers, not in the legend.
+_INSTANT_S = 0.05
 # Pauses take their pixels from the work; with more of them than this, they lie on the axis like everything else.
 _MOST_BREAKS = 8
 
@@ -131,7 +133,7 @@ def pauses_of(times: Sequence[NodeTime]) -> list[tuple[int, float]]:
 
 
 def stage_totals(times: Iterable[NodeTime]) -> list[StageTotal]:
-    """Return what each stage took in all, in the order of the legend."""
+    """Return what each stage took in all, in the order of the legend, without what took no time."""
     spent: dict[str, list[float]] = {}
     for node in times:
         spent.setdefault(stage_of(node.node), []).append(node.seconds)
@@ -140,6 +142,7 @@ def stage_totals(times: Iterable[NodeTime]) -> list[StageTotal]:
     return [
         StageTotal(stage, units.format_seconds(sum(took)), units.format_share(round(sum(took) / whole, 3)), len(took))
         for stage, took in sorted(spent.items(), key=lambda item: order.index(item[0]))
+        if sum(took) >= _INSTANT_S
     ]
 
 

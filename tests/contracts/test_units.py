@@ -82,6 +82,11 @@ def test_no_text_breaks_the_reader(text: str) -> None:
             assert parse(text) == parse(text)
 
 
+@given(st.floats(allow_nan=True, allow_infinity=True), st.sampled_from(["bytes", "ms", "s", "fraction", "dB", "1/s"]))
+def test_every_number_can_be_printed(value: float, unit: str) -> None:
+    assert units.format_value(value, unit)
+
+
 def test_an_unknown_unit_costs_no_units_library() -> None:
     code = (
         "import sys\nfrom shipfit.contracts import units, RequestError\n"
