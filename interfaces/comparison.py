@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..contracts import ConstraintResult, LayerForm, OptimizationResponse, RunStatus, units
+from ..contracts import ConstraintResult, LayerForm, OptimizationResponse, RunStatus, metric_words, units
 from .facts import (
     STATUS_TITLES,
     bound_text,
@@ -114,9 +114,12 @@ def fairness(first: OptimizationResponse, second: OptimizationResponse) -> Fairn
                   f"the machines differ ({one.hardware} and {two.hardware}): times and memory are not compared",
                   "one report does not name its machine: times and memory are not compared"),
     ]  # fmt: skip
+    scored = first.request.scored_by == second.request.scored_by
+    if not scored:
+        problems.append("the metrics differ: accuracy and fidelity are not compared")
     return Fairness(
         problems=tuple(problems), notes=tuple(_notes(first, second)), time=machine is True and original is not False,
-        quality=data is True and original is not False,
+        quality=data is True and original is not False and scored,
     )  # fmt: skip
 
 
@@ -170,11 +173,13 @@ _TIMES = frozenset({"ms", "s", "1/s"})
 
 
 def _metrics(first: OptimizationResponse, second: OptimizationResponse, fair: Fairness) -> Iterable[Row]:
-    for row in metric_rows_of(first.optimized, second.optimized, None):
+    metric = first.request.scored_by
+    accuracy = clean(metric_words(metric))
+    for row in metric_rows_of(first.optimized, second.optimized, None, metric):
         some = row.after or row.before
         unit = some.unit if some else "ratio"
         hidden = (not fair.time and (unit in _TIMES or "memory" in row.label)) or (
-            not fair.quality and (row.label == "accuracy" or unit == "dB")
+            not fair.quality and (row.label == accuracy or unit == "dB")
         )
         if hidden:
             yield Row(row.label, show(row.before), show(row.after), NOT_COMPARED if row.before and row.after else "")

@@ -81,6 +81,12 @@ def test_what_a_report_does_not_name_is_not_taken_for_equal():
     assert compare(run(older), run(older)).fairness.problems == ()
 
 
+def test_scores_by_two_metrics_are_not_compared():
+    compared = compare(run(), run(request=responses.request(metric="f1")))
+    assert "metrics differ" in compared.fairness.problems[0]
+    assert rows(compared.metrics)["accuracy"].change == NOT_COMPARED
+
+
 def test_notes_tell_what_may_explain_a_difference():
     made: Provenance = run().provenance
     other = run({"versions": {**made.versions, "onnxruntime": "9.9"}, "seed": 5, "shipfit": "0.2"})
