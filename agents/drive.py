@@ -113,6 +113,7 @@ class Drive:
             original=ArtifactRef.model_validate(body["original"]),
             data=DataRef.model_validate(body["data"]),
             data_source=str(body["data_source"]),
+            data_notes=tuple(map(str, body.get("data_notes", ()))),
             effort=Effort.model_validate(body["effort"]),
             elapsed_s=float(body["elapsed_s"]),
         )

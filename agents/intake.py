@@ -42,6 +42,7 @@ def admit(request: Request, execute: Execution, max_bytes: int) -> RunInput:
         original=original,
         data=ref,
         data_source=data.report.source,
+        data_notes=data.report.notes,
         effort=add_effort(model.effort, data.effort),
         elapsed_s=time.monotonic() - started,
     )

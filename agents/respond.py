@@ -158,6 +158,7 @@ def _provenance(request: Request, state: RunState) -> Provenance:
         machine=describe(),
         seed=request.seed,
         data_source=state.get("data_source", ""),
+        data_notes=state.get("data_notes", ()),
         model=state["original"].id,
         data=state["data"].id,
         split={str(part): count for part, count in state["data"].parts.items()},

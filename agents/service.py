@@ -197,6 +197,7 @@ class Service:
             "original": admitted["original"].model_dump(mode="json"),
             "data": admitted["data"].model_dump(mode="json"),
             "data_source": admitted["data_source"],
+            "data_notes": list(admitted["data_notes"]),
             "effort": admitted["effort"].model_dump(mode="json"),
             "elapsed_s": admitted["elapsed_s"],
         }

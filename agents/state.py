@@ -88,6 +88,7 @@ class RunState(TypedDict, total=False):
     offers: tuple[Offer, ...]
     layers: tuple[LayerForm, ...]
     data_source: str
+    data_notes: tuple[str, ...]
     reason: str
     effort: Annotated[Effort, add_effort]
     elapsed_s: Annotated[float, add]
@@ -99,5 +100,6 @@ class RunInput(TypedDict):
     original: ArtifactRef
     data: DataRef
     data_source: str
+    data_notes: tuple[str, ...]
     effort: Effort
     elapsed_s: float

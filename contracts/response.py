@@ -69,6 +69,7 @@ class Provenance(Contract):
     """What a reader needs to repeat the run, or to tell whether another may be compared with it.
 
     Attributes:
+        data_notes: what was decided about the data that nobody said, such as the layout of images.
         model, data: ids by content of the original and of the canonical data; empty in reports of older versions.
     """
 
@@ -78,6 +79,7 @@ class Provenance(Contract):
     machine: dict[str, str]
     seed: int
     data_source: str
+    data_notes: tuple[str, ...] = ()
     model: str = ""
     data: str = ""
     split: dict[str, int]

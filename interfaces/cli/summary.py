@@ -35,6 +35,8 @@ def print_summary(response: OptimizationResponse) -> None:
         console.print()
         console.print(_constraints(response))
     _print_offers(console, response)
+    for note in response.provenance.data_notes:
+        console.print(f"data: {clean(note)}", style="dim")
     for line in class_lines(response):
         console.print(line, style="yellow")
     if response.comparison and response.comparison.synthetic_data:

@@ -292,6 +292,7 @@ def _environment(response: OptimizationResponse) -> list[tuple[str, str]]:
         *((name.replace("_", " "), text) for name, text in provenance.machine.items()),
         *([("int8 speed", host_text(provenance.host))] if provenance.host else []),
         ("data", provenance.data_source),
+        *(("", note) for note in provenance.data_notes),
         ("samples", split or "–"),
         ("looks at the final part", str(provenance.final_looks)),
         ("seed", str(provenance.seed)),

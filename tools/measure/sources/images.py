@@ -87,7 +87,7 @@ def _answers(folder: Path, files: list[Path], wanted: Wanted) -> Mapping[Path, A
         raise DataError(f"the folder {folder.name!r} holds images beside folders of images; sort them one way")
     if nested:
         classes = sorted({path.parent.name for path in files})
-        told = ", ".join(f"{index} = {name}" for index, name in enumerate(classes[:_TOLD_CLASSES]))
+        told = ", ".join(f"{index} = {name[:40]}" for index, name in enumerate(classes[:_TOLD_CLASSES]))
         wanted.notes.append(f"classes are the sorted names of the folders: {told}")
         return {path: (np.asarray(classes.index(path.parent.name)), None) for path in files}
     table = folder / _LABELS
