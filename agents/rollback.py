@@ -6,6 +6,8 @@ import math
 import time
 from typing import get_args
 
+from pydantic import ValidationError
+
 from ..contracts import (
     Attempt,
     Benchmark,
@@ -35,7 +37,7 @@ MEASURED_AT_MOST = 4
 # Offers are measured after the budget is spent; this is what they may take together.
 ALLOWANCE_S, LEAST_ALLOWANCE_S = 60.0, 15.0
 # What answers worse than this is of no use to anybody, whatever its size.
-USELESS_DB, USELESS_DROP, USELESS_INCREASE = 10.0, 0.1, 1.0
+USELESS_DB, USELESS_DROP, USELESS_INCREASE = 10.0, 0.1, 0.5
 _OPTIONS = {
     "max_size_bytes": "--max-size",
     "max_size_ratio": "--max-size",
@@ -146,8 +148,8 @@ def to_offer(request: Request, attempt: Attempt, known: Evidence, measured_on: s
         if item.name in bounds and item.measured is not None
     }
     lifted: list[Guarded] = [name for name in get_args(Guarded) if any(item.name == f"guard_{name}" for item in missed)]
-    again = judge(_relaxed(request, relax, lifted), known)
-    if again.kind != "met":
+    easier = _relaxed(request, relax, lifted)
+    if easier is None or judge(easier, known).kind != "met":
         return None
     return Offer(
         attempt=attempt.index,
@@ -181,15 +183,16 @@ def relaxed(name: str, measured: float) -> float:
     return float((math.ceil(value * scale) if upper else math.floor(value * scale)) / scale)
 
 
-def _relaxed(request: Request, relax: dict[str, float], lifted: list[Guarded]) -> Request:
+def _relaxed(request: Request, relax: dict[str, float], lifted: list[Guarded]) -> Request | None:
+    """Return the request under the relaxation, None where a bound would have to be one that nobody can ask for."""
     bounds = request.constraints.model_dump(exclude_none=True) | relax
     names = {name: int(value) if name.endswith("_bytes") else value for name, value in bounds.items()}
-    return request.model_copy(
-        update={
-            "constraints": Constraints.model_validate(names),
-            "allow_regression": tuple({*request.allow_regression, *lifted}),
-        }
-    )
+    try:
+        constraints = Constraints.model_validate(names)
+    except ValidationError:
+        return None
+    lifted_all = tuple({*request.allow_regression, *lifted})
+    return request.model_copy(update={"constraints": constraints, "allow_regression": lifted_all})
 
 
 def _text(known: Evidence, relax: dict[str, float], lifted: list[Guarded], bounds: dict[str, Bound]) -> str:

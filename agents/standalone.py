@@ -28,6 +28,7 @@ from ..contracts import (
     SampleReport,
     Settings,
     StepReport,
+    check_served,
 )
 from ..memory.ledger import Ledger
 from ..tools.judge import Evidence
@@ -77,9 +78,19 @@ class DemoFiles(Contract):
     report: DemoReport
 
 
-def _request(path: str, data: str | None, shape: Shape | None, threads: int = 1, seed: int = 0) -> Request:
-    sizes = {name: tuple(dims) for name, dims in (shape or {}).items()}
-    return Request(model=absolute_source(path), data=data, shape=sizes, threads=threads, seed=seed, memory=False)
+def _request(
+    path: str,
+    data: str | None,
+    shape: Shape | None,
+    threads: int = 1,
+    seed: int = 0,
+    handling: Mapping[str, Any] | None = None,
+) -> Request:
+    """Return a request for one model; `handling` are further fields, which say how data are read and scored."""
+    fields: dict[str, Any] = {"threads": threads, "seed": seed, "memory": False, **(handling or {})}
+    if shape:
+        fields["shape"] = {name: tuple(dims) for name, dims in shape.items()}
+    return check_served(Request(model=absolute_source(path), data=data, **fields))
 
 
 def inspect_model(
@@ -110,14 +121,17 @@ def benchmark_models(
     threads: int = 1,
     seconds: float = 8.0,
     shape: Shape | None = None,
+    handling: Mapping[str, Any] | None = None,
     progress: ProgressSink | None = None,
 ) -> BenchmarkResult:
     """Time two models together, and compare what they answer.
 
+    `handling` are fields of `Request` that say how data are read and scored, such as `metric` or `state`.
+
     Raises:
         UserError: a model or the data cannot be used, or the two do not have the same inputs.
     """
-    request = _request(original, data, shape, threads)
+    request = _request(original, data, shape, threads, handling=handling)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
         admitted = admit(request, execute, settings.max_model_bytes)
         other = admit_model(_request(candidate, data, shape), execute, settings.max_model_bytes).outputs["model"]
@@ -180,15 +194,18 @@ def apply_recipe(
     recipe: Recipe,
     target: Path,
     data: str | None = None,
+    handling: Mapping[str, Any] | None = None,
     progress: ProgressSink | None = None,
 ) -> AppliedRecipe:
     """Replay a recipe on its model and write the product's files below the folder `target`.
+
+    `handling` as for `benchmark_models`: data that are read another way calibrate another product.
 
     Raises:
         UserError: the model is not the one that the recipe was made for, or calibration data are missing.
         ToolError: a step fails.
     """
-    request = _request(model, data, None, seed=recipe.seed)
+    request = _request(model, data, None, seed=recipe.seed, handling=handling)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
         admitted = admit(request, execute, settings.max_model_bytes)
         current = admitted["original"]

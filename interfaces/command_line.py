@@ -45,8 +45,12 @@ def replay_command(response: OptimizationResponse) -> str:
     """Return the command that makes the product again from the original and `recipe.json`."""
     folder = Path(response.out) if response.out else Path()
     data = ["--data", response.request.data] if response.request.data else []
-    words = ["shipfit", "apply", response.request.model, str(folder / "recipe.json"), *data, "--out", "replayed"]
-    return shlex.join(words)
+    request = response.request
+    metric = ["--metric", request.metric] if request.metric and data else []
+    words = ["shipfit", "apply", request.model, str(folder / "recipe.json"), *data, *metric, "--out", "replayed"]
+    command = shlex.join(words)
+    handled = request.preprocess or request.state or request.shape or request.calibration_data or request.output
+    return f"{command}  # and --config with what was said of the data" if handled and data else command
 
 
 def bound_words(bounds: Constraints) -> list[str]:

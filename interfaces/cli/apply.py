@@ -25,6 +25,8 @@ def apply(
                           rich_help_panel=opt.OUTPUT)
     ],
     data: opt.Data = None,
+    config: opt.DataConfig = None,
+    metric: opt.Metric = None,
     json: opt.Json = False,
 ) -> int:  # fmt: skip
     """Make a product again from MODEL and the RECIPE that made it."""
@@ -32,17 +34,19 @@ def apply(
     from ..delivery import write_folder, write_settings
     from .console import print_json, results
     from .paths import data_source, model_source, output_folder
+    from .request import data_handling
     from .tool_progress import tool_progress
 
     path = model_source(model)
     steps = read_recipe(recipe)
     source = data_source(data) if data is not None else None
+    handling = data_handling(config, metric, source)
     folder = output_folder(out)
 
     from ...agents.standalone import apply_recipe
 
     def fill(staging: Path) -> AppliedRecipe:
-        made = apply_recipe(load_settings(), path, steps, staging, data=source, progress=progress)
+        made = apply_recipe(load_settings(), path, steps, staging, data=source, handling=handling, progress=progress)
         write_settings(staging, made.settings, steps)
         return made
 

@@ -20,6 +20,8 @@ def benchmark(
     a: Annotated[str, typer.Argument(metavar="A", help="The model to compare with, an .onnx file.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The model in question, an .onnx file.")],
     data: opt.Data = None,
+    config: opt.DataConfig = None,
+    metric: opt.Metric = None,
     shape: opt.Shape = None,
     threads: opt.Threads = None,
     seconds: Annotated[
@@ -43,10 +45,12 @@ def benchmark(
     from .console import print_json
     from .gate import read_conditions
     from .paths import data_source, model_source
+    from .request import data_handling
     from .tool_progress import tool_progress
 
     first, second = model_source(a), model_source(b)
     source = data_source(data) if data is not None else None
+    handling = data_handling(config, metric, source)
     shapes = read_shapes(shape or [])
     conditions = read_conditions(fail_if or [], has_data=source is not None)
 
@@ -61,6 +65,7 @@ def benchmark(
             threads=threads or 1,
             seconds=seconds,
             shape=shapes or None,
+            handling=handling,
             progress=progress,
         )
     failures = [failure for condition in conditions if (failure := condition.failure(result))]

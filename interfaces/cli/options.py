@@ -36,6 +36,9 @@ CalibrationData = Annotated[
     str | None, _text("--calibration-data", DATA, "Unlabelled samples kept apart for calibration.", "PATH")
 ]
 Config = Annotated[str | None, _text("--config", DATA, "The request in YAML; options win.", "FILE")]
+DataConfig = Annotated[
+    str | None, _text("--config", DATA, "YAML that says how data are read: preprocess, state, metric.", "FILE")
+]
 OutputName = Annotated[
     str | None, _text("--output", DATA, "Output that is scored. (default: the first that fits)", "NAME")
 ]

@@ -85,6 +85,22 @@ def with_options(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
     return merged
 
 
+# What decides how data are read, split and scored, for commands that are no run.
+_HANDLING = ("calibration_data", "metric", "output", "preprocess", "shape", "state")
+
+
+def data_handling(config: str | None, metric: str | None, data: str | None) -> dict[str, Any]:
+    """Return the fields of a request that say how data are read and scored, from a configuration and `--metric`.
+
+    Raises:
+        RequestError: the configuration or the metric is wrong, or there are no data to handle.
+    """
+    base = _from_file(config) if config else {}
+    fields = {name: base[name] for name in _HANDLING if name in base} | ({"metric": metric} if metric else {})
+    check_served(_validated({"model": "-", "data": data, **fields}))
+    return fields
+
+
 def _from_file(config: str) -> dict[str, Any]:
     from .config_file import read_config
 

@@ -56,6 +56,15 @@ def test_replay_names_model_recipe_and_data():
     )
 
 
+def test_what_was_said_of_the_data_is_said_again():
+    asked = responses.request(metric="f1", state={"state": "stateN"})
+    assert "--metric f1" in offer_command(asked, offer(relax={}))
+    assert offer_command(asked, offer(relax={})).endswith("# and --config as before")
+    command = replay_command(responses.response(request=asked))
+    assert "--metric f1 --out replayed" in command
+    assert command.endswith("# and --config with what was said of the data")
+
+
 @settings(max_examples=60, deadline=None)
 @given(POSITIVE, POSITIVE, SHARE, SHARE, st.integers(min_value=1, max_value=10**12))
 def test_written_bounds_read_back_no_tighter(latency: float, factor: float, ratio: float, accuracy: float, size: int):

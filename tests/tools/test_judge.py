@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -169,3 +170,52 @@ def test_broken_answers_fail_whatever_the_bounds(fault: dict[str, Any]) -> None:
 def test_the_worst_violation_is_named_first() -> None:
     verdict = judge(request(max_size_ratio=0.01, min_fidelity_db=31), evidence())
     assert verdict.reason.startswith("size ratio 30 % is above 1 %")
+
+
+def scored(metric: str, drop: float, high: float, original: float = 0.9) -> Evaluation:
+    unit = "value" if metric == "mae" else "fraction"
+    return Evaluation.model_validate(
+        {
+            "part": "final",
+            "samples": 100,
+            "metric": metric,
+            "original_accuracy": quantity(original, unit),
+            "candidate_accuracy": quantity(original - drop, unit),
+            "drop": quantity(drop, "fraction", -0.1, high),
+            "fidelity": quantity(40.0, "dB"),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "drop", "met", "words"),
+    [
+        ("f1", 0.02, False, r"F1 \(macro\) drop 2 % is above 1 %"),
+        ("f1", 0.004, True, "every bound"),
+        ("mae", 0.05, False, "mean absolute error increase 5 % is above 1 %"),
+        ("wer", 0.03, False, r"word accuracy \(1 − WER\) drop 3 % is above 1 %"),
+    ],
+)
+def test_verdicts_say_which_metric(metric: str, drop: float, met: bool, words: str) -> None:
+    constraints = Constraints(max_accuracy_drop=0.01)
+    request = Request(model="m.onnx", data="d.npz", metric=metric, constraints=constraints)
+    evidence = Evidence(
+        original_bytes=100, candidate_bytes=50, evaluation=scored(metric, drop, 0.2), benchmark=benchmark(2.0)
+    )
+    verdict = judge(request, evidence)
+    assert (verdict.kind == "met") is met
+    assert re.search(words, verdict.reason)
+    result = next(item for item in verdict.constraints if item.name == "max_accuracy_drop")
+    assert result.metric == metric
+    strict = judge(request.model_copy(update={"strict_accuracy": True}), evidence)
+    assert strict.kind == "not_met"  # the upper end of the interval counts
+
+
+def test_a_guard_holds_other_metrics_too() -> None:
+    request = Request(model="m.onnx", data="d.npz", metric="r2")
+    evidence = Evidence(
+        original_bytes=100, candidate_bytes=50, evaluation=scored("r2", 0.02, 0.2), benchmark=benchmark(2.0)
+    )
+    verdict = judge(request, evidence)
+    assert verdict.kind == "not_met"
+    assert "R² drop (guard) 2 % is above 1 %" in verdict.reason

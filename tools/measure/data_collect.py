@@ -25,7 +25,7 @@ from .data_spool import Spool
 from .data_stream import check_state, first_states, per_call, roll, unroll
 from .session import open_session
 from .sources import read_source
-from .sources.sample import RawSample, Target, Wanted
+from .sources.sample import MAX_SAMPLES, RawSample, Target, Wanted
 from .synthesize import pinned_specs, synthesizer
 
 SYNTHETIC_SAMPLES = 48
@@ -189,8 +189,12 @@ class Collector:
         kind = metric_kind(self.metric)
         answers = _Answers(kind, asked=labelled and self.params.get("metric") is not None)
         wanted = self._wanted(kind)
+        fed = 0
         for number, sample in enumerate(read_source(source, wanted), 1):
             calls = unroll(self._given, sample) if self.state else [sample]
+            fed += len(calls)
+            if fed > MAX_SAMPLES:
+                raise DataError(f"{source} holds more than {MAX_SAMPLES:,} calls; give fewer or shorter streams")
             plan = plan or self._layout(calls[0])
             label, target = answers.of(sample, len(calls) if self.state else None) if labelled else (None, None)
             spool.add(self._rows(calls, plan, sample), label, target)

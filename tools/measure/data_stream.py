@@ -15,7 +15,7 @@ import numpy as np
 from ...contracts import DataError, Part, Session, ToolError
 from .data_fit import Layout, fit
 from .data_spool import TARGET, Spool
-from .sources.sample import RawSample
+from .sources.sample import MAX_BYTES, RawSample
 from .synthesize import InputSpec, shape_text
 
 Feed = Mapping[str, np.ndarray]
@@ -115,6 +115,7 @@ class Recorder:
         self._specs = specs
         self._plan = plan
         self._state = state
+        self._bytes = 0
 
     def record(
         self, streams: Spool, parts: Mapping[Part, list[int]], calls: Spool
@@ -146,6 +147,9 @@ class Recorder:
             feed = {name: np.asarray(array[call]) for name, array in row.items()} | states
             target = np.asarray(own[call]) if own is not None and per_call(own, length) else own
             ordered = {spec.name: feed[spec.name] for spec in self._specs}
+            self._bytes += sum(array.nbytes for array in ordered.values())
+            if self._bytes > MAX_BYTES:
+                raise DataError(f"the streams with their states take more than {MAX_BYTES:,} bytes; give fewer")
             if self._labels and target is not None:
                 calls.add(ordered, int(target))
             else:

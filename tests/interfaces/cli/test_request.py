@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shipfit.contracts import Constraints, Request, RequestError, UserError
 from shipfit.interfaces.cli.bounds import assert_complete, read_bounds, read_shape
-from shipfit.interfaces.cli.request import build_request
+from shipfit.interfaces.cli.request import build_request, data_handling
 
 MODEL = {"model": "digits.onnx"}
 DATA = {**MODEL, "data": "digits.npz"}
@@ -264,3 +264,50 @@ def test_values_that_nothing_serves_are_refused_by_name(config: Config):
     text = "optimization: {quantization: {precision: 4bit}}"
     with pytest.raises(RequestError, match="'4bit' is not served"):
         build_request(MODEL, config(text))
+
+
+def test_how_data_are_read_stands_in_a_file(tmp_path: Path):
+    config = tmp_path / "request.yaml"
+    config.write_text(
+        "preprocess: {tokenizer: words/tokenizer.json, max_length: 12, scale: 1/255}\n"
+        "state: {state: stateN}\nmetric: f1\n"
+    )
+    request = build_request(DATA, str(config))
+    assert request.preprocess is not None
+    assert request.preprocess.tokenizer == str(tmp_path / "words" / "tokenizer.json")
+    assert request.state == {"state": "stateN"}
+    assert request.metric == "f1"
+    assert build_request({**DATA, "metric": "top5"}, str(config)).metric == "top5"
+    assert data_handling(str(config), "r2", "digits.npz") == {
+        "metric": "r2", "state": request.state, "preprocess": {**request.preprocess.model_dump(exclude_unset=True),
+                                                               "scale": "1/255"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("preprocess: {size: big}\n", r"request.yaml: preprocess.size"),
+        ("preprocess: 3\n", "preprocess"),
+        ("state: [a]\n", "state"),
+        ("metric: 3\n", "metric"),
+    ],
+)
+def test_handling_that_is_none(text: str, words: str, tmp_path: Path):
+    config = tmp_path / "request.yaml"
+    config.write_text(text)
+    with pytest.raises(RequestError, match=words):
+        build_request(DATA, str(config))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({**DATA, "metric": "best"}, "--metric: metric 'best' is not known"),
+        ({**DATA, "metric": "mae", "min_accuracy": "0.9"}, "min_accuracy is a fraction"),
+        ({**MODEL, "metric": "f1"}, "give --data"),
+    ],
+)
+def test_metrics_that_cannot_be(given: dict[str, str], words: str):
+    with pytest.raises(RequestError, match=words):
+        build_request(given)

@@ -105,6 +105,8 @@ def _listed(table: Path, files: list[Path], wanted: Wanted) -> Mapping[Path, Ans
         path = known.get(row.cells[0])
         if path is None:
             raise DataError(f"{row.where}: there is no image {row.cells[0][:80]!r} in the folder")
+        if path in found:
+            raise DataError(f"{row.where}: {path.name} is there twice; list every image once")
         found[path] = answer(row, [1], header, texts=wanted.texts)
     if missing := next((path for path in files if path not in found), None):
         raise DataError(f"{table.name} does not list {missing.name}; list every image")
@@ -195,7 +197,13 @@ def _pillow() -> Any:
 
 
 def _pixels(image: Image, recipe: Recipe) -> Image:
-    """Decode to grey or colour; what is transparent is shown on black."""
+    """Decode to grey or colour; what is transparent is shown on black.
+
+    Raises:
+        ValueError: more than eight bits a channel, which would be cut off.
+    """
+    if image.mode[0] in "IF":
+        raise ValueError("it has more than 8 bits per channel; convert it first")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert("L" if recipe.channels == "L" else "RGB")
