@@ -97,7 +97,7 @@ def data_handling(config: str | None, metric: str | None, data: str | None) -> d
     """
     base = _from_file(config) if config else {}
     fields = {name: base[name] for name in _HANDLING if name in base} | ({"metric": metric} if metric else {})
-    check_served(_validated({"model": "-", "data": data, **fields}))
+    check_served(validated({"model": "-", "data": data, **fields}))
     return fields
 
 

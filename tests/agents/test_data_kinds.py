@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,8 +56,8 @@ def test_a_folder_of_images(settings: Settings, digits_model: Path, digits_data:
 
 @pytest.mark.slow
 def test_a_table_of_a_regression_and_its_replay(settings: Settings, tmp_path: Path) -> None:
-    data = load_diabetes()
-    features = (data.data / data.data.std(0)).astype(np.float32)
+    data: Any = load_diabetes()
+    features: np.ndarray = (data.data / data.data.std(0)).astype(np.float32)
     model = models.save(regression(features, data.target), tmp_path / "regression.onnx")
     table = tmp_path / "diabetes.csv"
     rows = [",".join(map(repr, map(float, row))) for row in features]
