@@ -7,7 +7,7 @@ READY := .venv/.shipfit-setup
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check scenarios fetch bench zoo format
+.PHONY: help setup run test test-slow check scenarios fetch bench bench-batch zoo format
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

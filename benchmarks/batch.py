@@ -40,7 +40,7 @@ MODELS, KILLS = 200, 20
 PEAK_MB = 1000
 CPU_PER_RUN_S, CPU_PER_ATTEMPT_S = 2.0, 0.1
 # A killed coordinator needs about a second to be at work again; a moment may fall before that, too.
-_MOMENTS_S = (0.5, 9.0)
+_MOMENTS_S = (0.5, 20.0)
 _GONE_S = 5.0
 _LIMIT_S = 7200.0
 

@@ -97,16 +97,19 @@ def _described(zoo: Path, folder: Path) -> tuple[Item, Naming]:
     naming = Naming(name, None, where)
     try:
         fields = describe(path, where)
-        model = fields.pop("model", None) or str(_only_model(folder))
+        source = _source(folder, fields.pop("model", None))
     except RequestError as error:
         return Item(name, Source("path", str(folder)), where, {}, clean(error.message)), naming
-    return Item(name, _source(model), where, fields), naming
+    return Item(name, source, where, fields), naming
 
 
-def _source(model: str) -> Source:
-    """Return what a description's `model`, made absolute as a path, stands for: a file, or `module:factory`."""
-    path = Path(model)
-    return Source("module", path.name) if names_code(path.name) and not path.exists() else Source("path", model)
+def _source(folder: Path, model: str | None) -> Source:
+    """Return where a described model comes from; `model` is a path already made absolute, or was a factory."""
+    if model is None:
+        return Source("path", str(_only_model(folder)))
+    named = os.path.relpath(model, folder)
+    factory = names_code(named) and not os.path.exists(model)
+    return Source("module", named) if factory else Source("path", model)
 
 
 def describe(path: Path, where: str) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ...contracts import names_code
+
 SourceKind = Literal["path", "url", "resource", "module"]
 # The manifest's usual name.
 FILE_NAME = "zoo.yaml"
 MODEL_SUFFIXES = (".onnx", ".pt2")
 # Files that the batch itself writes beside the products' folders.
 SUMMARY_FILES = frozenset({"summary.json", "summary.csv", "summary.html"})
-CALLABLE = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
 _MOST_BYTES = 200
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -50,7 +51,7 @@ class Item:
         """The `module:callable` that it would run, or nothing."""
         named = [self.source.text if self.source.kind == "module" else ""]
         named += [str(self.fields.get(key) or "") for key in ("data", "calibration_data", "metric")]
-        return next((text for text in named if CALLABLE.match(text)), "")
+        return next((text for text in named if names_code(text)), "")
 
     def asked(self, trust_code: bool) -> str:
         """Return the digest of everything that is asked; another request has another."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
-from ...contracts import DataError, ModelFileError, Request, RequestError, validate
+from ...contracts import DataError, ModelFileError, Request, RequestError, names_code, validate
 from ..text import clean
 from .fetch import Fetcher
 from .inside import outside
-from .item import CALLABLE, Item
+from .item import Item
 from .resource import resource_path
 
 
@@ -37,13 +39,16 @@ class Preparer:
         """
         if item.fault:
             raise RequestError(item.fault)
-        if item.code and not self.trust_code:
-            raise RequestError(f"{clean(item.code)!r} would run code; if you trust it, give --trust-code")
         fields = dict(item.fields)
         for key in ("data", "calibration_data"):
             if isinstance(fields.get(key), str):
                 fields[key] = self._data(fields[key], key)
-        return validate(Request, {**fields, "model": self._model(item), "out": str(out)})
+        if tokenizer := _tokenizer(fields):
+            self._contained(tokenizer, "preprocess.tokenizer")
+        request = validate(Request, {**fields, "model": item.source.text, "out": str(out)})
+        if request.code and not self.trust_code:
+            raise RequestError(f"{clean(request.code[0])!r} would run code; if you trust it, give --trust-code")
+        return request.model_copy(update={"model": self._model(item)})
 
     def sources(self, item: Item) -> list[Path]:
         """Return the files and folders below the manifest's that an item is made of, whether they are there or not."""
@@ -51,8 +56,9 @@ class Preparer:
             return []
         named = [item.source.text] if item.source.kind == "path" else []
         named += [str(item.fields[key]) for key in ("data", "calibration_data") if item.fields.get(key)]
-        plain = [os.path.join(self.folder, text) for text in named if not CALLABLE.match(text)]
-        return [Path(text) for text in plain if not outside(text, self.folder)]
+        named += [tokenizer] if (tokenizer := _tokenizer(item.fields)) else []
+        paths = [os.path.join(self.folder, text) for text in named]
+        return [Path(path) for path in paths if not outside(path, self.folder)]
 
     def _model(self, item: Item) -> str:
         source = item.source
@@ -69,12 +75,12 @@ class Preparer:
         return str(path)
 
     def _data(self, given: str, key: str) -> str:
-        if CALLABLE.match(given):
-            return given
         path = os.path.join(self.folder, given)
         self._contained(path, key)
         if not os.path.exists(path):
-            raise DataError(f"{key}: {self._shown(Path(path))!r} is not there; give an .npz or a folder of them")
+            if names_code(given):
+                return given
+            raise DataError(f"{key}: {self._shown(Path(path))!r} is not there; give a path below the zoo's folder")
         return path
 
     def _contained(self, path: str, key: str) -> None:
@@ -83,3 +89,10 @@ class Preparer:
 
     def _shown(self, path: Path) -> str:
         return clean(os.path.relpath(path, self.folder))
+
+
+def _tokenizer(fields: Mapping[str, Any]) -> str:
+    """Return the path of the tokenizer that texts need, or nothing."""
+    preprocess = fields.get("preprocess")
+    found = cast("Mapping[str, object]", preprocess).get("tokenizer") if isinstance(preprocess, Mapping) else None
+    return found if isinstance(found, str) else ""
