@@ -13,6 +13,7 @@ SPEED_SPREAD, SPEED_SPREAD_MEASURED = 0.30, 0.06
 QUALITY_SPREAD_DB, QUALITY_SPREAD_MEASURED_DB = 7.0, 2.5
 # What cutting outliers off the ranges usually gains.
 CUT_DB: dict[CalibrationMethod, float] = {"minmax": 0.0, "entropy": 0.5, "percentile": 1.0, "mse": 1.5}
+LAYOUT_SPREAD = 0.2
 LOWEST_DB, HIGHEST_DB = -50.0, 200.0
 # Noise powers of units add up to within this.
 ADDITIVITY_DB = 1.5
@@ -41,14 +42,23 @@ def estimate(plan: Plan, state: PolicyState) -> Estimate:
     lever = plan.quantize or UNUSED
     speed, speed_spread = _speed(lever, state)
     quality, quality_spread = _quality(lever, state)
+    if _is_new_layout(plan, state):
+        speed, speed_spread = speed * priors.TORCH_GRAPH_GAIN, max(speed_spread, LAYOUT_SPREAD)
+    kept = 1 - (plan.prune.ratio or 0.0 if plan.prune else 0.0)
     return Estimate(
-        size_bytes=_size(lever, quality, state),
-        speedup=speed,
-        fidelity_db=quality,
+        size_bytes=_size(lever, quality, state) * kept**priors.CHANNELS_TO_SIZE,
+        speedup=speed / kept,
+        fidelity_db=quality if kept == 1 else min(quality, priors.PRUNED_DB * kept),
         speed_spread=speed_spread,
         quality_spread=quality_spread,
         failed=any(_broke(attempt, lever) for attempt in state.attempts),
     )
+
+
+def _is_new_layout(plan: Plan, state: PolicyState) -> bool:
+    """Tell whether a plan tries the layouts of a torch program for the first time."""
+    timed = plan.graph is not None and plan.graph.layout == "auto"
+    return timed and not any(attempt.plan.same_as(plan) for attempt in state.attempts)
 
 
 def _broke(attempt: Attempt, lever: QuantizeLever) -> bool:
@@ -99,8 +109,9 @@ def predicted_bytes(lever: QuantizeLever, profile: Profile) -> float:
     """Return the size from the weights by operator type: int8 compute holds a quarter, storage what its form says."""
     in_compute = {op: profile.operator(op) for op in lever.compute}
     quantized = sum(item.weight_bytes for item in in_compute.values() if item)
-    stored = max(profile.storable_bytes - quantized, 0)
-    rest = profile.weight_bytes - profile.fixed_bytes - profile.storable_bytes
+    # What can be stored small and what can be computed small are the same weights in onnx, and apart in torch.
+    stored = max(profile.storable_bytes - (quantized if profile.format == "onnx" else 0), 0)
+    fixed = max(profile.weight_bytes - quantized - stored, profile.fixed_bytes if profile.format == "onnx" else 0)
     share = priors.STORAGE_BYTES_PER_WEIGHT_BYTE[lever.storage]
     nodes = sum(item.count * priors.COMPUTE_NODE_BYTES[lever.compute[op]] for op, item in in_compute.items() if item)
     stored_units = sum(
@@ -110,7 +121,7 @@ def predicted_bytes(lever: QuantizeLever, profile: Profile) -> float:
     # Some nodes of a type always stay: their other input is no constant, or their dot products are short.
     left = quantized * priors.LEFT_BY_COMPUTE
     wide = (stored + left) * share + (quantized - left) * priors.COMPUTE_BYTES_PER_WEIGHT_BYTE
-    return profile.graph_bytes + profile.fixed_bytes + max(rest, 0) + wide + nodes
+    return profile.graph_bytes + fixed + wide + nodes
 
 
 def _speed(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:

@@ -12,8 +12,9 @@ import math
 from ..contracts import Compute, HostProbe, OperatorClass, Profile
 from .reference import scale
 
-CONVOLUTIONS = ("Conv", "ConvTranspose")
-PRODUCTS = ("MatMul", "Gemm")
+# Operators by ONNX's names, and by ATen's for torch programs, whose recurrent ones have no faster form.
+CONVOLUTIONS = ("Conv", "ConvTranspose", "conv1d", "conv2d")
+PRODUCTS = ("MatMul", "Gemm", "linear")
 RECURRENT = ("LSTM",)
 
 # (weight bytes per node, int8 time / fp32 time): wide convolutions gain, narrow and depthwise ones do not.
@@ -28,6 +29,12 @@ LARGE_BYTES = 32 * 1024
 # Nobody would run int8 compute that is this much slower than fp32; how much slower exactly does not matter.
 SLOWEST = 1.6
 
+# A torch program with normalizations folded and the fastest layout: time before / time after.
+TORCH_GRAPH_GAIN = 1.15
+# Size goes with the channels that are kept to this power; fidelity of a model that was not trained after, in dB.
+CHANNELS_TO_SIZE = 1.7
+PRUNED_DB = 12.0
+
 STORAGE_BYTES_PER_WEIGHT_BYTE = {"none": 1.0, "fp16": 0.5, "int8": 0.252}
 COMPUTE_BYTES_PER_WEIGHT_BYTE = 0.252
 LEFT_BY_COMPUTE = 0.05
@@ -39,7 +46,7 @@ COMPUTE_NODE_BYTES = {"static": 900, "dynamic": 600}
 
 def has_depthwise(profile: Profile) -> bool:
     """Tell whether depthwise convolutions shape the model, as in MobileNet-like nets."""
-    conv = profile.operator("Conv")
+    conv = profile.operator("Conv") or profile.operator("conv2d")
     return conv is not None and conv.depthwise >= max(1, conv.count // 5)
 
 

@@ -321,7 +321,8 @@ def check_served(request: Request) -> Request:
     refuse_unserved("platform", request.target.platform, SERVED_PLATFORMS)
     refuse_unserved("runtime", request.target.runtime, SERVED_RUNTIMES)
     optimization = request.optimization
-    refuse_unserved("pruning method", optimization.pruning.method, SERVED_PRUNING)
+    if optimization.pruning.method != "structured" or request.target.runtime != "torch":
+        refuse_unserved("pruning method", optimization.pruning.method, SERVED_PRUNING)
     if optimization.quantization.precision is not None:
         refuse_unserved("precision", optimization.quantization.precision, SERVED_PRECISIONS)
     _check_scored(request)

@@ -1,0 +1,186 @@
+"""Every plan that a request allows for a model, from the coarse to the fine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..contracts import (
+    CalibrationMethod,
+    Compute,
+    GraphLever,
+    OperatorShare,
+    Plan,
+    PolicyState,
+    Profile,
+    PruneLever,
+    QuantizeLever,
+    Storage,
+)
+from . import priors
+from .predict import quality_need
+
+NEGLIGIBLE = 0.02
+MARGINS_DB = (2.0, 4.0, 8.0, 12.0)
+ROOM_DB = 4.0
+# What may be tried after the extremes where the request leaves it open.
+FINER_CALIBRATIONS: tuple[CalibrationMethod, ...] = ("mse", "percentile")
+# Shares of a torch program's channels that pruning may take out.
+PRUNED_SHARES = (0.25, 0.5)
+_NO_STORAGE: tuple[Storage, ...] = ("none",)
+_QUALITY = ("min_accuracy", "max_accuracy_drop", "min_fidelity_db", "guard_accuracy")
+
+
+def plans(state: PolicyState) -> Iterator[Plan]:
+    """Yield every plan that the request allows, from the coarse to the fine."""
+    if state.request.optimization.level == "none":
+        yield Plan()
+        return
+    if state.profile.format == "torch":
+        yield from _torch_plans(state)
+        return
+    switched, graph = _switched(state), _graph(state)
+    tune = _wants_tuning(state)
+    if switched is not None:
+        yield Plan(graph=switched, tune=tune)
+    for lever in _quantize_levers(state):
+        base = Plan(graph=graph, quantize=lever, tune=tune)
+        yield base
+        if state.request.optimization.may_prune:
+            yield base.model_copy(update={"prune": PruneLever(threshold=state.request.optimization.pruning.threshold)})
+    if state.request.optimization.may_prune:
+        yield Plan(prune=PruneLever(threshold=state.request.optimization.pruning.threshold), graph=graph, tune=tune)
+    # The model as it came may meet everything already, as one that somebody has quantized before.
+    yield Plan(tune=tune)
+
+
+def _torch_plans(state: PolicyState) -> Iterator[Plan]:
+    """Yield the plans for an exported program.
+
+    Channels are taken out first, while normalizations can still be estimated, so nothing is folded before; and
+    layouts are tried only where no convolution becomes an integer operator, which has one of its own.
+    """
+    switched, may_prune = _switched(state), state.request.optimization.may_prune
+    levers: list[QuantizeLever | None] = [None, *_quantize_levers(state)]
+    for lever in levers:
+        yield Plan(graph=_torch_graph(switched, lever), quantize=lever)
+        for ratio in PRUNED_SHARES if may_prune else ():
+            yield Plan(prune=PruneLever(ratio=ratio), quantize=lever)
+    if switched is not None:
+        yield Plan()
+
+
+def _torch_graph(switched: GraphLever | None, lever: QuantizeLever | None) -> GraphLever | None:
+    """Return the passes that go with a form: with layouts timed, or none where they would hide convolutions."""
+    if switched is None:
+        return None
+    hides = lever is not None and any(lever.compute.get(name) for name in priors.CONVOLUTIONS)
+    if hides or not switched.layer_optimization:
+        return switched.model_copy(update={"layer_optimization": False})
+    return switched.model_copy(update={"layout": "auto"})
+
+
+def _wants_tuning(state: PolicyState) -> bool:
+    bounds = state.request.constraints
+    speed = bounds.max_latency_ms or bounds.min_speedup or bounds.min_throughput_per_s
+    memory = bounds.max_memory_bytes or bounds.max_memory_ratio
+    return bool(speed or memory or state.request.threads > 1 or state.request.objective == "latency")
+
+
+def _switched(state: PolicyState) -> GraphLever | None:
+    """Return the graph passes as the request's switches have them, or None where none is left."""
+    lever = GraphLever(**state.request.optimization.graph.model_dump())
+    return lever if lever.chosen and state.profile.quantized == "no" else None
+
+
+def _graph(state: PolicyState) -> GraphLever | None:
+    """Return the passes that may come before quantization.
+
+    Layer fusions may not: they hide products from the quantizer, and the session does them at load anyway.
+    """
+    lever = _switched(state)
+    before = lever.model_copy(update={"layer_optimization": False}) if lever else None
+    return before if before and before.chosen else None
+
+
+def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:
+    bits = state.request.optimization.lowest_bits
+    for compute in _computes(state.profile) if bits <= 8 else [{}]:
+        for storage in _storages(bits) if _stores(state.profile) else _NO_STORAGE:
+            if not compute and storage == "none":
+                continue
+            lever = QuantizeLever(compute=compute, storage=storage, calibration=_calibration(state))
+            yield lever
+            yield from _finer(lever, state)
+            yield from _coarser(lever, state)
+
+
+def _calibration(state: PolicyState) -> CalibrationMethod:
+    return state.request.optimization.quantization.calibration.method or "minmax"
+
+
+def _stores(profile: Profile) -> bool:
+    """Tell whether weights can be stored small: all of an onnx model, only looked-up tables of a torch program."""
+    return profile.format == "onnx" or profile.storable_bytes > 0
+
+
+def _storages(bits: int) -> list[Storage]:
+    return [*(["int8"] if bits <= 8 else []), *(["fp16"] if bits <= 16 else []), "none"]  # type: ignore[list-item]
+
+
+def _computes(profile: Profile) -> list[dict[str, Compute]]:
+    """Return the int8 compute forms that the operators of this model offer."""
+
+    def present(names: tuple[str, ...]) -> list[str]:
+        return [name for name in names if (item := profile.operator(name)) is not None and _matters(item, profile)]
+
+    conv, product = present(priors.CONVOLUTIONS), present(priors.PRODUCTS)
+    recurrent = present(priors.RECURRENT)
+    options: list[dict[str, Compute]] = [
+        {},
+        dict.fromkeys(conv + product, "static"),
+        dict.fromkeys(conv, "static"),
+        dict.fromkeys(product + recurrent, "dynamic"),
+        dict.fromkeys(recurrent, "dynamic"),
+        {**dict.fromkeys(conv, "static"), **dict.fromkeys(product + recurrent, "dynamic")},
+        {**dict.fromkeys(conv + product, "static"), **dict.fromkeys(recurrent, "dynamic")},
+    ]
+    return [option for index, option in enumerate(options) if option not in options[:index]]
+
+
+def _matters(operator: OperatorShare, profile: Profile) -> bool:
+    """Tell whether an int8 form of this operator could change anything that is measured."""
+    heavy = operator.weight_bytes >= NEGLIGIBLE * profile.weight_bytes
+    slow = (operator.time_share or 0.0) >= NEGLIGIBLE and operator.weight_bytes > 0
+    return heavy or slow
+
+
+def _finer(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:
+    """Yield per-layer variants of a form whose coarse version lost too much, then another calibration."""
+    missed = [
+        attempt
+        for attempt in state.attempts
+        if attempt.plan.quantize is not None
+        and (attempt.plan.quantize.compute, attempt.plan.quantize.storage) == (lever.compute, lever.storage)
+        and any(result.name in _QUALITY for result in attempt.verdict.violated)
+    ]
+    if not missed or (lever.storage == "fp16" and not lever.compute):
+        return
+    need = quality_need(state)
+    for margin in MARGINS_DB:
+        yield lever.model_copy(update={"min_fidelity_db": round(need + margin, 1)})
+    if "static" in lever.compute.values() and state.request.optimization.quantization.calibration.method is None:
+        for method in FINER_CALIBRATIONS:
+            yield lever.model_copy(update={"calibration": method})
+
+
+def _coarser(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:
+    """Yield a less careful variant of a form that met everything with quality to spare."""
+    need = quality_need(state)
+    for attempt in state.attempts:
+        tried = attempt.plan.quantize
+        reached = attempt.comparison.fidelity if attempt.comparison else None
+        if tried is None or tried.min_fidelity_db is None or reached is None or attempt.verdict.kind != "met":
+            continue
+        if (tried.compute, tried.storage) == (lever.compute, lever.storage) and reached.value > need + ROOM_DB:
+            target = tried.min_fidelity_db - (reached.value - need) + MARGINS_DB[0]
+            yield tried.model_copy(update={"min_fidelity_db": round(target, 1)})
