@@ -46,6 +46,7 @@ fetch: $(READY) ## Fetch the published models of the scenarios, and make their s
 
 bench: $(READY) ## Measure against the bars and the peers; figures go to benchmarks/
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/torch_models.py
 
 bench-batch: $(READY) ## Measure a batch of 200 models, and kill one at 20 random moments
 	$(BIN)/python benchmarks/batch.py
