@@ -92,6 +92,7 @@ class _Scored:
         self._texts = metric_kind(view.ref.scoring.metric) == "texts"
         self._last = [position + 1 == len(starts) or starts[position + 1] for position in range(len(starts))]
         self._stream: list[tuple[Any, Any]] = []
+        self._number = np.cumsum(starts).tolist() if view.ref.state else None
         self._count = 0
 
     def add(self, index: int, pair: Mapping[str, tuple[Any, Any]]) -> None:
@@ -105,7 +106,7 @@ class _Scored:
             answer = _joined(self._stream)
             self._stream = []
         self._count += 1
-        self._quality.add(*answer, self._truths[index])
+        self._quality.add(*answer, self._truths[index], self._number[index] if self._number else None)
 
     def result(self) -> dict[str, Any]:
         return self._quality.result() if self._count else {}

@@ -26,7 +26,7 @@ from ..hardware import fingerprint
 from .metrics import Score, scorer
 from .score import among_top, top_class
 from .session import runtime_label
-from .statistics import paired_difference, resampled, wilson
+from .statistics import paired_difference, resampled, resampled_groups, wilson
 
 MAX_CLASSES = 100
 MAX_KEPT_BYTES = 2**30
@@ -40,8 +40,8 @@ SMALLEST_ERROR = 1e-3
 class Quality(Protocol):
     """Scores of two models, gathered feed by feed."""
 
-    def add(self, original: Any, candidate: Any, truth: Any) -> None:
-        """Account for one feed; `truth` is its labels or its targets."""
+    def add(self, original: Any, candidate: Any, truth: Any, stream: int | None = None) -> None:
+        """Account for one feed; `truth` is its labels or its targets, `stream` the number of its stream, if any."""
         ...
 
     def result(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def quality_of(ref: DataRef) -> Quality:
     scoring = ref.scoring
     k = top_k(scoring.metric)
     if k is not None:
-        return RightAnswers(scoring.metric, k)
+        return RightAnswers(scoring.metric, k, ref.seed)
     return KeptAnswers(scoring, ref.seed)
 
 
@@ -98,18 +98,26 @@ class PerClass:
 
 @dataclass
 class RightAnswers:
-    """Right and wrong answers of both models on the same labelled samples: among the `k` best classes, or not."""
+    """Right and wrong answers of both models on the same labelled samples: among the `k` best classes, or not.
+
+    Calls of one stream are no independent samples: intervals come from drawing whole streams then.
+    """
 
     metric: str
     k: int
+    seed: int = 0
+    streams: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     counts: dict[tuple[bool, bool], int] = field(
         default_factory=lambda: {(a, b): 0 for a in (True, False) for b in (True, False)}
     )
     classes: PerClass = field(default_factory=PerClass)
 
-    def add(self, original: Any, candidate: Any, truth: Any) -> None:
+    def add(self, original: Any, candidate: Any, truth: Any, stream: int | None = None) -> None:
         first, second = (among_top(output, truth, self.k) for output in (original, candidate))
         self.classes.add(truth, first, second)
+        if stream is not None:
+            old = self.streams.setdefault(stream, [0, 0, 0])
+            self.streams[stream] = [old[0] + len(truth), old[1] + int(first.sum()), old[2] + int(second.sum())]
         for pair in zip(first, second, strict=True):
             self.counts[bool(pair[0]), bool(pair[1])] += 1
 
@@ -120,7 +128,14 @@ class RightAnswers:
     def accuracy(self, which: int) -> Quantity:
         """Accuracy of the original (0) or the candidate (1) with its Wilson interval."""
         right = sum(count for answers, count in self.counts.items() if answers[which])
-        return measured(right / self.samples, "fraction", self.samples, wilson(right, self.samples))
+        interval = _interval(self._drawn()[:, which]) if self.streams else wilson(right, self.samples)
+        return measured(right / self.samples, "fraction", self.samples, interval)
+
+    def _drawn(self) -> np.ndarray:
+        """Return the shares of right answers of both models over streams that were drawn with replacement."""
+        counts = np.array([*self.streams.values()])
+        sums = np.array([counts[index].sum(axis=0) for index in resampled(len(counts), self.seed)])
+        return np.asarray(sums[:, 1:] / sums[:, :1])
 
     @property
     def net_loss(self) -> int:
@@ -129,7 +144,12 @@ class RightAnswers:
     def drop(self) -> Quantity:
         """Net loss as a share of the samples, with its paired interval."""
         order = ((True, True), (True, False), (False, True), (False, False))
-        interval = paired_difference(*(self.counts[key] for key in order))
+        shares = self._drawn() if self.streams else None
+        interval = (
+            paired_difference(*(self.counts[key] for key in order))
+            if shares is None
+            else _interval(shares[:, 0] - shares[:, 1])
+        )
         return measured(self.net_loss / self.samples, "fraction", self.samples, interval)
 
     def result(self) -> dict[str, Any]:
@@ -148,7 +168,8 @@ class RightAnswers:
 class KeptAnswers:
     """Answers that are scored together, because the score of a set is no sum over its samples.
 
-    Intervals come from a paired bootstrap over the samples (Efron, 1979): both models see the same resamples.
+    Intervals come from a paired bootstrap over the samples (Efron, 1979): both models see the same resamples. Calls
+    of one stream are no independent samples, so streams are drawn as wholes.
     """
 
     scoring: Scoring
@@ -156,11 +177,14 @@ class KeptAnswers:
     originals: list[Any] = field(default_factory=list[Any])
     candidates: list[Any] = field(default_factory=list[Any])
     goals: list[Any] = field(default_factory=list[Any])
+    streams: list[int] = field(default_factory=list[int])
     classes: PerClass = field(default_factory=PerClass)
     kept: int = 0
 
-    def add(self, original: Any, candidate: Any, truth: Any) -> None:
+    def add(self, original: Any, candidate: Any, truth: Any, stream: int | None = None) -> None:
         rows = len(truth)
+        first_row = len(self.streams)
+        self.streams += range(first_row, first_row + rows) if stream is None else [stream] * rows
         if self.scoring.metric == "f1":
             first, second = (top_class(output, rows) for output in (original, candidate))
             self.classes.add(truth, first == truth, second == truth)
@@ -203,7 +227,7 @@ class KeptAnswers:
 
     def _draws(self, first: Score, second: Score, samples: int) -> np.ndarray:
         """Return the scores of both models on resamples, one row each."""
-        return np.array([(first(index), second(index)) for index in resampled(samples, self.seed)])
+        return np.array([(first(index), second(index)) for index in resampled_groups(self.streams, self.seed)])
 
     def _lost(self, scores: np.ndarray) -> np.ndarray:
         """Return what the second model loses, row by row: a difference, or of an error the relative increase."""

@@ -102,6 +102,18 @@ def resampled(samples: int, seed: int, most: int = 300, elements: int = 20_000_0
         yield rng.integers(0, samples, samples)
 
 
+def resampled_groups(groups: Sequence[int], seed: int) -> Iterator[np.ndarray]:
+    """Yield indices of samples whose groups are drawn with replacement, each with all its samples."""
+    numbers, place = np.unique(np.asarray(groups), return_inverse=True)
+    if len(numbers) == len(groups):
+        yield from resampled(len(groups), seed)
+        return
+    order = np.argsort(place, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(place))[:-1])
+    for drawn in resampled(len(numbers), seed, elements=20_000_000 * len(numbers) // len(groups)):
+        yield np.concatenate([members[group] for group in drawn])
+
+
 def _trimmed(rows: np.ndarray, trim: float) -> np.ndarray:
     """Mean of each row without its extremes."""
     drop = int(rows.shape[1] * trim)

@@ -216,7 +216,8 @@ def test_a_folder_of_models(services: Services, shipfit: Shipfit, zoo: Path):
         "two/y.onnx": b"m", "told/net.onnx": b"m", "told/shipfit.yaml": told, "broken/net.onnx": b"m",
         "broken/shipfit.yaml": b"constraints:\n  max_sise: 10%\n", ".git/x.onnx": b"m", "words/net.onnx": b"m",
         "words/shipfit.yaml": b"request: make it small\n", "out/shipfit.yaml": b"data: /etc/passwd\n",
-        "out/net.onnx": b"m",
+        "out/net.onnx": b"m", "texts/net.onnx": b"m",
+        "texts/shipfit.yaml": b"data: ../plain.npz\npreprocess: {tokenizer: ../../secret.json}\n",
     }  # fmt: skip
     for name, body in files.items():
         (zoo / name).parent.mkdir(parents=True, exist_ok=True)
@@ -225,11 +226,12 @@ def test_a_folder_of_models(services: Services, shipfit: Shipfit, zoo: Path):
     found = rows(zoo / "results")
     assert {name: row["status"] for name, row in found.items()} == {
         "plain": "met", "broken": "failed", "digits": "met", "out": "failed", "told": "met", "two/x": "met",
-        "two/y": "met", "words": "failed",
+        "two/y": "met", "words": "failed", "texts": "failed",
     }  # fmt: skip
     assert "broken/shipfit.yaml, line 2: unknown bound" in found["broken"]["reason"]
     assert "words are not served" in found["words"]["reason"]
     assert "leads out of the folder" in found["out"]["reason"]
+    assert found["texts"]["reason"].startswith("preprocess.tokenizer: '../secret.json' leads out of the folder")
 
     def asked(name: str) -> Any:
         return json.loads((zoo / "results" / name / "report.json").read_text())["request"]

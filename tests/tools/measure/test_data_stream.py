@@ -1,5 +1,6 @@
 """Streams: a running sum with a leak, whose candidate's error builds up through its own state."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from shipfit.contracts import DataError
 from shipfit.tools.measure.evaluate import compare_models
+from shipfit.tools.measure.statistics import resampled_groups
 
 RNG = np.random.default_rng(0)
 CALLS, STREAMS = 6, 16
@@ -88,6 +90,28 @@ def test_labels_for_each_call_or_for_the_stream(per_call: bool, summer: Path, wr
     worse = compare_models(summer, write_model(summing(0.1)), data, "final")
     assert worse.drop is not None
     assert worse.drop.value > 0
+
+
+def test_calls_of_a_stream_are_no_independent_samples(summer: Path, write_model, tmp_path: Path, make_data):
+    answers = np.stack([running(stream, 0.9).argmax(1) for stream in X])
+    worse, widths = write_model(summing(0.1)), {}
+    for metric in ("top1", "f1"):
+        _, data = make_data(summer, source=npz(tmp_path, x=X, labels=answers), state=STATE, metric=metric)
+        result = compare_models(summer, worse, data, "final")
+        assert result.drop is not None
+        assert result.drop.interval is not None
+        assert result.drop.interval.low <= result.drop.value <= result.drop.interval.high
+        widths[metric] = result.drop.interval.high - result.drop.interval.low
+    assert all(width > 0 for width in widths.values())
+
+
+def test_groups_are_drawn_as_wholes():
+    groups = [3, 1, 1, 7, 3, 1]
+    for index in itertools.islice(resampled_groups(groups, seed=0), 20):
+        drawn = [groups[i] for i in index]
+        assert drawn.count(1) % 3 == drawn.count(3) % 2 == 0
+    single = next(resampled_groups([5, 2, 9], seed=0))
+    assert len(single) == 3
 
 
 def test_targets_for_each_call(summer: Path, tmp_path: Path, make_data):
