@@ -16,6 +16,7 @@ from ..contracts import (
     Request,
     RequestError,
     Settings,
+    Target,
     load_settings,
     validate,
 )
@@ -48,6 +49,7 @@ class DeploymentOptimizationAgent:
         request: Request | None = None,
         *,
         model: Any = None,
+        example_inputs: Any = None,
         validation_data: Any = None,
         require_accuracy: float | None = None,
         target: Mapping[str, Any] | None = None,
@@ -60,7 +62,10 @@ class DeploymentOptimizationAgent:
 
         Args:
             request: everything at once, instead of the parts below and of the agent's configuration.
-            model: path, bytes of an ONNX file, `onnx.ModelProto`, or `module:factory` that returns a torch module.
+            model: path, bytes of an ONNX file, `onnx.ModelProto`, a `torch.nn.Module`, or `module:factory` that returns
+                one. A live module is exported in this process.
+            example_inputs: a tuple or dict of tensors that a live module is traced on; absent, its attribute of that
+                name, or the first sample of `validation_data`, serves.
             validation_data: path of an `.npz` or a folder of them, `module:callable`, or a mapping of arrays
                 named as the model's inputs, with `labels`.
             require_accuracy: smallest accuracy as a fraction.
@@ -78,7 +83,7 @@ class DeploymentOptimizationAgent:
             if request is not None and (preferences or any(part is not None for part in parts)):
                 raise RequestError("a request holds everything; give either request= or the parts, not both")
             if request is None:
-                given = _Given(model, validation_data, require_accuracy, preferences)
+                given = _Given(model, example_inputs, validation_data, require_accuracy, preferences)
                 config = self.config.override(target=target, optimization=optimization, monitoring=monitoring)
                 request = given.request(config, Path(folder))
             service = Service(self.settings)
@@ -92,8 +97,11 @@ class DeploymentOptimizationAgent:
 class _Given:
     """What a call gave beside the configuration."""
 
-    def __init__(self, model: Any, data: Any, accuracy: float | None, preferences: Mapping[str, Any]) -> None:
+    def __init__(
+        self, model: Any, example: Any, data: Any, accuracy: float | None, preferences: Mapping[str, Any]
+    ) -> None:
         self.model = model
+        self.example = example
         self.data = data
         self.accuracy = accuracy
         self.preferences = dict(preferences)
@@ -106,10 +114,15 @@ class _Given:
         bounds |= extra.model_dump(exclude_none=True) if isinstance(extra, Constraints) else extra
         if self.accuracy is not None:
             bounds["min_accuracy"] = self.accuracy
+        target, data = config.target.to_target(), _data_path(self.data, folder)
+        if _is_module(self.model):
+            model = _exported(self.model, self.example, data, folder, target)
+        else:
+            model = _model_path(self.model, folder)
         fields = {
-            "model": _model_path(self.model, folder),
-            "data": _data_path(self.data, folder),
-            "target": config.target.to_target(),
+            "model": model,
+            "data": data,
+            "target": target,
             "constraints": bounds,
             "optimization": config.optimization,
             "monitoring": config.monitoring,
@@ -118,14 +131,28 @@ class _Given:
         return validate(Request, {name: value for name, value in fields.items() if value is not None})
 
 
+def _is_module(model: Any) -> bool:
+    """Tell whether `model` is a live torch module, without importing torch for those who pass none."""
+    names = {(kind.__module__, kind.__qualname__) for kind in type(model).__mro__}
+    return ("torch.nn.modules.module", "Module") in names
+
+
+def _exported(model: Any, example: Any, data: str | None, folder: Path, target: Target) -> str:
+    from ..tools.pytorch.caller import export_here
+
+    return str(export_here(model, example, data, folder, target.runtime))
+
+
 def _model_path(model: Any, folder: Path) -> str:
     if model is None:
-        raise RequestError("no model was given; pass model= a path, bytes or an onnx.ModelProto")
+        raise RequestError("no model was given; pass model= a path, bytes, an onnx.ModelProto or a torch module")
     if isinstance(model, str | os.PathLike):
         return absolute_source(os.fspath(cast("str | os.PathLike[str]", model)))
     content = model if isinstance(model, bytes) else getattr(model, "SerializeToString", lambda: None)()
     if not isinstance(content, bytes):
-        raise RequestError(f"a model of type {type(model).__name__} is not supported; pass a path, bytes or ModelProto")
+        raise RequestError(
+            f"a model of type {type(model).__name__} is not supported; pass a path, bytes, ModelProto or nn.Module"
+        )
     path = folder / "model.onnx"
     path.write_bytes(content)
     return str(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Protocol
 
 from langgraph.runtime import Runtime
@@ -33,7 +34,8 @@ class RunContext:
     def measured_on(self) -> str:
         """Where measurements of this run are taken, for people."""
         target = self.request.target
-        where = f"onnxruntime on {self.hardware}"
+        library = "torch" if target.runtime == "torch" else "onnxruntime"
+        where = f"{library} {version(library)} on {self.hardware}"
         return where if target.measurable_here else f"{where} (standing in for {target.platform})"
 
 

@@ -31,11 +31,12 @@ from ..memory.database import connection
 from ..memory.ledger import Ledger
 from ..memory.outcomes import ChromaOutcomeStore, NoOutcomeStore
 from ..memory.store import LocalArtifactStore
+from ..tools.context import model_file
 from ..tools.hardware import fingerprint, peak_resident_bytes
 from .cpu import CpuMeter
 from .execute import GRACE_S, Execution
 from .host import probe_host
-from .respond import MODEL_FILE, product_of, respond
+from .respond import product_of, respond
 from .state import RunInput, RunState
 from .timeline import timeline
 
@@ -110,6 +111,7 @@ class Drive:
         """Return what the run was admitted with."""
         body = self.ledger.trail.of(self.run, "admitted")[0].body
         return RunInput(
+            source=ArtifactRef.model_validate(body.get("source", body["original"])),
             original=ArtifactRef.model_validate(body["original"]),
             data=DataRef.model_validate(body["data"]),
             data_source=str(body["data_source"]),
@@ -190,7 +192,7 @@ class Drive:
         )
 
     def _finish(self, state: RunState) -> OptimizationResponse:
-        product = self.execution.store.path(product_of(state)) / MODEL_FILE
+        product = model_file(self.execution.store.path(product_of(state)))
         effort = state.get("effort", Effort())
         timing = Timing(
             wall_s=state.get("elapsed_s", 0.0),

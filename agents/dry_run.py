@@ -15,7 +15,6 @@ from ..contracts import (
     Executor,
     HostProbe,
     Limits,
-    NormalizeStep,
     Plan,
     Policy,
     PolicyState,
@@ -23,13 +22,12 @@ from ..contracts import (
     ProgressSink,
     Request,
     Settings,
-    StepReport,
 )
 from ..memory.ledger import Ledger
 from ..memory.store import LocalArtifactStore
 from .execute import Execution
 from .host import known_host, probe_host
-from .intake import admit
+from .intake import admit, normalized
 
 # What an attempt costs beside running the model: child processes that start and load the runtime.
 ATTEMPT_S = 9.0
@@ -83,10 +81,8 @@ def dry_run(request: Request, settings: Settings, ledger: Ledger, executor: Exec
     with scratch(settings, executor, request) as execute:
         admitted = admit(request, execute, settings.max_model_bytes)
         original, data = admitted["original"], admitted["data"]
-        normalized = execute(
-            "perform", StepReport, inputs={"model": original}, data=data, step=NormalizeStep()
-        ).outputs["model"]
-        done = execute("inspect", Profile, inputs={"model": normalized}, data=data, params={"timing": True})
+        model, _, _ = normalized(request, execute, original, data)
+        done = execute("inspect", Profile, inputs={"model": model}, data=data, params={"timing": True})
         host, _ = probe_host(settings, ledger, execute)
     profile = done.report.model_copy(update={"size_bytes": original.size_bytes})
     state = PolicyState(request=request, profile=profile, host=host, labelled=data.labelled)

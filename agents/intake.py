@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from ..contracts import (
     AdmitReport,
+    ArtifactRef,
+    DataRef,
     DataReport,
+    Effort,
+    ExportStep,
     ModelFileError,
     NormalizeStep,
     Profile,
     Profiled,
     Request,
+    Step,
     StepReport,
     ToolError,
     WorkerError,
     names_code,
 )
+from ..tools.context import TORCH_FILE
 from .execute import Executed, Execution
-from .state import RunInput, RunState, add_effort
+from .state import RunInput, RunState, add_effort, came_as
 
 if TYPE_CHECKING:
     from .context import RunContext
@@ -34,18 +40,45 @@ def admit(request: Request, execute: Execution, max_bytes: int) -> RunInput:
     """
     started = time.monotonic()
     model = admit_model(request, execute, max_bytes)
-    original = model.outputs["model"]
-    data = execute("data", DataReport, inputs={"model": original}, params=_data_params(request))
-    # The store names the data; the tool, which does not know it, cannot.
-    ref = data.report.ref.model_copy(update={"id": data.outputs["data"].id})
+    source = original = model.outputs["model"]
+    effort = model.effort
+    if TORCH_FILE in model.report.files and request.target.runtime == "onnx":
+        done = exported(request, execute, source)
+        original, effort = done.outputs["model"], add_effort(effort, done.effort)
+    data = admit_data(request, execute, original)
     return RunInput(
+        source=source,
         original=original,
-        data=ref,
+        data=data.report.ref,
         data_source=data.report.source,
         data_notes=data.report.notes,
-        effort=add_effort(model.effort, data.effort),
+        effort=add_effort(effort, data.effort),
         elapsed_s=time.monotonic() - started,
     )
+
+
+def admit_data(request: Request, execute: Execution, model: ArtifactRef) -> Executed[DataReport]:
+    """Bring the data into canonical form against `model`.
+
+    Raises:
+        DataError: they are missing, damaged, or do not fit.
+    """
+    data = execute("data", DataReport, inputs={"model": model}, params=_data_params(request))
+    # The store names the data; the tool, which does not know it, cannot.
+    ref = data.report.ref.model_copy(update={"id": data.outputs["data"].id})
+    return data.model_copy(update={"report": data.report.model_copy(update={"ref": ref})})
+
+
+def exported(request: Request, execute: Execution, program: ArtifactRef) -> Executed[StepReport]:
+    """Turn an admitted program into ONNX.
+
+    Raises:
+        ModelFileError: it cannot be exported; the message names the operator in the way, where one is.
+    """
+    try:
+        return execute("perform", StepReport, inputs={"model": program}, step=ExportStep())
+    except ToolError as error:
+        raise ModelFileError(f"{request.model}: {error.message}", details=error.details) from error
 
 
 def absolute_source(given: str) -> str:
@@ -69,6 +102,7 @@ def admit_model(request: Request, execute: Execution, max_bytes: int, *, load: b
         "source": request.model,
         "max_bytes": max_bytes,
         "load": load,
+        "runtime": request.target.runtime,
         "data": request.data,
         "working_directory": os.getcwd(),
     }
@@ -98,15 +132,28 @@ def _data_params(request: Request) -> dict[str, Any]:
 
 def intake(state: RunState, context: RunContext) -> RunState:
     """Normalize the original; where that fails, plans start from the original itself."""
+    exported = came_as(state).id != state["original"].id
+    model, steps, effort = normalized(
+        context.request, context.execute, state["original"], state["data"], (ExportStep(),) if exported else ()
+    )
+    return {"model": model, "base_steps": steps, "effort": effort}
+
+
+def normalized(
+    request: Request, execute: Execution, original: ArtifactRef, data: DataRef, steps: tuple[Step, ...] = ()
+) -> tuple[ArtifactRef, tuple[Step, ...], Effort]:
+    """Return the model that plans start from, the steps that made it (`steps` first) and the effort.
+
+    An exported program that stays in torch has nothing to normalize.
+    """
+    if request.target.runtime == "torch":
+        return original, steps, Effort()
     step = NormalizeStep()
     try:
-        done = context.execute(
-            "perform", StepReport, inputs={"model": state["original"]}, data=state["data"], step=step
-        )
+        done = execute("perform", StepReport, inputs={"model": original}, data=data, step=step)
     except ToolError:
-        return {"model": state["original"], "base_steps": ()}
-    steps = (step,) if done.report.changed else ()
-    return {"model": done.outputs["model"], "base_steps": steps, "effort": done.effort}
+        return original, steps, Effort()
+    return done.outputs["model"], (*steps, step) if done.report.changed else steps, done.effort
 
 
 def profile(state: RunState, context: RunContext) -> RunState:

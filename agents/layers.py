@@ -14,7 +14,7 @@ TABLE_SECONDS = 3.0
 def completed_layers(state: RunState, context: RunContext, best: Attempt) -> tuple[tuple[LayerForm, ...], Effort]:
     """Return the layers of `best` with damage and time (without, where they cannot be measured), and the effort."""
     source, effort = best.quantized_from or best.candidate, Effort()
-    if source is None:
+    if source is None or state["profile"].format == "torch":
         return best.layers, effort
     inputs = {"model": source}
     try:

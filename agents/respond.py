@@ -24,12 +24,12 @@ from ..contracts import (
     RuntimeSettings,
     Timing,
 )
+from ..tools.context import TORCH_SUFFIX
 from ..tools.hardware import describe, fingerprint
 from .advise import recommend
 from .monitor import OptimizationMonitor
-from .state import RunState
+from .state import RunState, came_as
 
-MODEL_FILE = "model.onnx"
 _LIBRARIES = ("onnx", "onnxruntime", "numpy", "torch", "langgraph", "chromadb", "pydantic")
 
 
@@ -52,8 +52,8 @@ def respond(
         baseline=baseline,
         optimized=optimized,
         comparison=comparison,
-        recipe=best.recipe if best else Recipe(model=state["original"].id, seed=request.seed),
-        runtime_settings=best.runtime_settings if best else RuntimeSettings(intra_op_num_threads=request.threads),
+        recipe=best.recipe if best else Recipe(model=came_as(state).id, seed=request.seed),
+        runtime_settings=_settings(request, best, product),
         attempts=state.get("attempts", ()),
         first_met=state.get("first_met"),
         delivered=best.index if best else None,
@@ -70,6 +70,11 @@ def respond(
     )
 
 
+def _settings(request: Request, best: Attempt | None, product: Path) -> RuntimeSettings:
+    settings = best.runtime_settings if best else RuntimeSettings(intra_op_num_threads=request.threads)
+    return settings.in_torch() if product.suffix == TORCH_SUFFIX else settings
+
+
 def delivered(state: RunState) -> Attempt | None:
     """Return the attempt that is delivered, or None after a rollback."""
     best = state.get("best")
@@ -79,7 +84,7 @@ def delivered(state: RunState) -> Attempt | None:
 def product_of(state: RunState) -> ArtifactRef:
     """Return the artifact that is delivered: the best candidate, or the untouched original."""
     best = delivered(state)
-    return best.candidate if best and best.candidate else state["original"]
+    return best.candidate if best and best.candidate else came_as(state)
 
 
 def _status(request: Request, best: Attempt | None) -> RunStatus:
@@ -171,4 +176,4 @@ def _artifact(product: Path, best: Attempt | None) -> ProductArtifact:
     with product.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = sum(item.stat().st_size for item in product.parent.rglob("*") if item.is_file())
-    return ProductArtifact(path=MODEL_FILE, sha256=digest, size_bytes=size, original=best is None)
+    return ProductArtifact(path=product.name, sha256=digest, size_bytes=size, original=best is None)

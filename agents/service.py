@@ -192,8 +192,9 @@ class Service:
     def _admit(self, run: str, drive: Drive) -> None:
         with drive.cpu.counted():
             admitted = admit(drive.request, drive.execution, self.settings.max_model_bytes)
-        self.ledger.runs.update(run, model_digest=admitted["original"].id, data_digest=admitted["data"].id)
+        self.ledger.runs.update(run, model_digest=admitted["source"].id, data_digest=admitted["data"].id)
         body = {
+            "source": admitted["source"].model_dump(mode="json"),
             "original": admitted["original"].model_dump(mode="json"),
             "data": admitted["data"].model_dump(mode="json"),
             "data_source": admitted["data_source"],

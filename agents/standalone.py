@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..contracts import (
     ArtifactRef,
     Benchmark,
     CompatibilityReport,
     Contract,
-    DataRef,
-    DataReport,
     DemoReport,
     DeploymentMetrics,
     Evaluation,
     HostProbe,
+    ModelFileError,
     OptimizationMetrics,
     Profile,
     ProgressSink,
     Recipe,
     Request,
     RequestError,
+    RuntimeName,
     RuntimeSettings,
     SampleReport,
     Settings,
     StepReport,
+    Target,
     check_served,
+    names_code,
 )
 from ..memory.ledger import Ledger
+from ..tools.context import MODEL_FILE, TORCH_FILE, TORCH_SUFFIX
 from ..tools.judge import Evidence
 from ..tools.worker.local import LocalExecutor
 from .dry_run import scratch
 from .evidence import candidate_metrics, compare, original_metrics
 from .execute import Execution
 from .host import probe_host
-from .intake import absolute_source, admit, admit_model
+from .intake import absolute_source, admit_data, admit_model, exported
 
 Shape = Mapping[str, tuple[int, ...]]
-MODEL_FILE = "model.onnx"
 
 
 class BenchmarkResult(Contract):
@@ -85,9 +87,11 @@ def _request(
     threads: int = 1,
     seed: int = 0,
     handling: Mapping[str, Any] | None = None,
+    runtime: RuntimeName = "onnx",
 ) -> Request:
     """Return a request for one model; `handling` are further fields, which say how data are read and scored."""
     fields: dict[str, Any] = {"threads": threads, "seed": seed, "memory": False, **(handling or {})}
+    fields["target"] = Target(runtime=runtime)
     if shape:
         fields["shape"] = {name: tuple(dims) for name, dims in shape.items()}
     return check_served(Request(model=absolute_source(path), data=data, **fields))
@@ -109,7 +113,7 @@ def inspect_model(
     request = _request(path, data, shape)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
         model = admit_model(request, execute, settings.max_model_bytes).outputs["model"]
-        ref = _data(execute, model, request) if data or shape else None
+        ref = admit_data(request, execute, model).report.ref if data or shape else None
         return execute("inspect", Profile, inputs={"model": model}, data=ref, params={"timing": timing}).report
 
 
@@ -133,15 +137,18 @@ def benchmark_models(
     """
     request = _request(original, data, shape, threads, handling=handling)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
-        admitted = admit(request, execute, settings.max_model_bytes)
-        other = admit_model(_request(candidate, data, shape), execute, settings.max_model_bytes).outputs["model"]
-        arms = {"original": admitted["original"], "candidate": other}
-        judged = execute("evaluate", Evaluation, inputs=arms, data=admitted["data"], params={"part": "final"}).report
+        first, other = (
+            admit_model(_beside(each, beside, request), execute, settings.max_model_bytes).outputs["model"]
+            for each, beside in ((original, candidate), (candidate, original))
+        )
+        ref = admit_data(request, execute, first).report.ref
+        arms = {"original": first, "candidate": other}
+        judged = execute("evaluate", Evaluation, inputs=arms, data=ref, params={"part": "final"}).report
         timed = execute(
-            "benchmark", Benchmark, inputs=arms, data=admitted["data"], params={"seconds": seconds, "footprint": True}
+            "benchmark", Benchmark, inputs=arms, data=ref, params={"seconds": seconds, "footprint": True}
         ).report
     known = Evidence(
-        original_bytes=admitted["original"].size_bytes,
+        original_bytes=first.size_bytes,
         candidate_bytes=other.size_bytes,
         evaluation=judged,
         benchmark=timed,
@@ -155,37 +162,47 @@ def benchmark_models(
     )
 
 
+def _beside(path: str, other: str, request: Request) -> Request:
+    """Return the request for one of two models; a factory beside a program stays in torch, as the program does."""
+    runtime = "torch" if names_code(path) and other.endswith(TORCH_SUFFIX) else "onnx"
+    return request.model_copy(update={"model": absolute_source(path), "target": Target(runtime=runtime)})
+
+
 def check_model(
     settings: Settings,
     path: str,
-    runtime: Literal["onnx"] = "onnx",
+    runtime: RuntimeName | None = None,
     data: str | None = None,
     shape: Shape | None = None,
     progress: ProgressSink | None = None,
 ) -> CompatibilityReport:
-    """Tell whether a model loads and runs, and what stands in the way.
+    """Tell whether a model loads and runs in `runtime` (that of its file), and what stands in the way.
 
     Raises:
         UserError: the file is no model, or the runtime is not served.
     """
-    request = _request(path, data, shape)
+    request = _request(path, data, shape, runtime=runtime or "onnx")
     with scratch(settings, LocalExecutor(), request, progress) as execute:
-        model = admit_model(request, execute, settings.max_model_bytes, load=False).outputs["model"]
-        ref = _data(execute, model, request) if data else None
+        admitted = admit_model(request, execute, settings.max_model_bytes, load=False)
+        model = admitted.outputs["model"]
+        in_torch = TORCH_FILE in admitted.report.files
+        if runtime == "onnx" and in_torch:
+            try:
+                model = exported(request, execute, model).outputs["model"]
+            except ModelFileError as error:
+                label = f"onnxruntime {version('onnxruntime')}"
+                return CompatibilityReport(runtime=label, loads=False, runs=False, opset=0, problems=(error.message,))
+        ref = admit_data(request, execute, model).report.ref if data else None
         return execute(
             "check",
             CompatibilityReport,
             inputs={"model": model},
             data=ref,
-            params={"runtime": runtime, "shape": {name: list(dims) for name, dims in request.shape.items()}},
+            params={
+                "runtime": runtime or ("torch" if in_torch else "onnx"),
+                "shape": {name: list(dims) for name, dims in request.shape.items()},
+            },
         ).report
-
-
-def _data(execute: Execution, model: ArtifactRef, request: Request) -> DataRef:
-    shape = {name: list(dims) for name, dims in request.shape.items()}
-    params: dict[str, Any] = {"source": request.data, "working_directory": os.getcwd(), "shape": shape}
-    done = execute("data", DataReport, inputs={"model": model}, params=params)
-    return done.report.ref.model_copy(update={"id": done.outputs["data"].id})
 
 
 def apply_recipe(
@@ -207,22 +224,39 @@ def apply_recipe(
     """
     request = _request(model, data, None, seed=recipe.seed, handling=handling)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
-        admitted = admit(request, execute, settings.max_model_bytes)
-        current = admitted["original"]
+        current = _original(execute, request, recipe, settings)
+        ref = admit_data(request, execute, current).report.ref
         reports: list[StepReport] = []
-        if current.id != recipe.model:
-            raise RequestError(
-                f"the recipe was made for model {recipe.model[:12]}, this one is {current.id[:12]}; "
-                "give the original that the recipe names"
-            )
         session = RuntimeSettings()
         for step in recipe.steps:
-            done = execute("perform", StepReport, inputs={"model": current}, data=admitted["data"], step=step)
+            done = execute("perform", StepReport, inputs={"model": current}, data=ref, step=step)
             current = done.outputs["model"]
             reports.append(done.report)
             session = RuntimeSettings.model_validate(done.report.details.get("settings", session))
         _copy_files(execute.store.path(current), target)
+        if (target / TORCH_FILE).is_file():
+            session = session.in_torch()
     return AppliedRecipe(artifact=current, reports=tuple(reports), settings=session)
+
+
+def _original(execute: Execution, request: Request, recipe: Recipe, settings: Settings) -> ArtifactRef:
+    """Admit the model that the recipe was made for; a factory's may be the form for either runtime.
+
+    Raises:
+        RequestError: it was made for another.
+    """
+    runtimes: tuple[RuntimeName, ...] = ("onnx", "torch") if names_code(request.model) else ("onnx",)
+    found = ""
+    for runtime in runtimes:
+        target = request.model_copy(update={"target": Target(runtime=runtime)})
+        current = admit_model(target, execute, settings.max_model_bytes).outputs["model"]
+        if current.id == recipe.model:
+            return current
+        found = current.id
+    raise RequestError(
+        f"the recipe was made for model {recipe.model[:12]}, this one is {found[:12]}; "
+        "give the original that the recipe names"
+    )
 
 
 def find_host(settings: Settings, progress: ProgressSink | None = None) -> HostProbe:

@@ -73,6 +73,7 @@ class RunState(TypedDict, total=False):
     nodes (so a resumed run keeps its budget), `best` the number of the attempt that would be delivered.
     """
 
+    source: ArtifactRef
     original: ArtifactRef
     data: DataRef
     model: ArtifactRef
@@ -94,9 +95,19 @@ class RunState(TypedDict, total=False):
     elapsed_s: Annotated[float, add]
 
 
-class RunInput(TypedDict):
-    """What a run starts from: admitted, content-addressed, small; and what admitting it took."""
+def came_as(state: RunState) -> ArtifactRef:
+    """Return the model as it came: what a recipe starts from, and what a rollback hands back."""
+    return state.get("source", state["original"])
 
+
+class RunInput(TypedDict):
+    """What a run starts from: admitted, content-addressed, small; and what admitting it took.
+
+    `source` is the model as it came, `original` what candidates are measured against: its export where it came as a
+    torch program and shall run in onnxruntime, so that what exporting gains is not called a gain of ours.
+    """
+
+    source: ArtifactRef
     original: ArtifactRef
     data: DataRef
     data_source: str

@@ -18,7 +18,7 @@ from ..tools.judge import LATENCY_GUARD, Evidence, judge
 from .context import RunContext
 from .evidence import candidate_metrics, compare, original_metrics
 from .specialist import evaluate, failed, is_over
-from .state import Draft, RunState, add_effort
+from .state import Draft, RunState, add_effort, came_as
 
 QUICK_SECONDS = 8.0
 LONG_SECONDS = 20.0
@@ -128,7 +128,7 @@ def to_attempt(
     return Attempt(
         index=draft.index,
         plan=draft.plan,
-        recipe=Recipe(model=state["original"].id, steps=draft.steps, seed=context.request.seed) if built else None,
+        recipe=Recipe(model=came_as(state).id, steps=draft.steps, seed=context.request.seed) if built else None,
         candidate=draft.artifact if built else None,
         quantized_from=draft.quantized_from,
         runtime_settings=draft.settings,

@@ -79,7 +79,7 @@ from .metrics import (
 )
 from .outcome import Outcome, Recalled
 from .preprocess import Preprocess
-from .profile import OperatorShare, Profile, TensorSpec
+from .profile import ModelFormat, OperatorShare, Profile, TensorSpec
 from .protocols import (
     ArtifactStore,
     DataView,
@@ -95,6 +95,7 @@ from .protocols import (
 from .recipe import (
     CalibrationMethod,
     Compute,
+    ExportStep,
     GraphLever,
     IntegerType,
     Layout,
@@ -212,6 +213,7 @@ __all__ = [
     "Evaluation",
     "Event",
     "Executor",
+    "ExportStep",
     "Footprint",
     "FormTime",
     "GraphConfig",
@@ -236,6 +238,7 @@ __all__ = [
     "MetricKind",
     "MissingExtraError",
     "ModelFileError",
+    "ModelFormat",
     "MonitoringConfig",
     "NoOpError",
     "NodeFinished",

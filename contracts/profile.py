@@ -6,9 +6,11 @@ from typing import Literal
 
 from .base import Contract
 
+ModelFormat = Literal["onnx", "torch"]
+
 
 class TensorSpec(Contract):
-    """Name, ONNX element type (`float32`) and shape of an input or output; a free dimension is its name or `?`."""
+    """Name, element type (`float32`) and shape of an input or output; a free dimension is its name or `?`."""
 
     name: str
     dtype: str
@@ -29,6 +31,8 @@ class Profile(Contract):
     """Facts about a model that plans are made from.
 
     Attributes:
+        format: `torch` for an exported program, whose operators have their ATen names, such as `conv2d`.
+        opset: version of the operators, ONNX's or ATen's.
         size_bytes: every byte needed to load it.
         weight_bytes: bytes of initializers, `graph_bytes` the rest.
         storable_bytes: float32 weight bytes that weight storage can take; `fixed_bytes` are weight bytes it cannot.
@@ -40,7 +44,7 @@ class Profile(Contract):
         warnings: what stands in the way of common levers.
     """
 
-    format: Literal["onnx", "torch"] = "onnx"
+    format: ModelFormat = "onnx"
     opset: int
     ir_version: int
     producer: str = ""

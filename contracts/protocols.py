@@ -12,7 +12,7 @@ from .events import Progress
 from .host import HostProbe
 from .jobs import ArtifactRef, DataRef, Job, JobResult, Limits, StepReport
 from .outcome import Outcome, Recalled
-from .profile import Profile
+from .profile import Profile, TensorSpec
 from .recipe import Plan, RuntimeSettings
 from .request import Request
 
@@ -61,8 +61,20 @@ class Session(Protocol):
     @property
     def output_names(self) -> Sequence[str]: ...
 
+    @property
+    def input_specs(self) -> Sequence[TensorSpec]:
+        """Name, element type and shape of each input as the runtime sees it; a free dimension is its name or `?`."""
+        ...
+
+    @property
+    def output_specs(self) -> Sequence[TensorSpec]: ...
+
     def run(self, feeds: Mapping[str, Any]) -> Sequence[Any]:
         """Return the outputs in the order of `output_names`."""
+        ...
+
+    def arm(self, feeds: Sequence[Mapping[str, Any]]) -> Callable[[int], object]:
+        """Return what runs the feed of that number, with as little around the runtime's own call as can be."""
         ...
 
 

@@ -16,6 +16,13 @@ CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
 Layout = Literal["keep", "auto", "channels_last", "onednn", "onednn_channels_last"]
 
 
+class ExportStep(Contract):
+    """Turn an exported torch program into ONNX of version `opset`, BatchNorm kept."""
+
+    kind: Literal["export"] = "export"
+    opset: Annotated[int, Field(ge=18, le=25)] = 18
+
+
 class NormalizeStep(Contract):
     """Lift the opset to at least `min_opset`, turn Constant nodes into initializers, infer shapes."""
 
@@ -109,19 +116,19 @@ class TuneRuntimeStep(Contract):
 
 
 Step = Annotated[
-    NormalizeStep | PruneStep | QuantizeStep | OptimizeGraphStep | TuneRuntimeStep,
+    ExportStep | NormalizeStep | PruneStep | QuantizeStep | OptimizeGraphStep | TuneRuntimeStep,
     Field(discriminator="kind"),
 ]
 
 
 class RuntimeSettings(Contract):
-    """How to open the product; the names are onnxruntime's own.
+    """How to open the product; the names are onnxruntime's own. Torch takes `intra_op_num_threads` and nothing else.
 
     Attributes:
         enable_mem_pattern: plan memory ahead where shapes repeat, which holds more of it.
     """
 
-    runtime: Literal["onnxruntime"] = "onnxruntime"
+    runtime: Literal["onnxruntime", "torch"] = "onnxruntime"
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     intra_op_num_threads: Annotated[int, Field(ge=0, le=1024)] = 1
     inter_op_num_threads: Annotated[int, Field(ge=0, le=1024)] = 1
@@ -132,6 +139,12 @@ class RuntimeSettings(Contract):
     def departures(self) -> dict[str, str]:
         """What differs from a stock session, beside threads: name → value."""
         return {**self.config_entries, **({} if self.enable_mem_pattern else {"enable_mem_pattern": "0"})}
+
+    def in_torch(self) -> Self:
+        """Return the same threads for a product that torch opens."""
+        return self.model_copy(
+            update={"runtime": "torch", "providers": (), "config_entries": {}, "enable_mem_pattern": True}
+        )
 
 
 class Recipe(Contract):

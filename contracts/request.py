@@ -25,7 +25,7 @@ Precision = Literal["4bit", "8bit", "16bit", "32bit"]
 
 # What this version measures or can stand in for. A later target adds itself here.
 SERVED_PLATFORMS: frozenset[str] = frozenset({"server", "edge"})
-SERVED_RUNTIMES: frozenset[str] = frozenset({"onnx"})
+SERVED_RUNTIMES: frozenset[str] = frozenset({"onnx", "torch"})
 SERVED_PRUNING: frozenset[str] = frozenset({"magnitude"})
 SERVED_PRECISIONS: frozenset[str] = frozenset({"8bit", "16bit", "32bit"})
 

@@ -56,7 +56,7 @@ def deliver(response: OptimizationResponse, product: Path, trail: Iterable[Trail
 
     Args:
         response: of the finished run.
-        product: folder with `model.onnx` and its external data; it is copied, byte by byte.
+        product: folder with `model.onnx` and its external data, or `model.pt2`; it is copied, byte by byte.
         trail: everything that the run found out, in order.
         out: folder that is absent or empty; it appears complete or not at all.
 

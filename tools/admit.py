@@ -16,7 +16,7 @@ from .external_data import copy_bounded, location_parts, open_inside
 from .normalize.order import sort_nodes
 from .onnx_model import external_files, load_structure, one_line, quoted
 from .session import open_session
-from .sniff import HEAD_BYTES, foreign_format
+from .sniff import HEAD_BYTES, foreign_format, is_program
 
 # Outputs of unknown rank: the specification wants a shape, but converters leave it out and runtimes do not mind.
 _SHAPELESS = "Field 'shape' of 'type' is required"
@@ -33,17 +33,23 @@ def admit_tool(context: ToolContext) -> ToolAnswer:
 
     With `params["load"]` false, a model that the runtime refuses comes in too: to be told what stands in the way.
     Where the source is `module:factory`, `params["working_directory"]` says where the module is looked for, and
-    `params["data"]` may serve as example inputs.
+    `params["data"]` may serve as example inputs. `params["runtime"]` is where the model shall run: what torch shall
+    run must be an exported program, or is exported as one.
     """
     folder = context.work / "model"
     folder.mkdir()
     params = context.job.params
     if names_code(str(params["source"])):
-        from .pytorch.admit_factory import admit_factory
+        from .pytorch.admit_torch import admit_factory
 
         report = admit_factory(str(params["source"]), folder, context.work, params)
         return ToolAnswer(report=report, outputs={"model": folder})
     report = admit(Path(params["source"]), folder, int(params["max_bytes"]), load=bool(params.get("load", True)))
+    if params.get("runtime") == "torch" and MODEL_FILE in report.files:
+        raise ModelFileError(
+            f"{Path(params['source']).name!r} is an ONNX model, which torch does not run; drop --runtime torch, "
+            "or give a .pt2 file or module:factory"
+        )
     return ToolAnswer(report=report, outputs={"model": folder})
 
 
@@ -51,8 +57,8 @@ def admit(source: Path, folder: Path, max_bytes: int, load: bool = True) -> Admi
     """Copy the model at `source` into the empty `folder` and check the copy.
 
     Args:
-        source: an .onnx file, or a folder that holds exactly one.
-        folder: receives `model.onnx`, and external data under the names that the model uses.
+        source: an .onnx or .pt2 file, or a folder that holds exactly one.
+        folder: receives `model.pt2`, or `model.onnx` and external data under the names that the model uses.
         max_bytes: bound on the model with all its external data.
         load: whether the runtime must be able to load it.
 
@@ -61,6 +67,10 @@ def admit(source: Path, folder: Path, max_bytes: int, load: bool = True) -> Admi
         MachineError: the copy cannot be written.
     """
     path = find_model(source)
+    if path.is_file() and is_program(path):
+        from .pytorch.admit_torch import admit_program
+
+        return admit_program(path, folder, max_bytes, load)
     digest, copied = _copy_model(path, folder / MODEL_FILE, max_bytes)
     files, sizes = {MODEL_FILE: digest}, {MODEL_FILE: copied}
     model = _parse(folder / MODEL_FILE, path.name)
@@ -79,16 +89,18 @@ def admit(source: Path, folder: Path, max_bytes: int, load: bool = True) -> Admi
 
 
 def find_model(source: Path) -> Path:
-    """Return the one .onnx file that `source` is or holds.
+    """Return the one .onnx or .pt2 file that `source` is or holds.
 
     Raises:
         ModelFileError: nothing is there, or several.
     """
     if source.is_dir():
-        found = sorted(each for each in source.iterdir() if each.suffix.lower() == ".onnx")
+        found = sorted(each for each in source.iterdir() if each.suffix.lower() in (".onnx", ".pt2"))
         if len(found) != 1:
             names = ", ".join(quoted(each.name) for each in found[:5]) or "none"
-            raise ModelFileError(f"folder {str(source)!r} must hold exactly one .onnx file, and holds {names}; name it")
+            raise ModelFileError(
+                f"folder {str(source)!r} must hold exactly one .onnx or .pt2 file, and holds {names}; name it"
+            )
         if found[0].is_symlink():
             raise ModelFileError(f"{quoted(found[0].name)} in {str(source)!r} is a link; give the file itself")
         return found[0]

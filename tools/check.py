@@ -11,7 +11,7 @@ from onnx import ModelProto
 
 from ..contracts import CompatibilityReport, DataError, Profile, RequestError, ToolError
 from .bounds import MACHINE_DOMAINS
-from .context import ToolAnswer, ToolContext
+from .context import TORCH_SUFFIX, ToolAnswer, ToolContext
 from .inspect import inspect
 from .kernels import kernel_types, newest_opset, unsupported_operators
 from .measure.data import open_data
@@ -21,6 +21,7 @@ from .onnx_model import load_structure, one_line
 
 # The runtime, by the name that requests use and by its own.
 RUNTIMES = ("onnx", "onnxruntime")
+TORCH = "torch"
 OLDEST_OPSET = 7
 
 _SAMPLES = 2
@@ -48,7 +49,7 @@ def check(
 
     Args:
         path: the model's file.
-        runtime: `onnx` (onnxruntime on the CPU).
+        runtime: `onnx` (onnxruntime on the CPU), or `torch` for exported programs.
         feeds: inputs to run it on; absent, they are synthesised.
         shape: shapes of synthesised inputs with free dimensions.
 
@@ -56,8 +57,12 @@ def check(
         RequestError: a runtime that is not served.
         ModelFileError: the file does not parse.
     """
-    if runtime not in RUNTIMES:
-        raise RequestError(f"runtime {runtime[:80]!r} cannot be checked; served is {RUNTIMES[0]!r}")
+    if runtime not in (*RUNTIMES, TORCH):
+        raise RequestError(f"runtime {runtime[:80]!r} cannot be checked; served are {RUNTIMES[0]!r} and {TORCH!r}")
+    if (path.suffix == TORCH_SUFFIX) != (runtime == TORCH):
+        raise RequestError(f"{path.name!r} is for another runtime than {runtime!r}; leave the runtime out")
+    if runtime == TORCH:
+        return _check_program(path, feeds, shape or {})
     model, profile = load_structure(path), inspect(path)
     loads, obstacle = _loads(path)
     # What has no kernel but loads was folded or inlined by the runtime.
@@ -72,6 +77,22 @@ def check(
         unsupported=unsupported,
         problems=tuple(problems),
         warnings=tuple(_warnings(model, profile)),
+    )
+
+
+def _check_program(
+    path: Path, feeds: Sequence[Mapping[str, Any]] | None, shape: Mapping[str, tuple[int, ...]]
+) -> CompatibilityReport:
+    loads, obstacle = _loads(path)
+    runs, refusal = _runs(path, feeds, shape) if loads else (False, None)
+    profile = inspect(path) if loads else None
+    return CompatibilityReport(
+        runtime=runtime_label(path),
+        loads=loads,
+        runs=runs,
+        opset=profile.opset if profile else 0,
+        problems=tuple(each for each in (obstacle, refusal) if each),
+        warnings=tuple(_input_warnings(profile)) if profile else (),
     )
 
 
@@ -118,14 +139,20 @@ def _warnings(model: ModelProto, profile: Profile) -> list[str]:
     found: list[str] = []
     if profile.opset < OLDEST_OPSET:
         found.append(f"opset {profile.opset} is below {OLDEST_OPSET}, the oldest that the runtime promises to support")
+    found += _input_warnings(profile)
+    if model.ir_version < 4:
+        found.append(f"IR version {model.ir_version} makes every weight an input; normalize lifts it")
+    return found
+
+
+def _input_warnings(profile: Profile) -> list[str]:
+    found: list[str] = []
     free = [one_line(each.name, 40) for each in profile.inputs if each.shape is None or _free(each.shape)]
     if free:
         found.append(f"free dimensions in {', '.join(free[:5])}: memory and latency depend on what is fed")
     for each in profile.inputs:
         if each.dtype in {"float16", "bfloat16", "string"}:
             found.append(f"input {one_line(each.name, 40)} is {each.dtype}, which the CPU runs slowly or in part only")
-    if model.ir_version < 4:
-        found.append(f"IR version {model.ir_version} makes every weight an input; normalize lifts it")
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..contracts import CompatibilityReport, Contract, Profile
 from .check import check
+from .context import TORCH_SUFFIX
 from .inspect import inspect
 from .source import model_path
 
@@ -34,15 +35,15 @@ class CompatibilityChecker:
     def run(
         self,
         model: str | Path,
-        runtime: str = "onnx",
+        runtime: str | None = None,
         feeds: Sequence[Mapping[str, Any]] | None = None,
         shape: Mapping[str, tuple[int, ...]] | None = None,
     ) -> CompatibilityResult:
-        """Check `model`, an .onnx file or a folder with one.
+        """Check `model`, an .onnx or .pt2 file, or a folder with one.
 
         Args:
             model: the file is opened in this process: give models that you trust.
-            runtime: `onnx` (onnxruntime on the CPU).
+            runtime: `onnx` (onnxruntime on the CPU) or `torch`; absent, the one that the file is for.
             feeds: inputs to run it on; absent, they are synthesised.
             shape: shapes of synthesised inputs with free dimensions.
 
@@ -51,4 +52,5 @@ class CompatibilityChecker:
             RequestError: a runtime that is not served.
         """
         path = model_path(model)
-        return CompatibilityResult(analysis=inspect(path), compatibility=check(path, runtime, feeds, shape))
+        named = runtime or ("torch" if path.suffix == TORCH_SUFFIX else "onnx")
+        return CompatibilityResult(analysis=inspect(path), compatibility=check(path, named, feeds, shape))

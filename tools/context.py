@@ -9,11 +9,19 @@ from pathlib import Path
 from ..contracts import Contract, Job, Progress, ProgressSink
 
 MODEL_FILE = "model.onnx"
+TORCH_SUFFIX = ".pt2"
+TORCH_FILE = f"model{TORCH_SUFFIX}"
 TABLE_FILE = "table.json"
 
 
 def silent(_: Progress) -> None:
     """Swallow progress where nobody looks."""
+
+
+def model_file(folder: Path) -> Path:
+    """Return the model's file in an artifact's or product's folder: an exported torch program, or an ONNX model."""
+    program = folder / TORCH_FILE
+    return program if program.is_file() else folder / MODEL_FILE
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class ToolContext:
 
     Attributes:
         job: what is asked.
-        inputs: role → artifact folder, read only. A model's file is `MODEL_FILE` in it, a table's `TABLE_FILE`.
+        inputs: role → artifact folder, read only. A model's file is `model_file` of it, a table's `TABLE_FILE`.
         work: empty folder for everything that the tool writes.
         progress: where to tell how far it is.
     """
@@ -34,7 +42,7 @@ class ToolContext:
 
     def model(self, role: str = "model") -> Path:
         """Return the path of the model file in `role`."""
-        return self.inputs[role] / MODEL_FILE
+        return model_file(self.inputs[role])
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from ..contracts import DataError, OperatorShare, Profile, TensorSpec
-from .context import ToolAnswer, ToolContext
+from .context import TORCH_SUFFIX, ToolAnswer, ToolContext
 from .findings import warnings_of
 from .measure.data import open_data
 from .measure.synthesize import synthesize_feeds
@@ -73,6 +73,10 @@ def inspect(
         ModelFileError: the file does not parse.
         ToolError: it does not run on `feeds`.
     """
+    if path.suffix == TORCH_SUFFIX:
+        from .pytorch.inspect_program import inspect_program
+
+        return inspect_program(path, timing, feeds, seed)
     model = load_structure(path)
     timed, remarks = _time(path, model, feeds, seed) if timing else (None, ())
     size, weights, storable = model_bytes(path), weight_bytes(model), storable_bytes(model)

@@ -15,8 +15,9 @@ def perform_tool(context: ToolContext) -> ToolAnswer:
     if job.step is None:
         raise ValueError("a perform job carries a step")
     data = open_data(context.inputs["data"], job.data) if job.data is not None else None
-    target = context.work / "model" / MODEL_FILE
+    source = context.model()
+    target = context.work / "model" / (MODEL_FILE if job.step.kind == "export" else source.name)
     target.parent.mkdir()
-    report = transformation(job.step.kind)(job.step, context.model(), target, data, job.limits)
-    ensure_sound(context.model(), target, report)
+    report = transformation(job.step.kind, source.suffix)(job.step, source, target, data, job.limits)
+    ensure_sound(source, target, report)
     return ToolAnswer(report=report, outputs={"model": target.parent})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, cast
 
-from ..contracts import RequestError, Transformation
+from ..contracts import RequestError, ToolError, Transformation
 from .context import ToolAnswer, ToolContext
 
 Tool = Callable[[ToolContext], ToolAnswer]
@@ -57,6 +57,7 @@ STEPS: dict[str, str] = {
 
 # The same steps for exported torch programs.
 TORCH_STEPS: dict[str, str] = {
+    "export": ".pytorch.export_step:export",
     "prune": ".pytorch.prune:prune",
     "quantize": ".pytorch.quantize:quantize",
     "optimize_graph": ".pytorch.graph:optimize_graph",
@@ -88,9 +89,9 @@ def transformation(kind: str, suffix: str = ".onnx") -> Transformation:
     """Return the function that performs steps of `kind` on models of the file type `suffix`, importing its module.
 
     Raises:
-        RequestError: models of this type know no such step.
+        ToolError: models of this type know no such step.
     """
-    homes = TORCH_STEPS if suffix == ".pt2" else STEPS
+    homes, what = (TORCH_STEPS, "torch programs") if suffix == ".pt2" else (STEPS, "ONNX models")
     if kind not in homes:
-        raise RequestError(f"torch programs know no step {kind!r}; they know {', '.join(sorted(homes))}")
+        raise ToolError(f"{what} know no step {kind!r}; they know {', '.join(sorted(homes))}")
     return cast(Transformation, _load(homes[kind]))

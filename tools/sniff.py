@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
 HEAD_BYTES = 512
 
 _EXPORT = "export the model with torch.onnx.export and give the .onnx file"
@@ -30,6 +33,17 @@ _SIGNATURES: tuple[tuple[bytes, int, str, str], ...] = (
 _PICKLE_PROTOCOLS = range(2, 6)
 
 
+def is_program(path: Path) -> bool:
+    """Tell whether a file is an exported torch program (`.pt2`), by its name or by the records it holds."""
+    try:
+        if path.suffix.lower() == ".pt2" or not zipfile.is_zipfile(path):
+            return path.suffix.lower() == ".pt2"
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(("/archive_format", "/models/model.json")) for name in archive.namelist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
+
+
 def foreign_format(head: bytes) -> tuple[str, str] | None:
     """Return what a file that starts with `head` is and how to mend it, or None where it may be ONNX.
 
@@ -55,8 +69,6 @@ def _zip(head: bytes) -> tuple[str, str] | None:
         return None
     if any(mark in head for mark in (b".pkl", b"/data/", b"/code/")):
         return "a torch checkpoint or TorchScript archive, which may run code when read and is never opened", _FACTORY
-    if b"archive_format" in head or b"byteorder" in head:
-        return "a torch exported program (.pt2)", _EXPORT
     return "a zip archive", _UNPACK
 
 

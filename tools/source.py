@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .admit import find_model
-from .context import MODEL_FILE
+from .context import model_file
 
 
 def model_path(given: str | Path) -> Path:
@@ -15,5 +15,5 @@ def model_path(given: str | Path) -> Path:
         ModelFileError: nothing is there, or the folder holds several models.
     """
     path = Path(given)
-    product = path / MODEL_FILE
+    product = model_file(path)
     return product if product.is_file() else find_model(path)

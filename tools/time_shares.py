@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from ..contracts import MachineError
+from ..contracts import MachineError, Session
 from .measure.session import OnnxSession, open_session
 from .session import open_session as open_stock
 from .session import session_options
@@ -61,7 +61,7 @@ def measure_time(model: Path, feeds: Sequence[Mapping[str, Any]], op_types: froz
     return Timing(_shares(_profile(model, feeds), op_types), _latency(open_session(model), feeds))
 
 
-def _repeat(session: OnnxSession, feeds: Sequence[Mapping[str, Any]]) -> list[float]:
+def _repeat(session: Session, feeds: Sequence[Mapping[str, Any]]) -> list[float]:
     """Milliseconds of each call after the warm ones, until the time or the runs are spent."""
     for _ in range(_WARM_RUNS):
         session.run(feeds[0])
@@ -74,7 +74,7 @@ def _repeat(session: OnnxSession, feeds: Sequence[Mapping[str, Any]]) -> list[fl
     return times
 
 
-def _latency(session: OnnxSession, feeds: Sequence[Mapping[str, Any]]) -> float:
+def _latency(session: Session, feeds: Sequence[Mapping[str, Any]]) -> float:
     return statistics.median(_repeat(session, feeds))
 
 

@@ -56,12 +56,13 @@ def apply(
         print_json({"out": str(folder), **applied.model_dump(mode="json")})
         return 0
     from ...contracts import units
+    from ...tools.context import model_file
     from ..text import clean
 
     console = results()
     for report in applied.reports:
         console.print(f"{report.step.kind}: {clean('; '.join(report.notes) or 'done')}")
-    console.print(f"{clean(folder / 'model.onnx', 2000)} ({units.format_bytes(applied.artifact.size_bytes)})")
+    console.print(f"{clean(model_file(folder), 2000)} ({units.format_bytes(applied.artifact.size_bytes)})")
     return 0
 
 

@@ -53,6 +53,12 @@ def print_profile(profile: Profile) -> None:
         console.print(f"note: {clean(warning)}", style="yellow")
 
 
+def _version(profile: Profile) -> str:
+    if profile.format == "torch":
+        return f"program schema {profile.opset}"
+    return f"opset {profile.opset}, IR version {profile.ir_version}"
+
+
 def _facts(profile: Profile) -> list[tuple[str, str]]:
     from ...contracts import units
 
@@ -64,7 +70,7 @@ def _facts(profile: Profile) -> list[tuple[str, str]]:
     }
     producer = f", by {profile.producer}" if profile.producer else ""
     facts = [
-        ("format", f"{profile.format}, opset {profile.opset}, IR version {profile.ir_version}{producer}"),
+        ("format", f"{profile.format}, {_version(profile)}{producer}"),
         ("size", f"{size(profile.size_bytes)}, of which {size(profile.weight_bytes)} weights"),
         ("parameters", f"{profile.parameters:,} in {profile.nodes} nodes"),
         ("inputs", ", ".join(map(_tensor, profile.inputs))),

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 
 import shipfit
 from shipfit import DeploymentConfig, DeploymentOptimizationAgent, OptimizationError
 from shipfit.contracts import ModelFileError, Request, RequestError, Settings
+
+from .. import torch_modules
 
 
 @pytest.fixture
@@ -68,3 +71,25 @@ def test_mistakes_are_typed_and_say_what_is_wrong(
 def test_the_five_tools_are_there_with_what_they_are_for(agent: DeploymentOptimizationAgent) -> None:
     assert len(agent.tools) == 5
     assert all(tool.name and tool.description and tool.category and callable(tool.run) for tool in agent.tools.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_a_live_module_is_exported_and_handed_back(
+    runtime: str, agent: DeploymentOptimizationAgent, digits_data: Path, tmp_path: Path
+) -> None:
+    module, example = torch_modules.cnn()
+    response = agent.optimize_for_deployment(
+        model=module,
+        example_inputs=example,
+        validation_data=dict(np.load(digits_data)),
+        target={"runtime": runtime, "constraints": {"max_size": "1%"}},
+        optimization={"level": "none"},
+        budget={"max_attempts": 1, "time_limit_s": 60},
+    )
+    assert response.status == "rolled_back"
+    assert response.artifact.path == "model.pt2"
+    assert response.runtime_settings.runtime == "torch"
+    out = shipfit.deliver(response, tmp_path / "out", settings=agent.settings)
+    assert shipfit.load(out)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+    assert module.training

@@ -61,7 +61,6 @@ def test_a_fast_model_of_low_throughput_is_no_contradiction() -> None:
 @pytest.mark.parametrize(
     ("part", "name"),
     [({"target": {"platform": "node"}}, "node"), ({"target": {"runtime": "wasm"}}, "wasm"),
-     ({"target": {"runtime": "js-torch"}}, "torch"),
      ({"optimization": {"quantization": {"precision": "4bit"}}}, "4bit"),
      ({"optimization": {"pruning": {"method": "structured"}}}, "structured"),
      ({"constraints": {"min_accuracy": 0.9}}, "labelled data"),

@@ -18,6 +18,7 @@ from ...contracts import (
     ProgressSink,
     Quantity,
     RuntimeSettings,
+    Session,
     Unit,
 )
 from ..compressed import compressed_bytes
@@ -26,8 +27,9 @@ from ..hardware import fingerprint
 from .data import open_data
 from .footprint import measure_footprints
 from .harness import Arm, Schedule, Timings, measure
+from .labels import measured_in
 from .lock import measuring_lock
-from .session import OnnxSession, open_session, runtime_label, stock
+from .session import open_session, runtime_label, stock
 from .statistics import mean_interval, percentile_interval
 from .synthesize import synthesize_feeds
 
@@ -61,14 +63,9 @@ class Subject(NamedTuple):
     settings: RuntimeSettings
 
 
-def session_arm(session: OnnxSession, feeds: Sequence[Feed]) -> Arm:
+def session_arm(session: Session, feeds: Sequence[Feed]) -> Arm:
     """Return an arm that runs `session`, with as little around the runtime's own call as Python allows."""
-    run, given = session.inner.run, [dict(feed) for feed in feeds]
-
-    def arm(number: int) -> object:
-        return run(None, given[number])
-
-    return arm
+    return session.arm(feeds)
 
 
 class Patience(NamedTuple):
@@ -262,7 +259,7 @@ def benchmark_tool(context: ToolContext) -> ToolAnswer:
     if params.get("footprint", False):
         sizes = {"baseline_compressed": _compressed(original), "candidate_compressed": _compressed(candidate)}
         report = report.model_copy(update=sizes)
-    return ToolAnswer(report=report)
+    return ToolAnswer(report=measured_in(report, candidate))
 
 
 def _compressed(model: Path) -> Quantity:

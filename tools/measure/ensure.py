@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ...contracts import DataError, NoOpError, StepReport, ToolError
+from ...contracts import DataError, NoOpError, Session, StepReport, TensorSpec, ToolError
 from ...contracts.errors import ErrorType
 from ..onnx_model import quoted
-from .session import OnnxSession, open_session
+from .session import open_session
 from .synthesize import synthesizer
+
+Shape = tuple[int | str, ...] | None
 
 _FAULTS: dict[str, ErrorType] = {"quantize": "quantization", "prune": "pruning"}
 
@@ -50,30 +52,34 @@ def _same_files(source: Path, target: Path) -> bool:
     )
 
 
-def _ensure_signature(before: OnnxSession, after: OnnxSession, fault: ErrorType) -> None:
-    for kind in ("inputs", "outputs"):
-        old, new = (getattr(session.inner, f"get_{kind}")() for session in (before, after))
+def _ensure_signature(before: Session, after: Session, fault: ErrorType) -> None:
+    for kind, old, new in (
+        ("inputs", before.input_specs, after.input_specs),
+        ("outputs", before.output_specs, after.output_specs),
+    ):
         if [item.name for item in old] != [item.name for item in new]:
             names = ", ".join(quoted(item.name) for item in new)
             raise ToolError(f"the step changed the model's {kind}: they are now {names}", fault)
         for was, now in zip(old, new, strict=True):
-            if was.type != now.type or not _compatible(was.shape, now.shape, narrower=kind == "outputs"):
-                raise ToolError(
-                    f"the step changed {quoted(was.name)} from {was.type} {was.shape} to {now.type} {now.shape}", fault
-                )
+            if was.dtype != now.dtype or not _compatible(was.shape, now.shape, narrower=kind == "outputs"):
+                raise ToolError(f"the step changed {quoted(was.name)} from {_text(was)} to {_text(now)}", fault)
 
 
-def _compatible(was: list[Any], now: list[Any], narrower: bool) -> bool:
+def _text(spec: TensorSpec) -> str:
+    return f"{spec.dtype} {list(spec.shape or ())}"
+
+
+def _compatible(was: Shape, now: Shape, narrower: bool) -> bool:
     """Fixed dimensions must agree; only `narrower` shapes may fix what was free, as shape inference does to outputs."""
     if not was or not now:
-        return True  # onnxruntime says [] for a scalar and for an unknown rank alike
+        return True  # a scalar and an unknown rank look alike
     return len(was) == len(now) and all(
         old == new if isinstance(old, int) and isinstance(new, int) else narrower or not isinstance(new, int)
         for old, new in zip(was, now, strict=True)
     )
 
 
-def _ensure_finite(before: OnnxSession, after: OnnxSession, feed: dict[str, np.ndarray], fault: ErrorType) -> None:
+def _ensure_finite(before: Session, after: Session, feed: dict[str, np.ndarray], fault: ErrorType) -> None:
     pairs = zip(after.output_names, before.run(feed), after.run(feed), strict=True)
     for name, old, new in pairs:
         if _finite(old) and not _finite(new):

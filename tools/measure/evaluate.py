@@ -24,8 +24,9 @@ from ..context import ToolAnswer, ToolContext, silent
 from ..onnx_model import quoted
 from .data import open_data
 from .fidelity import OutputError
+from .labels import measured_in
 from .quality import Quality, measured, quality_of, truths
-from .session import OnnxSession, open_session, stock
+from .session import open_session, stock
 
 
 def compare_models(
@@ -123,9 +124,9 @@ def _joined(stream: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
     return first, second
 
 
-def _require_same_inputs(first: OnnxSession, second: OnnxSession) -> None:
-    both = (sorted(each.inner.get_inputs(), key=lambda item: str(item.name)) for each in (first, second))
-    ours, theirs = ([(item.name, item.type, item.shape) for item in inputs] for inputs in both)
+def _require_same_inputs(first: Session, second: Session) -> None:
+    both = (sorted(each.input_specs, key=lambda item: item.name) for each in (first, second))
+    ours, theirs = ([(item.name, item.dtype, list(item.shape or ())) for item in inputs] for inputs in both)
     if len(ours) == len(theirs) and all(_same_input(*pair) for pair in zip(ours, theirs, strict=True)):
         return
     old, new = (", ".join(f"{quoted(name)} {kind} {dims}" for name, kind, dims in each) for each in (ours, theirs))
@@ -175,4 +176,4 @@ def evaluate_tool(context: ToolContext) -> ToolAnswer:
     part, limit = job.params.get("part", "selection"), job.params.get("limit")
     original, candidate = context.model("original"), context.model("candidate")
     report = compare_models(original, candidate, view, part, limit, job.threads, context.progress)
-    return ToolAnswer(report=report)
+    return ToolAnswer(report=measured_in(report, candidate))

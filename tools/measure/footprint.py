@@ -29,9 +29,12 @@ from ...contracts import (
 from ..context import silent
 from ..hardware import fingerprint
 from ..onnx_model import one_line
-from .session import runtime_label, session_options
+from .labels import measured_in
+from .session import check_settings, runtime_label, runtime_of
 
 PROCESSES = 3
+# A process that imports torch takes seconds, and its peak hardly varies.
+TORCH_PROCESSES = 2
 _TIMEOUT_S = 120.0
 _CHILD = Path(__file__).with_name("footprint_child.py")
 
@@ -48,7 +51,7 @@ def measure_footprints(
     subjects: Sequence[tuple[Path, RuntimeSettings]],
     feeds: Sequence[Mapping[str, Any]],
     progress: ProgressSink = silent,
-    processes: int = PROCESSES,
+    processes: int | None = None,
 ) -> list[Footprint]:
     """Return the footprint of each subject: the median of several fresh processes, interleaved.
 
@@ -57,16 +60,22 @@ def measure_footprints(
     Raises:
         ToolError: a process failed; the message is the runtime's own.
     """
-    samples: list[list[_Sample]] = [[] for _ in range(len(subjects) + 1)]
+    runtimes = [runtime_of(model).name for model, _ in subjects]
+    rounds = processes or (TORCH_PROCESSES if "torch" in runtimes else PROCESSES)
+    bare: dict[str, list[_Sample]] = {name: [] for name in runtimes}
+    samples: list[list[_Sample]] = [[] for _ in subjects]
     with tempfile.TemporaryDirectory(prefix="shipfit-") as folder:
         count = _write_feeds(Path(folder), feeds)
-        for number in range(processes):
-            progress(Progress(tool="benchmark", message=f"fresh processes, round {number + 1} of {processes}"))
-            samples[0].append(_run_child(Path(folder), count, None))
-            for found, subject in zip(samples[1:], subjects, strict=True):
-                found.append(_run_child(Path(folder), count, subject))
-    bare = samples[0]
-    return [_footprint(found, bare) for found in samples[1:]]
+        for number in range(rounds):
+            progress(Progress(tool="benchmark", message=f"fresh processes, round {number + 1} of {rounds}"))
+            for name, alone in bare.items():
+                alone.append(_run_child(Path(folder), count, name, None))
+            for found, name, subject in zip(samples, runtimes, subjects, strict=True):
+                found.append(_run_child(Path(folder), count, name, subject))
+    return [
+        measured_in(_footprint(found, bare[name]), subject[0])
+        for found, name, subject in zip(samples, runtimes, subjects, strict=True)
+    ]
 
 
 def _write_feeds(folder: Path, feeds: Sequence[Mapping[str, Any]]) -> int:
@@ -77,11 +86,11 @@ def _write_feeds(folder: Path, feeds: Sequence[Mapping[str, Any]]) -> int:
     return len(feeds)
 
 
-def _run_child(folder: Path, feeds: int, subject: tuple[Path, RuntimeSettings] | None) -> _Sample:
-    task: dict[str, Any] = {"folder": str(folder), "feeds": feeds, "model": None}
+def _run_child(folder: Path, feeds: int, runtime: str, subject: tuple[Path, RuntimeSettings] | None) -> _Sample:
+    task: dict[str, Any] = {"folder": str(folder), "feeds": feeds, "runtime": runtime, "model": None}
     if subject is not None:
         model, settings = subject
-        session_options(settings)  # refuses what is not allowed before the child sees it
+        check_settings(settings)  # refuses what is not allowed before the child sees it
         task |= {"model": str(model.resolve()), "settings": settings.model_dump(mode="json")}
     done = _run_process(task)
     if done.returncode == -signal.SIGKILL:  # from outside, or for want of memory: says nothing about the model yet

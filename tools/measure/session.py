@@ -1,15 +1,19 @@
-"""Models in a stock onnxruntime session on the CPU: the `Runtime` and `Session` protocols."""
+"""Models in a stock session on the CPU: the `Runtime` and `Session` protocols, by onnxruntime and by torch.
+
+The file's suffix says which runtime it is for; torch is imported where a program is opened.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
-from ...contracts import RequestError, RuntimeSettings, ToolError
+from ...contracts import RequestError, Runtime, RuntimeSettings, Session, TensorSpec, ToolError
 from .. import session as stock_session
+from ..context import TORCH_SUFFIX
 from ..session import RUNTIME_ERRORS, runtime_words
 
 ALLOWED_PROVIDERS = frozenset({"CPUExecutionProvider"})
@@ -62,22 +66,44 @@ def session_options(settings: RuntimeSettings) -> Any:
     return options
 
 
+# What onnxruntime calls element types that numpy calls otherwise.
+_ELEMENTS = {"float": "float32", "double": "float64"}
+
+
+def _spec(item: Any) -> TensorSpec:
+    kind = str(item.type)
+    if not kind.startswith("tensor("):
+        return TensorSpec(name=item.name, dtype=kind, shape=None)
+    element = kind.removeprefix("tensor(").removesuffix(")")
+    # onnxruntime says [] for a scalar and for an unknown rank alike.
+    shape = tuple(dim if isinstance(dim, int) and dim >= 0 else str(dim or "?") for dim in item.shape)
+    return TensorSpec(name=item.name, dtype=_ELEMENTS.get(element, element), shape=shape)
+
+
 class OnnxSession:
     """A model loaded in onnxruntime."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
-        self._inputs = tuple(item.name for item in inner.get_inputs())
-        self._outputs = tuple(item.name for item in inner.get_outputs())
+        self._inputs = tuple(_spec(item) for item in inner.get_inputs())
+        self._outputs = tuple(_spec(item) for item in inner.get_outputs())
         self._quiet = onnxruntime.RunOptions()
         self._quiet.log_severity_level = 4  # what goes wrong arrives as an exception, not on stderr
 
     @property
     def input_names(self) -> Sequence[str]:
-        return self._inputs
+        return tuple(spec.name for spec in self._inputs)
 
     @property
     def output_names(self) -> Sequence[str]:
+        return tuple(spec.name for spec in self._outputs)
+
+    @property
+    def input_specs(self) -> Sequence[TensorSpec]:
+        return self._inputs
+
+    @property
+    def output_specs(self) -> Sequence[TensorSpec]:
         return self._outputs
 
     def run(self, feeds: Mapping[str, Any]) -> Sequence[Any]:
@@ -90,6 +116,15 @@ class OnnxSession:
             return self.inner.run(None, feeds, self._quiet)
         except _RUN_ERRORS as error:
             raise ToolError(f"the model does not run: {runtime_words(error)}") from error
+
+    def arm(self, feeds: Sequence[Mapping[str, Any]]) -> Callable[[int], object]:
+        """Return what runs the feed of that number, with nothing around the runtime's own call."""
+        run, given = self.inner.run, [dict(feed) for feed in feeds]
+
+        def arm(number: int) -> object:
+            return run(None, given[number])
+
+        return arm
 
 
 class OnnxRuntime:
@@ -118,11 +153,31 @@ def stock(threads: int = 1) -> RuntimeSettings:
     return RuntimeSettings(intra_op_num_threads=threads)
 
 
-def open_session(model: Path, settings: RuntimeSettings | None = None) -> OnnxSession:
-    """Load `model` in onnxruntime with `settings`, by default a stock session of one thread."""
+def runtime_of(model: Path) -> Runtime:
+    """Return the runtime that a model file is for."""
+    if model.suffix != TORCH_SUFFIX:
+        return OnnxRuntime()
+    from .torch_session import TorchRuntime
+
+    return TorchRuntime()
+
+
+def open_session(model: Path, settings: RuntimeSettings | None = None) -> Session:
+    """Load `model` in its runtime with `settings`, by default a stock session of one thread.
+
+    Raises:
+        ToolError: the runtime refuses the file; the message is the runtime's own.
+        RequestError: a setting that is not on the allow-list.
+    """
+    return runtime_of(model).open(model, settings or stock())
+
+
+def open_onnx(model: Path, settings: RuntimeSettings | None = None) -> OnnxSession:
+    """Load an ONNX model, for tools that know no other."""
     return OnnxRuntime().open(model, settings or stock())
 
 
-def runtime_label() -> str:
-    """Return name and version of the runtime, as measurements quote them."""
-    return f"onnxruntime {onnxruntime.__version__}"
+def runtime_label(model: Path | None = None) -> str:
+    """Return name and version of the runtime that `model` is for (onnxruntime), as measurements quote them."""
+    runtime = runtime_of(model) if model is not None else OnnxRuntime()
+    return f"{runtime.name} {runtime.version}"

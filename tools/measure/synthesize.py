@@ -16,16 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from ...contracts import DataError, ToolError
-from .session import OnnxSession, open_session
+from ...contracts import DataError, Session, TensorSpec, ToolError
+from .session import open_session
 
 Feed = dict[str, np.ndarray]
 
-_ELEMENTS = {
-    "float": "float32", "float16": "float16", "double": "float64", "bool": "bool",
-    "int8": "int8", "int16": "int16", "int32": "int32", "int64": "int64",
-    "uint8": "uint8", "uint16": "uint16", "uint32": "uint32", "uint64": "uint64",
-}  # fmt: skip
+_ELEMENTS = frozenset({
+    "float32", "float16", "float64", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+})  # fmt: skip
 _IMAGE_SIZES = (224, 64, 48, 32, 320, 640, 128, 96, 28, 16, 8, 1)
 _SEQUENCE_SIZES = (64, 32, 128, 16, 8, 512, 256, 576, 1, 320, 224, 1024, 2048, 16000)
 _SCALARS = (1, 0, 16000, 8000)
@@ -50,27 +48,22 @@ class InputSpec:
     shape: tuple[int | _Symbol, ...]
 
 
-def input_specs(session: OnnxSession) -> list[InputSpec]:
+def input_specs(session: Session) -> list[InputSpec]:
     """Return the inputs of a loaded model.
 
     Raises:
         DataError: an input that is no numeric tensor (strings, sequences, maps), named.
     """
-    return [_spec(item.name, item.type, item.shape) for item in session.inner.get_inputs()]
+    return [_spec(each) for each in session.input_specs]
 
 
-def _spec(name: str, kind: str, dims: list[int | str | None]) -> InputSpec:
-    element = kind.removeprefix("tensor(").removesuffix(")")
-    if element not in _ELEMENTS or not kind.startswith("tensor("):
-        raise DataError(f"input {name!r} has type {kind}, which cannot be fed; only numeric tensors are served")
-    shape = tuple(_dimension(name, axis, dim) for axis, dim in enumerate(dims))
-    return InputSpec(name, np.dtype(_ELEMENTS[element]), shape)
-
-
-def _dimension(name: str, axis: int, dim: int | str | None) -> int | _Symbol:
-    if isinstance(dim, int):
-        return dim if dim >= 0 else (name, axis)
-    return dim if dim and dim != "?" else (name, axis)
+def _spec(given: TensorSpec) -> InputSpec:
+    if given.dtype not in _ELEMENTS or given.shape is None:
+        raise DataError(
+            f"input {given.name!r} has type {given.dtype}, which cannot be fed; only numeric tensors are served"
+        )
+    shape = tuple((given.name, axis) if dim == "?" else dim for axis, dim in enumerate(given.shape))
+    return InputSpec(given.name, np.dtype(given.dtype), shape)
 
 
 @dataclass(frozen=True)
@@ -99,7 +92,7 @@ def synthesize_feeds(
 
 
 def synthesizer(
-    session: OnnxSession, seed: int, shape: Mapping[str, tuple[int, ...]] | None = None
+    session: Session, seed: int, shape: Mapping[str, tuple[int, ...]] | None = None
 ) -> Callable[[int], Feed]:
     """Return what makes feed number `n` for a loaded model; the search for a fitting guess is done once.
 
@@ -111,7 +104,7 @@ def synthesizer(
     return lambda index: _feed(specs, guess, np.random.default_rng([seed, index]))
 
 
-def pinned_specs(session: OnnxSession, shape: Mapping[str, tuple[int, ...]]) -> list[InputSpec]:
+def pinned_specs(session: Session, shape: Mapping[str, tuple[int, ...]]) -> list[InputSpec]:
     """Return the inputs of a loaded model, with the shapes that were asked for in place of free ones.
 
     Raises:
@@ -150,7 +143,7 @@ def shape_text(spec: InputSpec) -> str:
     return "[" + ", ".join(str(dim) if not isinstance(dim, tuple) else "?" for dim in spec.shape) + "]"
 
 
-def _accepted(session: OnnxSession, specs: list[InputSpec]) -> _Guess:
+def _accepted(session: Session, specs: list[InputSpec]) -> _Guess:
     """Return the first guess that runs with finite, nonempty outputs, else the first that runs at all."""
     fallback: _Guess | None = None
     refusal = "no guess was tried"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...contracts import Benchmark, Contract, DataRef, Footprint, RequestError, RuntimeSettings
-from ..context import MODEL_FILE
+from ..context import model_file
 from .benchmark import DEFAULT_SECONDS, MAX_FEEDS, Patience, benchmark_models
 from .data import open_data
 from .data_tool import build_data
@@ -69,7 +69,7 @@ class BenchmarkTool:
         """Measure `candidate` (by default the original once more) against `original`.
 
         Args:
-            original: path of an ONNX model.
+            original: path of an ONNX model or an exported torch program (`.pt2`).
             candidate: path of another with the same inputs and outputs.
             data: an `.npz` file, a folder of them, or `module:callable`; absent, inputs are synthesised.
             seconds: time limit of the timing.
@@ -114,7 +114,7 @@ def _preparation(source: str, ref: DataRef, feeds: Sequence[Mapping[str, Any]]) 
 def _model(path: str | Path) -> Path:
     model = Path(path)
     if model.is_dir():
-        model = model / MODEL_FILE
+        model = model_file(model)
     if not model.is_file():
-        raise RequestError(f"there is no model at {str(path)!r}; give the path of an .onnx file")
+        raise RequestError(f"there is no model at {str(path)!r}; give the path of an .onnx or .pt2 file")
     return model

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...contracts import DataView, Interval, Limits, RuntimeSettings, StepReport, TuneRuntimeStep, units
+from ...contracts import DataView, Interval, Limits, RuntimeSettings, Session, StepReport, TuneRuntimeStep, units
 from ..onnx_model import external_files, load_structure, model_bytes
 from .benchmark import MAX_FEEDS, SystemClock, session_arm
 from .fidelity import OutputError
 from .footprint import measure_footprints
 from .harness import Schedule, Timings, measure
 from .lock import measuring_lock
-from .session import OnnxSession, open_session, stock
+from .session import open_session, stock
 from .synthesize import synthesize_feeds
 
 Feed = Mapping[str, Any]
@@ -112,7 +112,7 @@ def _speedups(
 ) -> dict[str, tuple[float, Interval]]:
     """Return stock time / time with each entry, from two stock sessions and one per entry, interleaved."""
     settings = [stock(threads), stock(threads), *(_with(threads, {name: value}) for name, value in entries.items())]
-    sessions: list[OnnxSession] = [open_session(model, each) for each in settings]
+    sessions: list[Session] = [open_session(model, each) for each in settings]
     schedule = Schedule(seconds=seconds, single_thread=threads == 1)
 
     def ratios(timings: Timings) -> list[tuple[float, Interval]]:

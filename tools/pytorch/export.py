@@ -24,16 +24,16 @@ import torch
 
 from ...contracts import MissingExtraError, ModelFileError
 from ..measure.fidelity import OutputError
-from ..measure.session import open_session
+from ..measure.session import open_onnx
 from ..onnx_model import iter_graphs, load, one_line, save
 from .live import LiveModel
+from .program import BATCH
 from .quiet import quiet
 
 # What the exporter's own functions are written in: no conversion follows.
 OPSET = 18
 # Single precision leaves 100 to 140 dB between two ways to compute the same.
 SAME_DB = 80.0
-BATCH = "batch"
 _ANY_BYTES = 2**31
 _FOLDED_BYTES = 2**29
 
@@ -64,11 +64,12 @@ def export_module(live: LiveModel, target: Path) -> str:
             except Exception as error:  # noqa: BLE001 - exporters raise anything, down to bare assertions
                 refusals.append(error)
             else:
-                return f"exported by {name}, {_shown(decibels)} from the module"
+                return f"exported by {name}, {shown(decibels)} from the module"
     raise _refused(live.name, refusals)
 
 
-def _shown(decibels: float) -> str:
+def shown(decibels: float) -> str:
+    """Return how far two answers are apart, for people."""
     return "exact" if decibels == float("inf") else f"{decibels:.0f} dB"
 
 
@@ -99,7 +100,7 @@ def to_program(live: LiveModel, free: bool) -> torch.export.ExportedProgram:
 
 
 def program_to_onnx(
-    program: torch.export.ExportedProgram, inputs: Sequence[str], outputs: Sequence[str]
+    program: torch.export.ExportedProgram, inputs: Sequence[str], outputs: Sequence[str], opset: int = OPSET
 ) -> onnx.ModelProto:
     """Convert an exported program with the dynamo exporter, and name its inputs and outputs.
 
@@ -118,7 +119,7 @@ def program_to_onnx(
         dynamo=True,
         optimize=False,
         verbose=False,
-        opset_version=OPSET,
+        opset_version=opset,
         input_names=inputs,
         output_names=outputs,
     )
@@ -181,7 +182,7 @@ def compare(live: LiveModel, path: Path) -> float:
     Raises:
         ModelFileError: it does not run, or answers with other outputs or more noise than rounding.
     """
-    session = open_session(path)
+    session = open_onnx(path)
     tensors = [each.numpy() for each in live.tensors.values()]
     if len(session.input_names) != len(tensors):
         raise ModelFileError(f"{live.name}: the export has {len(session.input_names)} inputs for {len(tensors)}")

@@ -36,7 +36,7 @@ def call_factory(source: str, base: Path, data: str | None = None) -> LiveModel:
     if not isinstance(module, torch.nn.Module):
         raise ModelFileError(f"{source} returned {_kind(made)}; {_RETURNS}")
     if example is None and not hasattr(module, "example_inputs") and data is not None:
-        return _from_data(source, module, data, base)
+        return live_from_data(source, module, data, base)
     return live_model(source, module, example)
 
 
@@ -79,8 +79,13 @@ def _words(error: BaseException, base: Path) -> str:
     return one_line(f"{type(error).__name__}: {error}") + where
 
 
-def _from_data(source: str, module: torch.nn.Module, data: str, base: Path) -> LiveModel:
-    """Take the first sample of the data as example: its arrays are named like the arguments of forward."""
+def live_from_data(source: str, module: torch.nn.Module, data: str, base: Path) -> LiveModel:
+    """Take the first sample of the data as example: its arrays are named like the arguments of forward.
+
+    Raises:
+        ModelFileError: the module does not run on it.
+        DataError: there is none, or its names are others.
+    """
     names = argument_names(module)
     sample = next(iter(read_source(data, Wanted.named(names, base))), None)
     if sample is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -31,8 +31,11 @@ def output_names(answer: Any, inputs: Collection[str]) -> list[str]:
     return [f"{name}_" if name in inputs else name for name in names]
 
 
-def program_output_names(program: torch.export.ExportedProgram, inputs: Collection[str]) -> list[str]:
-    """Return the names of an exported program's outputs."""
+def program_output_names(
+    program: torch.export.ExportedProgram, inputs: Collection[str], absent: Sequence[bool]
+) -> list[str]:
+    """Return the names of an exported program's outputs; `absent` tells which leaves are None."""
     spec = program.call_spec.out_spec
     assert spec is not None
-    return output_names(pytree.tree_unflatten(range(spec.num_leaves), spec), inputs)
+    leaves = [None if missing else index for index, missing in enumerate(absent)]
+    return output_names(pytree.tree_unflatten(leaves, spec), inputs)

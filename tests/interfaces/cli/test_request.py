@@ -92,7 +92,6 @@ WRONG = [
     ({**MODEL, "platform": "moon"}, "--platform: Input should be"),
     ({**MODEL, "platform": "browser"}, "'browser' is not served"),
     ({**MODEL, "runtime": "webgpu"}, "'webgpu' is not served"),
-    ({**MODEL, "runtime": "js-torch"}, "'torch' is not served"),
     ({**MODEL, "level": "extreme"}, "--level: Input should be"),
     ({**MODEL, "objective": "beauty"}, "--objective: Input should be"),
     ({**MODEL, "latency_statistic": "p42"}, "--latency-statistic: Input should be"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shipfit.contracts import Runtime, RuntimeSettings, Session, ToolError
-from shipfit.tools.measure.session import OnnxRuntime, open_session
+from shipfit.tools.measure.session import OnnxRuntime, open_onnx, open_session
 
 
 def test_protocols(digits_model: Path):
@@ -19,7 +19,7 @@ def test_protocols(digits_model: Path):
 def test_settings_reach_the_session(digits_model: Path):
     entry = "session.set_denormal_as_zero"
     settings = RuntimeSettings(intra_op_num_threads=3, inter_op_num_threads=2, config_entries={entry: "1"})
-    options = open_session(digits_model, settings).inner.get_session_options()
+    options = open_onnx(digits_model, settings).inner.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 2)
     assert options.get_session_config_entry(entry) == "1"
 
