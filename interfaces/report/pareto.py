@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -127,7 +128,7 @@ def _picture(response: OptimizationResponse, measure: Measure) -> Pareto | None:
         words=_words(models, corners, best, measure),
         labels=tuple(place(_wishes(points, stairs), frame, _taken(lines, stairs, bottom))),
         front=tuple(stairs), lines=lines, allowed=_allowed(bounds, x_axis, y_axis),
-        x_ticks=tuple(x_axis.ticks()), y_ticks=tuple(y_axis.ticks()), strip=low if strip else None,
+        x_ticks=tuple(x_axis.ticks()), y_ticks=tuple(_y_ticks(models, y_axis, best)), strip=low if strip else None,
         strip_text="not timed" if measure == "speed" else "unknown",
         missing=len(response.attempts) - len(attempts),
     )  # fmt: skip
@@ -206,6 +207,17 @@ def _y_axis(models: list[_Model], bounds: list[Bound], measure: Measure, best: f
     if measure == "accuracy":
         return axis(values, bottom, TOP, most=1.0, suffix=" %", factor=100.0)
     return axis(values, bottom, TOP, zero=measure == "speed", suffix="×" if measure == "speed" else "")
+
+
+def _y_ticks(models: list[_Model], y_axis: Axis, best: float) -> Iterable[Tick]:
+    """Yield the marks; where outputs were bit-equal, their height is called exact, and numbers end below it."""
+    if not any(model.y == math.inf for model in models):
+        yield from y_axis.ticks()
+        return
+    top = y_axis.at(best)
+    if any(model.y is not None and math.isfinite(model.y) and model.y < best for model in models):
+        yield from (tick for tick in y_axis.ticks() if tick.at > top + 14)
+    yield Tick(top, "exact")
 
 
 def _y_title(measure: Measure, metric: str) -> str:

@@ -68,8 +68,13 @@ def test_a_latency_bound_is_a_speed_where_both_are_medians():
 def test_bit_equal_outputs_have_a_place():
     run = responses.unverified()
     exact = responses.attempt(3, "met", 0.9, 1.0, None, math.inf)
-    points = by_number(quality(run.model_copy(update={"attempts": (*run.attempts, exact)})))
+    picture = quality(run.model_copy(update={"attempts": (*run.attempts, exact)}))
+    points = by_number(picture)
     assert points["3"].y == points["original"].y < points["2"].y
+    assert picture.y_ticks[-1].text == "exact"
+    assert picture.y_ticks[-1].at == pytest.approx(points["3"].y, abs=0.1)
+    alone = quality(run.model_copy(update={"attempts": (exact,)}))
+    assert [tick.text for tick in alone.y_ticks] == ["exact"]
 
 
 def test_what_was_not_timed_stands_aside():
@@ -139,6 +144,7 @@ def test_everything_stays_inside(models: list[tuple[float, float, float, float]]
         for label in picture.labels:
             assert 0 <= label.left <= label.right <= picture.width + 1
         assert 2 <= len(picture.x_ticks) <= 13
+        assert picture.y_ticks
         assert len({tick.text for tick in picture.y_ticks}) == len(picture.y_ticks)
 
 
