@@ -192,6 +192,8 @@ class Execution:
                 if tries > _RETRIES.get(-int(error.details.get("exit_status", 0)), 0):
                     raise
                 self._progress(Progress(tool=job.tool, message=f"{error.message}; once more"))
+                if self.ledger:
+                    self.ledger.trail.append(self.run, "retried", {"tool": job.tool, "reason": error.message})
 
     def _run(self, job: Job, folder: Path) -> JobResult:
         paths = {role: self.store.path(ref) for role, ref in job.inputs.items()}

@@ -51,14 +51,17 @@ class Preparer:
         return request.model_copy(update={"model": self._model(item)})
 
     def sources(self, item: Item) -> list[Path]:
-        """Return the files and folders below the manifest's that an item is made of, whether they are there or not."""
+        """Return the files and folders that an item is made of, whether they are there or not.
+
+        What lies outside of the manifest's folder is not looked at, but for resources.
+        """
         if item.fault:
             return []
         named = [item.source.text] if item.source.kind == "path" else []
         named += [str(item.fields[key]) for key in ("data", "calibration_data") if item.fields.get(key)]
         named += [tokenizer] if (tokenizer := _tokenizer(item.fields)) else []
         paths = [os.path.join(self.folder, text) for text in named]
-        return [Path(path) for path in paths if not outside(path, self.folder)]
+        return [*_resource(item), *(Path(path) for path in paths if not outside(path, self.folder))]
 
     def _model(self, item: Item) -> str:
         source = item.source
@@ -89,6 +92,15 @@ class Preparer:
 
     def _shown(self, path: Path) -> str:
         return clean(os.path.relpath(path, self.folder))
+
+
+def _resource(item: Item) -> list[Path]:
+    if item.source.kind != "resource":
+        return []
+    try:
+        return [resource_path(item.source.text)]
+    except ModelFileError:
+        return []
 
 
 def _tokenizer(fields: Mapping[str, Any]) -> str:

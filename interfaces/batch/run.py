@@ -168,12 +168,14 @@ class Batch:
     def _bring_up_to_date(self, ledger: Ledger, batch: BatchRecord, out: Path, scheduler: Scheduler) -> None:
         """Have the ledger hold what the zoo asks now; what another process works on stays as it is."""
         asked = {name: item.asked(self._options.trust_code) for name, item in self.items.items()}
-        known = [item for item in ledger.batches.items(batch.id) if not scheduler.is_leased(item)]
+        items = ledger.batches.items(batch.id)
+        leased = {item.name for item in items if scheduler.is_leased(item)}
+        known = [item for item in items if item.name not in leased]
         found = compare(known, asked, self._has_same_files, lambda record: _is_delivered(record, out))
         for name in (*found.drop, *found.replace):
             ledger.runs.vacate(out / name)
             remove_product(out / name)
-        add = [ItemRecord(name, place, asked[name]) for place, name in enumerate(asked)]
+        add = [ItemRecord(name, place, asked[name]) for place, name in enumerate(asked) if name not in leased]
         ledger.batches.change(batch.id, add, found.drop, found.reopen)
 
     def _has_same_files(self, record: ItemRecord) -> bool:
