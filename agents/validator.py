@@ -139,6 +139,7 @@ def to_attempt(
         stage=draft.stage,
         final_look=final,
         layers=draft.layers,
+        notes=draft.notes,
         error_type=draft.error_type,
         wall_s=draft.effort.wall_s,
         cpu_s=draft.effort.cpu_s,

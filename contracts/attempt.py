@@ -64,6 +64,7 @@ class Attempt(Contract):
         quantized_from: the model that the quantization agent was given; node names of `layers` are its.
         final_look: whether the final part of the data was used on it.
         baseline: the original, measured beside this candidate.
+        notes: what each step did, and what was left out of it; names in it come from the model.
         predicted_size_ratio, predicted_speedup: of its plan, for comparison.
     """
 
@@ -80,6 +81,7 @@ class Attempt(Contract):
     stage: Stage = "prepare"
     final_look: bool = False
     layers: tuple[LayerForm, ...] = ()
+    notes: tuple[str, ...] = ()
     error_type: str | None = None
     wall_s: float = 0.0
     cpu_s: float = 0.0

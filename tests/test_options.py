@@ -27,11 +27,13 @@ from shipfit.contracts import (
     MemoryMetrics,
     NoOpError,
     OperatorShare,
+    OptimizationError,
     OptimizeGraphStep,
     PolicyState,
     Profile,
     PruneStep,
     Quantity,
+    QuantizeStep,
     Request,
     RequestError,
     Settings,
@@ -287,6 +289,7 @@ def test_precision_is_the_lowest_that_may_be_tried(restriction: dict[str, Any], 
 
 
 def steps_and_types(optimization: dict[str, Any], model: Path, folder: Path) -> tuple[dict[str, Step], set[str]]:
+    """The steps of the delivered recipe by kind, and the types of the product's weights."""
     agent = DeploymentOptimizationAgent(settings=Settings(home=folder / "home"))
     response = agent.optimize_for_deployment(
         model=model, optimization=optimization, objective="size", allow_regression=("latency", "memory"), memory=False,
@@ -295,6 +298,8 @@ def steps_and_types(optimization: dict[str, Any], model: Path, folder: Path) -> 
     assert response.recipe is not None
     product = agent.settings.artifacts
     files = [path for path in product.rglob("model.onnx") if path.stat().st_size == response.artifact.size_bytes]
+    notes = [note for attempt in response.attempts for note in attempt.notes]
+    assert any("nodes became" in note for note in notes)
     kinds = {onnx.TensorProto.DataType.Name(each.data_type) for each in onnx.load(files[0]).graph.initializer}
     return {step.kind: step for step in response.recipe.steps}, kinds
 
@@ -309,3 +314,17 @@ def test_overrides_of_a_call_reach_the_product(mlp_model: Path, tmp_path: Path) 
     assert "quantize" not in steps
     assert kinds == {"FLOAT"}
     assert cast("OptimizeGraphStep", steps["optimize_graph"]).passes == ("fuse_matmul_add_bias_into_gemm",)
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        (PruneStep(threshold=1e-30), "pruning"),
+        (QuantizeStep(compute={"LSTM": "dynamic"}), "quantization"),
+        (OptimizeGraphStep(passes=("fuse_pad_into_conv",)), "runtime"),
+    ],
+)
+def test_callers_can_tell_the_kinds_of_failure_apart(step: Step, kind: str, workshop: Workshop) -> None:
+    with pytest.raises(OptimizationError) as caught:
+        transformation(step.kind)(step, workshop.digits, workshop.folder / "failed.onnx", None, Limits())
+    assert caught.value.type == kind

@@ -22,7 +22,7 @@ from ..facts import (
     verdict_text,
 )
 from ..host import host_text
-from ..text import show, show_interval
+from ..text import clean, show, show_interval
 from .drops import DropRow, drop_rows
 from .gauges import gauges
 from .layer_chart import LayerChart, Stack, draw_layers, form_class, stacks
@@ -68,6 +68,7 @@ class ReportView:
     measured_where: list[str]
     settings: list[tuple[str, str]]
     replay: str
+    deeds: list[str]
     asked: str
     original: bool
 
@@ -106,6 +107,7 @@ def report_view(response: OptimizationResponse) -> ReportView:
         measured_where=_measured_where(response),
         settings=_settings(response),
         replay=replay_command(response),
+        deeds=[clean(note) for item in response.attempts if item.index == response.delivered for note in item.notes],
         asked=" ".join(bound_words(response.request.constraints)) or "no bounds; everything is guarded",
         original=response.artifact.original,
     )

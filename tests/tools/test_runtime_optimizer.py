@@ -25,7 +25,8 @@ def test_phases_are_separate(mlp_model: Path, tmp_path: Path):
     assert result.validation.evaluation.fidelity.value > 90
     assert result.validation.benchmark.speedup.value > 0
     assert len(onnx.load(tmp_path / "out" / "model.onnx").graph.node) == result.optimization.graph.details["nodes"]
-    again = optimizer.run(tmp_path / "out", seconds=0.5)
+    again = optimizer.run(tmp_path / "out", goal="memory", seconds=0.5)
+    assert any("enable_mem_pattern" in note for note in again.optimization.session.notes)
     assert again.optimization.graph is None
     assert again.validation.evaluation.fidelity.value == float("inf")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from ..onnx_model import LARGE_BYTES, iter_graphs, iter_nodes, iter_tensors, loa
 from .relevance import relevant
 
 _CHILD = Path(__file__).with_name("child.py")
+_LEAST_SECONDS = 0.5
 CARRIERS = ("onnxoptimizer", "onnxslim")
 
 Check = Callable[[ModelProto], None]
@@ -55,7 +57,10 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Session:
-    """What one process did: the passes that changed something, and the one that broke it, with its last words."""
+    """What one process did: the passes that changed something, and the one that broke it, with its last words.
+
+    The number of the latter is −1 where it broke before any pass began.
+    """
 
     steps: tuple[_Step, ...]
     broken: tuple[int, str] | None
@@ -68,7 +73,7 @@ def apply_passes(model: ModelProto, names: Sequence[str], check: Check, seconds:
         model: with all its weights.
         names: in the order in which they run; those of other carriers are passed over.
         check: raises `ToolError` on a model that is not sound.
-        seconds: time limit of one process; the pass that exceeds it is left out.
+        seconds: time limit of all together; a pass that takes half of it is left out.
     """
     applied = Applied(model)
     queue = [name for name in names if GRAPH_PASSES[name].carrier in CARRIERS and relevant(name, model)]
@@ -76,16 +81,29 @@ def apply_passes(model: ModelProto, names: Sequence[str], check: Check, seconds:
     if obstacle:
         applied.left_out |= dict.fromkeys(queue, obstacle)
         return applied
+    deadline = time.monotonic() + seconds
     while queue:
-        with TemporaryDirectory(prefix="shipfit-") as folder:
-            done = _run(applied.model, queue, Path(folder), seconds)
-            bad = _take(done.steps, applied, model, check)
-        if bad is None and done.broken is None:
+        left = deadline - time.monotonic()
+        if left < _LEAST_SECONDS:
+            applied.left_out |= dict.fromkeys(queue, "no time was left for it")
             break
-        number, reason = bad or done.broken or (0, "")
-        applied.left_out[queue[number]] = reason
-        queue = queue[number + 1 :]
+        queue = _go_on(queue, applied, model, check, min(left, seconds / 2))
     return applied
+
+
+def _go_on(queue: Sequence[str], applied: Applied, original: ModelProto, check: Check, seconds: float) -> list[str]:
+    """Run one process, take what is sound, and return the passes after the one that was left out, if any."""
+    with TemporaryDirectory(prefix="shipfit-") as folder:
+        done = _run(applied.model, queue, Path(folder), seconds)
+        bad = _take(done.steps, applied, original, check) or done.broken
+    if bad is None:
+        return []
+    number, reason = bad
+    if number < 0:  # it broke before any pass began
+        applied.left_out |= dict.fromkeys(queue, reason)
+        return []
+    applied.left_out[queue[number]] = reason
+    return list(queue[number + 1 :])
 
 
 def _obstacle(model: ModelProto) -> str:
@@ -127,17 +145,11 @@ def _words(status: int, errors: bytes) -> str:
 
 
 def _session(folder: Path, words: str) -> _Session:
-    """Read the progress of a process that ended, with its last words if it broke.
-
-    Raises:
-        ToolError: it broke before any pass began, as where a library is missing.
-    """
+    """Read the progress of a process that ended, with its last words if it broke."""
     progress = folder / "progress"
     lines = progress.read_text().splitlines() if progress.exists() else []
     begun = [line.split(" ", 1)[1] for line in lines if line.startswith("begin ")]
     done = {line.split(" ", 1)[1] for line in lines if line.startswith("done ")}
-    if words and not begun:
-        raise ToolError(f"graph passes cannot be run: {words}")
     steps = tuple(
         _Step(number, name, folder / f"{number:03}.onnx") for number, name in enumerate(begun) if name in done
     )

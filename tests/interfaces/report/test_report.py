@@ -71,6 +71,14 @@ def test_hostile_names_are_text():
     assert not {"\x1b", "\u202e"} & set(page)
 
 
+def test_what_the_steps_did_is_told():
+    notes = ("fuse_pad_into_conv: -2 Pad", f"left fp32: {HOSTILE}")
+    attempts = [item.model_copy(update={"notes": notes}) for item in RUNS["met"].attempts]
+    outline = Outline(render(RUNS["met"].model_copy(update={"attempts": tuple(attempts)})))
+    assert outline.words.count("fuse_pad_into_conv: -2 Pad") == 1
+    assert outline.count("img") == 0
+
+
 def test_long_layer_tables_are_folded():
     short, long = (Outline(render(responses.response(layers=responses.layers(count)))) for count in (5, 200))
     assert [("open" in attributes) for tag, attributes in short.tags if tag == "details"][-1]
