@@ -10,6 +10,7 @@ from ..contracts import ConstraintResult, LayerForm, OptimizationResponse, RunSt
 from .facts import (
     STATUS_TITLES,
     bound_text,
+    change_between,
     constraint_label,
     measured_text,
     met_word,
@@ -20,6 +21,7 @@ from .facts import (
     speed_text,
     verdict_text,
 )
+from .fairness import TIME_UNITS, Fairness, fairness
 from .text import clean, show
 from .unlike import Unlike, fields, step_differences
 
@@ -37,23 +39,6 @@ class Side:
     status: RunStatus
     title: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Fairness:
-    """What the comparison may say.
-
-    Attributes:
-        problems: one sentence each, for what keeps numbers from being compared.
-        notes: one sentence each, for what differs and may explain a difference.
-        time: latencies, speeds and memory may be compared.
-        quality: accuracy and fidelity may be compared.
-    """
-
-    problems: tuple[str, ...]
-    notes: tuple[str, ...]
-    time: bool
-    quality: bool
 
 
 @dataclass(frozen=True)
@@ -99,60 +84,6 @@ def compare(first: OptimizationResponse, second: OptimizationResponse) -> Compar
     )  # fmt: skip
 
 
-def fairness(first: OptimizationResponse, second: OptimizationResponse) -> Fairness:
-    """Return whether both runs had the same original, the same data and the same machine."""
-    one, two = first.provenance, second.provenance
-    original = _same(_model(first), _model(second))
-    data = _same(one.data, two.data)
-    machine = _same(one.hardware, two.hardware)
-    problems = [
-        *_problem(original, "the originals differ: nothing that is relative to them is compared",
-                  "one report does not name its original: whether both runs had the same one is not known"),
-        *_problem(data, "the data differ: accuracy and fidelity are not compared",
-                  "one report does not name its data: accuracy and fidelity are not compared"),
-        *_problem(machine,
-                  f"the machines differ ({one.hardware} and {two.hardware}): times and memory are not compared",
-                  "one report does not name its machine: times and memory are not compared"),
-    ]  # fmt: skip
-    scored = first.request.scored_by == second.request.scored_by
-    if not scored:
-        problems.append("the metrics differ: accuracy and fidelity are not compared")
-    return Fairness(
-        problems=tuple(problems), notes=tuple(_notes(first, second)), time=machine is True and original is not False,
-        quality=data is True and original is not False and scored,
-    )  # fmt: skip
-
-
-def _model(response: OptimizationResponse) -> str:
-    return response.provenance.model or (response.recipe.model if response.recipe else "")
-
-
-def _same(one: str, two: str) -> bool | None:
-    return one == two if one and two else None
-
-
-def _problem(same: bool | None, differ: str, unknown: str) -> Iterable[str]:
-    if same is False:
-        yield differ
-    elif same is None:
-        yield unknown
-
-
-def _notes(first: OptimizationResponse, second: OptimizationResponse) -> Iterable[str]:
-    one, two = first.provenance, second.provenance
-    names = sorted(one.versions.keys() | two.versions.keys())
-    moved = [name for name in names if one.versions.get(name) != two.versions.get(name)]
-    if moved:
-        told = ", ".join(f"{name} {one.versions.get(name, '–')} and {two.versions.get(name, '–')}" for name in moved)
-        yield f"versions differ: {told}"
-    if one.shipfit != two.shipfit:
-        yield f"shipfit itself differs: {one.shipfit} and {two.shipfit}"
-    if one.data == two.data and (one.split, one.seed) != (two.split, two.seed):
-        yield "the same data were split differently: accuracies come from different samples"
-    if first.request.threads != second.request.threads:
-        yield f"threads differ: {first.request.threads} and {second.request.threads}"
-
-
 def _side(response: OptimizationResponse) -> Side:
     return Side(
         run=response.run, model=response.request.model, status=response.status, title=STATUS_TITLES[response.status],
@@ -169,17 +100,16 @@ def _steps(response: OptimizationResponse) -> list[dict[str, Any]]:
     return [step.model_dump(mode="json") for step in response.recipe.steps] if response.recipe else []
 
 
-_TIMES = frozenset({"ms", "s", "1/s"})
-
-
 def _metrics(first: OptimizationResponse, second: OptimizationResponse, fair: Fairness) -> Iterable[Row]:
     metric = first.request.scored_by
     accuracy = clean(metric_words(metric))
     for row in metric_rows_of(first.optimized, second.optimized, None, metric):
         some = row.after or row.before
         unit = some.unit if some else "ratio"
-        hidden = (not fair.time and (unit in _TIMES or "memory" in row.label)) or (
-            not fair.quality and (row.label == accuracy or unit == "dB")
+        hidden = (
+            (not fair.time and (unit in TIME_UNITS or "memory" in row.label))
+            or (not fair.quality and (row.label == accuracy or unit == "dB"))
+            or row.label in fair.unquiet
         )
         if hidden:
             yield Row(row.label, show(row.before), show(row.after), NOT_COMPARED if row.before and row.after else "")
@@ -205,8 +135,8 @@ def _relative(first: OptimizationResponse, second: OptimizationResponse, fair: F
         return
     yield Row("size, share of the original", size_ratio_text(one), size_ratio_text(two))
     if one.speedup and two.speedup:
-        change = "" if fair.time else NOT_COMPARED
-        yield Row("speed against the original", speed_text(one), speed_text(two), change)
+        change, better = change_between(one.speedup, two.speedup, True) if fair.time else (NOT_COMPARED, None)
+        yield Row("speed against the original", speed_text(one), speed_text(two), change, better)
     yield Row("accuracy or fidelity", quality_text(one), quality_text(two), "" if fair.quality else NOT_COMPARED)
 
 

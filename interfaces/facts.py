@@ -88,14 +88,15 @@ def metric_rows_of(
         better = more_is_better and not (scored and is_error(metric))
         if old or new:
             rows.append(
-                MetricRow(clean(metric_words(metric)) if scored else name, old, new, *_change(old, new, better))
+                MetricRow(clean(metric_words(metric)) if scored else name, old, new, *change_between(old, new, better))
             )
     if speed and after:
         rows.append(MetricRow("speed against the original", None, speed, "", speed.value >= 1))
     return rows
 
 
-def _change(old: Quantity | None, new: Quantity | None, more_is_better: bool) -> tuple[str, bool | None]:
+def change_between(old: Quantity | None, new: Quantity | None, more_is_better: bool) -> tuple[str, bool | None]:
+    """Return a change in words, and whether it is for the better where the intervals do not overlap."""
     if old is None or new is None or new.unit == "dB":
         return "", None
     if new.value == old.value:

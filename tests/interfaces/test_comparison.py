@@ -87,6 +87,17 @@ def test_scores_by_two_metrics_are_not_compared():
     assert rows(compared.metrics)["accuracy"].change == NOT_COMPARED
 
 
+def test_what_the_load_of_the_machine_explains_is_not_compared():
+    """The original is the same, so where its own time differs, a product's change says nothing."""
+    slow = responses.metrics(responses.ORIGINAL_BYTES, 2.84, 0.932)
+    compared = compare(run(), run(baseline=slow, optimized=responses.metrics(2_000_000, 0.7, 0.95, 40)))
+    assert "latency, median" in compared.fairness.problems[0]
+    found = rows(compared.metrics)
+    assert {found[label].change for label in ("latency, median", "latency, p95", "throughput")} == {NOT_COMPARED}
+    assert found["size"].change != NOT_COMPARED
+    assert found["speed against the original"].change == "same"
+
+
 def test_notes_tell_what_may_explain_a_difference():
     made: Provenance = run().provenance
     other = run({"versions": {**made.versions, "onnxruntime": "9.9"}, "seed": 5, "shipfit": "0.2"})
