@@ -20,9 +20,7 @@ _NEEDS: Mapping[str, str] = {
     "eliminate_nop_expand": "Expand",
     "eliminate_nop_flatten": "Flatten",
     "eliminate_nop_monotone_argmax": "ArgMax",
-    "eliminate_nop_pad": "Pad",
     "eliminate_nop_reshape": "Reshape",
-    "eliminate_nop_split": "Split",
     "eliminate_nop_transpose": "Transpose",
     "eliminate_consecutive_idempotent_ops": "Ceil>Ceil|Floor>Floor|Round>Round|Relu>Relu|Reshape>Reshape",
     "eliminate_shape_gather": "Shape>Gather",
@@ -119,10 +117,24 @@ def _has_duplicates(model: ModelProto) -> bool:
     )
 
 
+def _has_idle_pad(model: ModelProto) -> bool:
+    """Tell whether a Pad by constant amounts pads nothing."""
+    for graph in iter_graphs(model):
+        small = (each for each in graph.initializer if len(each.dims) == 1 and each.data_type == TensorProto.INT64)
+        idle = {each.name for each in small if not to_array(each).any()}
+        for node in graph.node:
+            by_attribute = any(each.name == "pads" and not any(each.ints) for each in node.attribute)
+            if node.op_type == "Pad" and (by_attribute or (len(node.input) > 1 and node.input[1] in idle)):
+                return True
+    return False
+
+
 _PREDICATES: Mapping[str, Callable[[ModelProto], bool]] = {
     "eliminate_deadend": _has_dead_end,
     "eliminate_unused_initializer": _has_unused,
     "eliminate_duplicate_initializer": _has_duplicates,
     "eliminate_nop_concat": _single("Concat", "input"),
+    "eliminate_nop_pad": _has_idle_pad,
+    "eliminate_nop_split": _single("Split", "output"),
     "weight_tying": _has_duplicates,
 }

@@ -15,6 +15,7 @@ from shipfit.tools.graph import optimize_graph
 from shipfit.tools.passes import library
 from shipfit.tools.passes.child import _STAGES
 from shipfit.tools.passes.library import CARRIERS, apply_passes
+from shipfit.tools.passes.relevance import relevant
 
 from ... import models
 
@@ -139,6 +140,15 @@ def test_a_result_that_is_not_sound_is_left_out_and_the_rest_goes_on() -> None:
     applied = apply_passes(wasteful(), names, check, seconds=30)
     assert applied.left_out == {"fuse_consecutive_transposes": "it answers differently"}
     assert list(applied.changes) == [names[0], names[2]]
+
+
+@pytest.mark.parametrize(("amount", "looked_at"), [(0, True), (1, False)])
+def test_only_a_pad_that_pads_nothing_is_looked_at(amount: int, looked_at: bool) -> None:
+    model = padded()
+    next(each for each in model.graph.initializer if each.name == "pads").CopyFrom(
+        onnx.numpy_helper.from_array(np.full(8, amount, np.int64), "pads")
+    )
+    assert relevant("eliminate_nop_pad", model) == looked_at
 
 
 def test_what_a_library_would_lose_is_not_given_to_it() -> None:
