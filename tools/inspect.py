@@ -13,6 +13,7 @@ from ..contracts import DataError, OperatorShare, Profile, TensorSpec
 from .context import TORCH_SUFFIX, ToolAnswer, ToolContext
 from .findings import warnings_of
 from .measure.data import open_data
+from .measure.lock import measuring_lock
 from .measure.synthesize import synthesize_feeds
 from .onnx_model import (
     elements,
@@ -127,7 +128,8 @@ def _time(
         return None, (f"not timed: {error.message}",)
     if not len(feeds):
         return None, ("not timed: the data hold no sample",)
-    return measure_time(path, feeds, frozenset(node.op_type for node in iter_nodes(model))), ()
+    with measuring_lock():
+        return measure_time(path, feeds, frozenset(node.op_type for node in iter_nodes(model))), ()
 
 
 def _specs(model: ModelProto) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
