@@ -164,7 +164,11 @@ class _Reader:
         if pattern.startswith(("/", "~")) or ".." in parts:
             return []
         found: list[Path] = []
-        for path in sorted(self._folder.glob(pattern)):
+        try:
+            matches = sorted(self._folder.glob(pattern))
+        except (ValueError, OSError):  # a pattern that no path can match
+            return []
+        for path in matches:
             hidden = any(part.startswith(".") for part in path.relative_to(self._folder).parts)
             real = os.path.realpath(path)
             if path.suffix.lower() not in MODEL_SUFFIXES or hidden or real in self._listed or self._is_ours(path):

@@ -66,6 +66,8 @@ class Preparer:
     def _model(self, item: Item) -> str:
         source = item.source
         if source.kind == "module":
+            if not names_code(source.text):  # which anything that takes a model would read as a path
+                raise ModelFileError(f"module: {clean(source.text)!r} is not of the form package.module:factory")
             return source.text
         if source.kind == "url":
             return str(self.fetcher.fetch(source.text, source.sha256))

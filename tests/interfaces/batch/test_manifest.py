@@ -102,6 +102,7 @@ def test_what_leaves_it_without_a_meaning_is_refused(text: str, said: str, zoo: 
         ("path: a.onnx\n    constraints:\n      max_sise: 3MB", "line 5: unknown bound 'constraints.max_sise'"),
         ("path: a.onnx\n    seed: many", "zoo.yaml, line 4: seed"),
         ("glob: ../*.onnx", "matches no *.onnx"),
+        ("glob: a**b.onnx", "matches no *.onnx"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_one_model_is_its_fault(entry: str, said: str, zoo: Path):

@@ -71,6 +71,14 @@ def test_code_needs_trust(model: str, kind: str, fields: dict[str, str], folder:
     assert one.asked(trust_code=True) != one.asked(trust_code=False)
 
 
+@pytest.mark.parametrize("module", ["m.onnx", "/etc/passwd", "../m.onnx", "package.module"])
+def test_a_module_is_no_way_to_a_path(module: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(folder)
+    for trust_code in (True, False):
+        with pytest.raises(UserError, match=r"package\.module:factory"):
+            preparer(folder, trust_code).request(item(folder, module, "module"), folder / "out")
+
+
 def test_resources_are_found_without_importing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     package = tmp_path / "site" / "bomb" / "inner"
     package.mkdir(parents=True)
