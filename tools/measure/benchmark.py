@@ -27,7 +27,7 @@ from ..hardware import fingerprint
 from .data import open_data
 from .footprint import measure_footprints
 from .harness import Arm, Schedule, Timings, measure
-from .labels import measured_in
+from .labels import measured_beside
 from .lock import measuring_lock
 from .session import open_session, runtime_label, stock
 from .statistics import mean_interval, percentile_interval
@@ -259,7 +259,7 @@ def benchmark_tool(context: ToolContext) -> ToolAnswer:
     if params.get("footprint", False):
         sizes = {"baseline_compressed": _compressed(original), "candidate_compressed": _compressed(candidate)}
         report = report.model_copy(update=sizes)
-    return ToolAnswer(report=measured_in(report, candidate))
+    return ToolAnswer(report=measured_beside(report, original, candidate))
 
 
 def _compressed(model: Path) -> Quantity:

@@ -64,11 +64,13 @@ def test_what_torch_export_refuses_is_traced(tmp_path: Path, capfd: pytest.Captu
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_the_operator_in_the_way_is_named(tmp_path: Path):
     with pytest.raises(ModelFileError, match=r"export failed at aten::\w*svd"):
         export_module(live_model("m", torch_modules.Unexportable(), torch.randn(1, 3, 3)), tmp_path / "model.onnx")
 
 
+@pytest.mark.slow
 def test_an_export_that_answers_differently_is_refused(tmp_path: Path):
     with pytest.raises(ModelFileError, match="answers differently"):
         export_module(live_model("m", torch_modules.Noisy(), torch.randn(1, 3)), tmp_path / "model.onnx")
