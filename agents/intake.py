@@ -57,13 +57,15 @@ def admit(request: Request, execute: Execution, max_bytes: int) -> RunInput:
     )
 
 
-def admit_data(request: Request, execute: Execution, model: ArtifactRef) -> Executed[DataReport]:
-    """Bring the data into canonical form against `model`.
+def admit_data(
+    request: Request, execute: Execution, model: ArtifactRef, *, scored: bool = True
+) -> Executed[DataReport]:
+    """Bring the data into canonical form against `model`; where nothing is `scored`, answers are left aside.
 
     Raises:
         DataError: they are missing, damaged, or do not fit.
     """
-    data = execute("data", DataReport, inputs={"model": model}, params=_data_params(request))
+    data = execute("data", DataReport, inputs={"model": model}, params=_data_params(request) | {"scored": scored})
     # The store names the data; the tool, which does not know it, cannot.
     ref = data.report.ref.model_copy(update={"id": data.outputs["data"].id})
     return data.model_copy(update={"report": data.report.model_copy(update={"ref": ref})})

@@ -113,7 +113,7 @@ def inspect_model(
     request = _request(path, data, shape)
     with scratch(settings, LocalExecutor(), request, progress) as execute:
         model = admit_model(request, execute, settings.max_model_bytes).outputs["model"]
-        ref = admit_data(request, execute, model).report.ref if data or shape else None
+        ref = admit_data(request, execute, model, scored=False).report.ref if data or shape else None
         return execute("inspect", Profile, inputs={"model": model}, data=ref, params={"timing": timing}).report
 
 
@@ -192,7 +192,7 @@ def check_model(
             except ModelFileError as error:
                 label = f"onnxruntime {version('onnxruntime')}"
                 return CompatibilityReport(runtime=label, loads=False, runs=False, opset=0, problems=(error.message,))
-        ref = admit_data(request, execute, model).report.ref if data else None
+        ref = admit_data(request, execute, model, scored=False).report.ref if data else None
         return execute(
             "check",
             CompatibilityReport,

@@ -173,7 +173,7 @@ class Collector:
         calibration = self.params.get("calibration_source")
         source = self.params.get("source") or calibration
         apart = calibration is not None and calibration != source
-        plan = self._read(str(source), spool, None, labelled=True)
+        plan = self._read(str(source), spool, None, labelled=bool(self.params.get("scored", True)))
         items = spool.items()
         if self.params.get("needs_accuracy"):
             self._require_answers(len(items))

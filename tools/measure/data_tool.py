@@ -24,7 +24,7 @@ def data_tool(context: ToolContext) -> ToolAnswer:
     """Read, check and split the data for role `model`; without a source, synthesise inputs.
 
     Params: `source`, `calibration_source`, `output`, `shape`, `working_directory`, `needs_accuracy`, `metric`,
-    `preprocess`, `state`.
+    `preprocess`, `state`, `scored` (false: labels and targets are left aside).
 
     Raises:
         DataError: the data are missing, damaged or do not fit the model.

@@ -12,7 +12,7 @@ import numpy as np
 from ...contracts import DataError, Scoring
 from .decode import decode
 from .sources.code import user_function
-from .sources.sample import missing_extra
+from .sources.sample import first_line, missing_extra
 
 # Score of one model over the samples with these indices.
 Score = Callable[[np.ndarray], float]
@@ -114,7 +114,7 @@ def _called(function: Any, name: str, answers: Any, targets: Any) -> float:
     try:
         score = float(function(answers, targets))
     except (Exception, SystemExit) as error:
-        raise DataError(f"metric {name} failed: {type(error).__name__}: {error}") from error
+        raise DataError(f"metric {name} failed: {type(error).__name__}: {first_line(error)}") from error
     if not math.isfinite(score) or score > 1 + 1e-9:
         raise DataError(f"metric {name} returned {score:g}; return a score of which 1 is the best, such as 1 − error")
     return score

@@ -148,6 +148,7 @@ def test_a_metric_of_ones_own(scorer: Path, tmp_path: Path, make_data):
         "def bad(outputs, targets):\n    raise KeyError('boom')\n"
         "def large(outputs, targets):\n    return 37.0\n"
     )
+    (tmp_path / "torn_metric.py").write_text("def good(:\n")
     np.savez(tmp_path / "given.npz", x=X, labels=LABELS)
     given = {"source": str(tmp_path / "given.npz"), "working_directory": str(tmp_path)}
     report, data = make_data(scorer, metric="own_metric:good", **given)
@@ -161,6 +162,8 @@ def test_a_metric_of_ones_own(scorer: Path, tmp_path: Path, make_data):
     for name, words in (("bad", "failed: KeyError"), ("large", "returned 37"), ("none", "has no 'none'")):
         with pytest.raises(DataError, match=words):
             make_data(scorer, metric=f"own_metric:{name}", **given)
+    with pytest.raises(DataError, match="importing 'torn_metric' failed: SyntaxError"):
+        make_data(scorer, metric="torn_metric:good", **given)
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -184,6 +187,13 @@ def test_data_that_a_metric_cannot_score(name: str, scorer: Path, tmp_path: Path
     with pytest.raises(DataError, match=words) as caught:
         make_data(scorer, source=str(tmp_path / "given.npz"), metric=metric)
     assert "\n" not in caught.value.message
+
+
+def test_what_is_not_scored_needs_no_metric(scorer: Path, tmp_path: Path, make_data):
+    np.savez(tmp_path / "given.npz", x=X, targets=X)
+    report, data = make_data(scorer, source=str(tmp_path / "given.npz"), scored=False)
+    assert not report.ref.labelled
+    assert data.targets("final") is None
 
 
 def test_classes_that_lose_most_come_first(scorer: Path, tmp_path: Path, make_data):

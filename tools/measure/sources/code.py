@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ....contracts import DataError
-from .sample import RESERVED, RawSample, Wanted, as_target, check_names
+from .sample import RESERVED, RawSample, Wanted, as_target, check_names, first_line
 
 _END = object()
 
@@ -32,6 +32,8 @@ def user_function(name: str, base: Path) -> Any:
         raise DataError(f"cannot import {module!r} from the working directory: {error}") from error
     except AttributeError as error:
         raise DataError(f"module {module!r} has no {function!r}") from error
+    except (Exception, SystemExit) as error:
+        raise DataError(f"importing {module!r} failed: {type(error).__name__}: {first_line(error)}") from error
     if not callable(found):
         raise DataError(f"{name} is not callable; give a function")
     return found
@@ -51,12 +53,12 @@ def read_code(name: str, wanted: Wanted) -> Iterator[RawSample]:
     except DataError:
         raise
     except (Exception, SystemExit) as error:
-        raise DataError(f"{name} failed: {type(error).__name__}: {error}") from error
+        raise DataError(f"{name} failed: {type(error).__name__}: {first_line(error)}") from error
     for index in itertools.count():
         try:
             item = next(given, _END)
         except (Exception, SystemExit) as error:
-            raise DataError(f"{name} failed at sample {index}: {type(error).__name__}: {error}") from error
+            raise DataError(f"{name} failed at sample {index}: {type(error).__name__}: {first_line(error)}") from error
         if item is _END:
             return
         yield _from_item(item, wanted, f"sample {index} of {name}")
