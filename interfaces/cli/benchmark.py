@@ -17,8 +17,8 @@ DEFAULT_SECONDS = 8.0
 
 
 def benchmark(
-    a: Annotated[str, typer.Argument(metavar="A", help="The model to compare with, an .onnx file.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The model in question, an .onnx file.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="The model to compare with, as for optimize.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The model in question, as for optimize.")],
     data: opt.Data = None,
     config: opt.DataConfig = None,
     metric: opt.Metric = None,

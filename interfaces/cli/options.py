@@ -24,7 +24,7 @@ def _switch(name: str, panel: str, text: str) -> Any:
     return typer.Option(name, help=text, metavar="", rich_help_panel=panel, show_default=False)
 
 
-_MODEL = "An .onnx file, or a folder that holds one."
+_MODEL = "An .onnx or .pt2 file, a folder that holds one, or module:factory for torch."
 Model = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL)]
 OptionalModel = Annotated[str | None, typer.Argument(metavar="MODEL", help=_MODEL, show_default=False)]
 
@@ -84,7 +84,7 @@ StrictAccuracy = Annotated[
 ]
 
 PlatformName = Annotated[str | None, _text("--platform", SEARCH, "Where it will run. (default: server)", "server|edge")]
-Runtime = Annotated[str | None, _text("--runtime", SEARCH, "What will run it. (default: onnx)", "onnx")]
+Runtime = Annotated[str | None, _text("--runtime", SEARCH, "What will run it. (default: onnx)", "onnx|torch")]
 Level = Annotated[str | None, _text("--level", SEARCH, "What may be tried. (default: basic)", "none|basic|aggressive")]
 Objective = Annotated[
     str | None,

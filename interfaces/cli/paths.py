@@ -21,7 +21,9 @@ def model_path(given: str) -> Path:
     """
     path = absolute(given, "MODEL")
     if not path.exists():
-        raise ModelFileError(f"there is no model at {clean(given)!r}; give the path of an .onnx file")
+        raise ModelFileError(
+            f"there is no model at {clean(given)!r}; give the path of an .onnx or .pt2 file, or module:factory"
+        )
     if not os.access(path, os.R_OK):
         raise ModelFileError(f"{clean(given)!r} may not be read; change its permissions")
     if not path.is_dir() and not path.is_file():

@@ -60,7 +60,7 @@ class CaseResult(Contract):
 
     def median_effort(self, name: str) -> float:
         """Return the median of one count of the effort."""
-        return statistics.median(getattr(trial.effort, name) for trial in self.trials)
+        return float(statistics.median(getattr(trial.effort, name) for trial in self.trials))
 
 
 class ScenarioReport(Contract):
