@@ -318,7 +318,7 @@ def _settings(response: OptimizationResponse) -> list[tuple[str, str]]:
     entries = sorted(settings.departures.items())
     return [
         ("runtime", settings.runtime),
-        ("providers", ", ".join(settings.providers)),
+        *([("providers", ", ".join(settings.providers))] if settings.providers else []),
         ("intra_op_num_threads", str(settings.intra_op_num_threads)),
         ("inter_op_num_threads", str(settings.inter_op_num_threads)),
         *entries,
