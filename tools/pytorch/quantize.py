@@ -79,9 +79,9 @@ def quantize_program(step: QuantizeStep, program: ExportedProgram, calls: Calls)
     found = units(editor)
     _check_names(step, found, editor)
     forms, left = chosen(found, step)
-    wanted = _wanted(found, forms, editor)
+    asked = wanted(found, forms, editor)
     if forms:
-        lower(editor, found, forms, observe(program, wanted, step, calls))
+        lower(editor, found, forms, observe(program, asked, step, calls))
     stored = store(editor, step)
     if not forms and not stored:
         raise NoOpError(f"nothing was quantized: {_reasons(step, left)}", "quantization")
@@ -89,7 +89,7 @@ def quantize_program(step: QuantizeStep, program: ExportedProgram, calls: Calls)
     notes = [f"{fused} normalizations were folded first"] if fused else []
     counts = Counter(each.form for each in (*layers, *stored))
     notes += [f"{count} × {form}" for form, count in counts.most_common()]
-    samples = len(calls) if wanted.static else 0
+    samples = len(calls) if asked.static else 0
     return Quantized(editor.finish(), (*layers, *stored), tuple(notes), samples)
 
 
@@ -120,7 +120,7 @@ def _reasons(step: QuantizeStep, left: dict[str, str]) -> str:
     return f"the program has nothing that {asked} speaks of"
 
 
-def _wanted(found: list[Unit], forms: dict[str, str], editor: ProgramEditor) -> Wanted:
+def wanted(found: list[Unit], forms: dict[str, str], editor: ProgramEditor) -> Wanted:
     """Return what to observe: the units, and sums of what they answer."""
     static = [unit.name for unit in found if forms.get(unit.name) == "static"]
     dynamic = [unit.name for unit in found if forms.get(unit.name) == "dynamic"]

@@ -41,15 +41,22 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
         raise ValueError("a sensitivity job carries the reference of its data")
     view = open_data(context.inputs["data"], job.data)
     params = job.params
-    table = measure_sensitivity(
-        context.model(),
-        _form(str(params.get("form", "int8"))),
-        view.feeds("selection", int(params.get("samples", DEFAULT_SAMPLES))),
-        view.feeds("calibration", CALIBRATION_SAMPLES),
-        tuple(params.get("op_types", ())),
-        float(params.get("seconds", TIME_LIMIT_S)),
-        context.progress,
-    )
+    form, op_types = _form(str(params.get("form", "int8"))), tuple(params.get("op_types", ()))
+    samples, seconds = int(params.get("samples", DEFAULT_SAMPLES)), float(params.get("seconds", TIME_LIMIT_S))
+    if context.model().suffix == ".pt2":
+        from ..pytorch.sensitivity import measure_program
+
+        table = measure_program(context.model(), form, view, samples, op_types, seconds, context.progress)
+    else:
+        table = measure_sensitivity(
+            context.model(),
+            form,
+            view.feeds("selection", samples),
+            view.feeds("calibration", CALIBRATION_SAMPLES),
+            op_types,
+            seconds,
+            context.progress,
+        )
     folder = context.work / "table"
     folder.mkdir()
     (folder / TABLE_FILE).write_text(table.model_dump_json(), encoding="utf-8")
