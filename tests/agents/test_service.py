@@ -120,7 +120,6 @@ def test_a_target_that_cannot_be_measured_here_is_unverified(
         {"target": {"runtime": "webgl"}},
         {"optimization": {"quantization": {"precision": "4bit"}}},
         {"optimization": {"pruning": {"method": "fisher"}}},
-        {"optimization": {"quantization": {"calibration": {"method": "entropy"}}}},
         {"output": "no such output"},
         {"model": "missing.onnx"},
         {"data": "missing.npz"},
