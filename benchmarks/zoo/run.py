@@ -25,7 +25,7 @@ import hostile  # noqa: E402 - the path above comes first
 import judge  # noqa: E402
 import yaml  # noqa: E402
 from build import build  # noqa: E402
-from expected import CACHE, MANIFEST, ZOO, ask, load_entries, load_expected  # noqa: E402
+from expected import CACHE, MANIFEST, ask, load_entries, load_expected  # noqa: E402
 from judge import Row  # noqa: E402
 from machine import ROOT, describe  # noqa: E402
 from page import Zoo, write  # noqa: E402
@@ -141,18 +141,12 @@ def _some(names: list[str], budget: int = 1) -> Path:
     entries = load_entries()
     if unknown := set(names) - set(entries):
         sys.exit(f"the manifest has no {', '.join(sorted(unknown))}")
-    chosen = [_moved(entries[name], budget) for name in names]
+    chosen = [{**entries[name], **_budget(entries[name], budget)} for name in names if "glob" not in entries[name]]
     path = CACHE / "some.yaml"
-    path.write_text(yaml.safe_dump({"models": chosen}, sort_keys=False), encoding="utf-8")
+    # The manifest lies one folder lower, where every path that it holds begins.
+    text = yaml.safe_dump({"models": chosen}, sort_keys=False).replace(f"{CACHE.name}/", "")
+    path.write_text(text, encoding="utf-8")
     return path
-
-
-def _moved(entry: dict[str, Any], budget: int) -> dict[str, Any]:
-    """Return an entry as a manifest in the cache would write it."""
-    paths = {
-        key: str(entry[key]).removeprefix(f"{CACHE.relative_to(ZOO)}/") for key in ("path", "data") if key in entry
-    }
-    return {**entry, **paths, **_budget(entry, budget)}
 
 
 def _budget(entry: dict[str, Any], times: int) -> dict[str, Any]:
