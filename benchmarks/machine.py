@@ -44,7 +44,7 @@ def describe() -> Machine:
         python=platform.python_version(),
         libraries={name: version(name) for name in _LIBRARIES},
         commit=_commit(),
-        command=" ".join(["python", "benchmarks/" + Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=" ".join(["python", os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]]),
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         load=os.getloadavg()[0],
     )
