@@ -139,6 +139,7 @@ def test_layer_optimization_switch_turns_layouts_off(block: nn.Module, images: t
     assert done.counts["laid_out"] == 0
 
 
+@pytest.mark.slow
 def test_auto_names_what_was_chosen_and_times_all(block: nn.Module, images: torch.Tensor, tmp_path: Path):
     _, report = performed(OptimizeGraphStep(layout="auto"), written(block, tmp_path, images), tmp_path)
     assert report.step.kind == "optimize_graph"

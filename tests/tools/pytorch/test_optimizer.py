@@ -41,6 +41,7 @@ def test_is_public():
     assert OPTIMIZER.category
 
 
+@pytest.mark.slow
 def test_runtime(block: nn.Module, images: torch.Tensor, data: dict[str, object], tmp_path: Path):
     block.train()
     block.stem.eval()  # type: ignore[union-attr]
@@ -70,6 +71,7 @@ def test_switches(block: nn.Module, images: torch.Tensor):
         OPTIMIZER.optimize_for_runtime(block, OptimizationConfig(level="none"), example_inputs=(images,))
 
 
+@pytest.mark.slow
 def test_quantize(block: nn.Module, data: dict[str, object], tmp_path: Path):
     arrays: dict[str, Any] = {name: np.asarray(value) for name, value in data.items()}
     np.savez(tmp_path / "data.npz", **arrays)

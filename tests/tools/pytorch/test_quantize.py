@@ -41,6 +41,7 @@ def test_a_residual_block_computes_in_integers_throughout(block: nn.Module, imag
     assert {layer.form for layer in done.layers} == {"int8 static", "int8 dynamic"}
 
 
+@pytest.mark.slow
 def test_a_stock_torch_opens_the_product(block: nn.Module, images: torch.Tensor, tmp_path: Path):
     done = quantized(block, images, BOTH)
     path = tmp_path / "model.pt2"
