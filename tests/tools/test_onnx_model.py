@@ -20,9 +20,10 @@ from shipfit.contracts import (
     StepReport,
     ToolError,
 )
-from shipfit.tools import graph, onnx_model
+from shipfit.tools import onnx_model
 from shipfit.tools.context import ToolContext
 from shipfit.tools.normalize import opsets, shapes
+from shipfit.tools.passes import library, runtime
 from shipfit.tools.perform import perform_tool
 from shipfit.tools.session import open_session, runtime_words
 
@@ -98,7 +99,7 @@ def test_names_from_models_are_tamed():
 @pytest.fixture
 def everything_is_large(monkeypatch: pytest.MonkeyPatch):
     """Treat 1 kB as what protobuf cannot hold."""
-    for module in (onnx_model, graph, opsets, shapes):
+    for module in (onnx_model, library, runtime, opsets, shapes):
         monkeypatch.setattr(module, "LARGE_BYTES", 1000)
 
 
