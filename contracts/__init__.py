@@ -114,10 +114,6 @@ from .recipe import (
     TuneRuntimeStep,
 )
 from .request import (
-    SERVED_PLATFORMS,
-    SERVED_PRECISIONS,
-    SERVED_PRUNING,
-    SERVED_RUNTIMES,
     AlertsConfig,
     Bound,
     Budget,
@@ -137,9 +133,7 @@ from .request import (
     RuntimeName,
     Target,
     WatchedMetric,
-    check_served,
     label,
-    refuse_unserved,
 )
 from .response import (
     EXIT_STATUS,
@@ -162,6 +156,14 @@ from .scoring import (
     metric_kind,
     metric_words,
     top_k,
+)
+from .served import (
+    SERVED_PLATFORMS,
+    SERVED_PRECISIONS,
+    SERVED_PRUNING,
+    SERVED_RUNTIMES,
+    check_served,
+    refuse_unserved,
 )
 from .settings import HOME_VARIABLE, Settings, load_settings
 from .sources import names_code

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ...contracts import BatchRow, BatchSummary, RowStatus, units
-from ..text import clean
+from ..pages import content_digest, environment
 from .item import FILE_NAME
 from .words import ABSENT, STATUS_WORDS, bytes_text, latency_text, quality_text, share_text, speed_text
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 _FOLDER = Path(__file__).parent
 TONES: dict[RowStatus, str] = {
@@ -77,11 +70,11 @@ def render_summary(summary: BatchSummary) -> str:
     css = (_FOLDER / "summary.css").read_text(encoding="utf-8")
     script = (_FOLDER / "summary.js").read_text(encoding="utf-8")
     rows = [_row(row) for row in summary.models]
-    return _environment().get_template("summary.html.j2").render(
+    return environment(_FOLDER).get_template("summary.html.j2").render(
         css=css,
-        css_digest=_digest(css),
+        css_digest=content_digest(css),
         script=script,
-        script_digest=_digest(script),
+        script_digest=content_digest(script),
         title=_title(Path(summary.zoo)),
         complete=summary.complete,
         sentence=_sentence(summary),
@@ -167,26 +160,3 @@ def _bar(ratio: float | None, text: str) -> Bar | None:
     if ratio is None:
         return None
     return Bar(width=round(min(ratio, FULL) / FULL * 100, 2), text=text, worse=ratio > 1, cut=ratio > FULL)
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.finalize = _finalize
-    return environment
-
-
-def _finalize(value: object) -> object:
-    return clean(value, limit=4000) if type(value) is str else value
