@@ -11,7 +11,7 @@ from typing import Protocol
 from langgraph.runtime import Runtime
 
 from ..contracts import Effort, HostProbe, Limits, NodeFinished, NodeStarted, OutcomeStore, Policy, Request
-from .execute import GRACE_S, EventSink, Execution
+from .execute import GRACE_S, MEASURING_GRACE_S, EventSink, Execution
 from .state import RunState
 
 FindHost = Callable[[], tuple[HostProbe, Effort]]
@@ -55,7 +55,7 @@ def node(name: str, work: Node) -> GraphNode:
         context = runtime.context
         draft = state.get("draft")
         attempt = draft.index if draft else None
-        context.execute.limits = _limits(context, state)
+        context.execute.limits = _limits(context, state, name)
         context.emit(NodeStarted(node=name, attempt=attempt))
         started, waited = time.monotonic(), context.execute.waited_s
         update = work(state, context)
@@ -68,7 +68,8 @@ def node(name: str, work: Node) -> GraphNode:
     return framed
 
 
-def _limits(context: RunContext, state: RunState) -> Limits:
+def _limits(context: RunContext, state: RunState, name: str) -> Limits:
+    grace = MEASURING_GRACE_S if name == "measure" else GRACE_S
     left = context.request.budget.time_limit_s - state.get("elapsed_s", 0.0)
     old = context.execute.limits
-    return old.model_copy(update={"time_s": max(left, 0.0) + GRACE_S})
+    return old.model_copy(update={"time_s": max(left, 0.0) + grace})

@@ -43,6 +43,9 @@ R = TypeVar("R", bound=Contract)
 EventSink = Callable[[Event], None]
 # What a job may still take when the budget is spent: the current attempt is brought to its verdict.
 GRACE_S = 20.0
+# The same for measuring in full: 20 s of calls, and fresh processes that load both models, where a library alone may
+# take seconds. Cut short, it would have cost the attempt for nothing.
+MEASURING_GRACE_S = 60.0
 # Signal that ended a child → how often its job is tried once more.
 _RETRIES = {int(number): 1 for number in signal.Signals} | {int(signal.SIGKILL): 2}
 _TIMED_STEPS = frozenset({"tune_runtime"})
