@@ -115,8 +115,12 @@ def _compressed(attempt: Attempt) -> float:
 
 
 def _further(ranked: list[tuple[float, Plan]], met: list[Attempt], state: PolicyState) -> Plan | None:
-    """Return a plan that is likely to hold and to gain 10 % over what is met; a remembered one that met ends it."""
-    if any(attempt.plan.proposer == "memory" for attempt in met):
+    """Return a plan that is likely to hold and to gain 10 % over what is met.
+
+    What an earlier search of this very model ended with, and met again, ends this one; what served another model well
+    need not be the best for this one.
+    """
+    if any(_was_searched(attempt.plan, state) for attempt in met):
         return None
     top = max(worth(state, attempt.comparison) for attempt in met if attempt.comparison)
     better = [
@@ -127,6 +131,13 @@ def _further(ranked: list[tuple[float, Plan]], met: list[Attempt], state: Policy
         and (value(state, plan.predicted) >= top * FURTHER_GAIN or _prunes_more(plan, met))
     ]
     return max(better, key=lambda item: item[0])[1] if better else None
+
+
+def _was_searched(plan: Plan, state: PolicyState) -> bool:
+    """Tell whether a plan comes from memory of this model, not only of one that is similar."""
+    return plan.proposer == "memory" and any(
+        item.same_model and item.outcome.plan.same_as(plan) for item in state.recalled
+    )
 
 
 def _prunes_more(plan: Plan, met: list[Attempt]) -> bool:

@@ -222,6 +222,19 @@ def test_a_remembered_plan_comes_first_and_ends_the_run(conv_profile: Profile) -
     assert POLICY.propose(state.model_copy(update={"attempts": (met,)})) is None
 
 
+def test_what_served_a_similar_model_does_not_end_the_run(conv_profile: Profile) -> None:
+    state = make_state(conv_profile, max_size_ratio=0.3, max_accuracy_drop=0.01)
+    slow = recalled(state, Plan(quantize=QuantizeLever(storage="int8")), speedup=1.0)
+    similar = slow.model_copy(update={"same_model": False, "similarity": 0.97})
+    state = state.model_copy(update={"recalled": (similar,)})
+    first = propose(state)
+    assert first.proposer == "memory"
+    met = make_attempt(1, first, "met", size=0.26, speed=1.0)
+    further = propose(state.model_copy(update={"attempts": (met,)}))
+    assert further.quantize is not None
+    assert further.quantize.compute["Conv"] == "static"
+
+
 def test_an_offer_of_an_earlier_run_is_tried_first_under_bounds_that_it_meets(conv_profile: Profile) -> None:
     offered = Plan(quantize=QuantizeLever(storage="int8"))
     state = make_state(conv_profile, max_size_ratio=0.262, max_accuracy_drop=0.005)
