@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..contracts import MachineError
 from .faults import named
 
 _BUSY_S = 30.0
+_POLL_S = 0.02
 
 # Each entry takes a ledger from the version of its index to the next; entries are added, never changed.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -136,7 +138,7 @@ def connection(path: Path, *, isolation_level: Literal["DEFERRED"] | None = "DEF
         path.parent.mkdir(parents=True, exist_ok=True)
         opened = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False, isolation_level=isolation_level)
         try:
-            opened.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(opened)
             opened.execute("PRAGMA synchronous = NORMAL")
             opened.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error:
@@ -144,6 +146,23 @@ def connection(path: Path, *, isolation_level: Literal["DEFERRED"] | None = "DEF
             raise
     opened.row_factory = sqlite3.Row
     return opened
+
+
+def _write_ahead(opened: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, waiting for whoever holds the file.
+
+    SQLite's own patience does not reach this switch: where two open a new file at once, one is told at once that it
+    is locked.
+    """
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            opened.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_POLL_S)
 
 
 class Database:
