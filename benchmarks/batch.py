@@ -209,8 +209,12 @@ def _run_and_kill(
     command: list[str], folder: Path, rng: random.Random, left: int, done: list[Kill], survivors: list[int]
 ) -> int:
     """Run a batch, kill it or its children at random moments, and return its exit status."""
-    log = (CACHE / "logs" / "batch-kill.txt").open("a")
-    with log, subprocess.Popen(command, cwd=folder, env=os.environ | _home(folder), stdout=log, stderr=log) as process:
+    logs = CACHE / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    with (
+        (logs / "batch-kill.txt").open("a") as log,
+        subprocess.Popen(command, cwd=folder, env=os.environ | _home(folder), stdout=log, stderr=log) as process,
+    ):
         started = time.monotonic()
         while left > 0:
             try:
