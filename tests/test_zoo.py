@@ -144,9 +144,10 @@ def test_some_of_the_zoo_goes_through_a_batch(scripts: Any, tmp_path: Path):
         np.savez(tmp_path / name / "data.npz", **scripts("catalogue").MAKERS[name](tmp_path / name))
     scripts("hostile").build(tmp_path / "hostile", tmp_path / "folder")
     entries = scripts("expected").load_entries()
-    chosen = [{**entries[names[name]], "path": f"{name}/model.onnx", "data": f"{name}/data.npz"} for name in names] + [
-        {"name": "cyclic", "path": "hostile/cyclic/model.onnx"}
-    ]
+    untimed = {"allow_regression": ["latency", "memory"]}  # a loaded machine must not turn this red
+    chosen = [
+        {**entries[names[name]], "path": f"{name}/model.onnx", "data": f"{name}/data.npz", **untimed} for name in names
+    ] + [{"name": "cyclic", "path": "hostile/cyclic/model.onnx"}]
     (tmp_path / "zoo.yaml").write_text(yaml.safe_dump({"models": chosen}))
     environment = {**os.environ, "SHIPFIT_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-m", "shipfit", "batch", str(tmp_path / "zoo.yaml"), "--out", str(tmp_path / "out")]
