@@ -4,7 +4,8 @@
     python benchmarks/batch.py --models 50 --kills 0
     python benchmarks/batch.py --distinct 20        only so many different models: much is answered from the store
 
-Figures go to benchmarks/results/batch.{json,md} when both parts ran in full. Exits with 1 when a bar is missed.
+Figures go to benchmarks/results/batch_{many,kills}.{json,md}, each where its part ran in full. Exits with 1 when a bar
+is missed.
 """
 
 from __future__ import annotations
@@ -98,8 +99,10 @@ def main() -> int:
     machine = describe()
     size = measure(asked.models, asked.distinct or asked.models) if asked.models else None
     drills = list(drill(asked.kills, random.Random(asked.seed))) if asked.kills else []
-    whole = asked.models >= MODELS and asked.kills >= KILLS
-    _write(machine, size, drills, HERE / "results" if whole else CACHE)
+    if size:
+        _write(_Page(machine=machine, size=size), _place("batch_many", asked.models >= MODELS))
+    if drills:
+        _write(_Page(machine=machine, drills=drills), _place("batch_kills", asked.kills >= KILLS))
     bars = [*(size.bars if size else []), *(bar for each in drills for bar in each.bars)]
     return 0 if all(bar.reached for bar in bars) else 1
 
@@ -277,31 +280,37 @@ def _tell(bars: list[Bar]) -> None:
 
 class _Page(BaseModel):
     machine: Machine
-    size: Size | None
-    drills: list[Drill]
+    size: Size | None = None
+    drills: list[Drill] = []
 
 
-def _write(machine: Machine, size: Size | None, drills: list[Drill], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    page = _Page(machine=machine, size=size, drills=drills)
-    (folder / "batch.json").write_text(page.model_dump_json(indent=2) + "\n", encoding="utf-8")
+def _place(name: str, whole: bool) -> Path:
+    return (HERE / "results" if whole else CACHE) / name
+
+
+def _write(page: _Page, place: Path) -> None:
+    """Write a page as `place.json` and `place.md`."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.with_suffix(".json").write_text(page.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    machine = page.machine
     lines = [
         f"# Batches\n\n{machine.date}, commit {machine.commit}, `{machine.command}`, {machine.cpu}, "
         f"{machine.cores} cores.\n"
     ]
-    if size is not None:
+    if (size := page.size) is not None:
         lines.append(
             f"\n## {size.models} tiny models, {size.distinct} distinct\n\n{size.wall_s:.0f} s in all, "
             f"{size.attempts} attempts, {size.cpu_per_run_s:.2f} s CPU of the coordinator a run.\n\n{_table(size.bars)}"
         )
-    if drills:
-        count = sum(len(each.kills) for each in drills)
-        hit = sum(kill.victim == "coordinator" for each in drills for kill in each.kills)
+    if page.drills:
+        count = sum(len(each.kills) for each in page.drills)
+        hit = sum(kill.victim == "coordinator" for each in page.drills for kill in each.kills)
         lines.append(f"\n## {count} kills at random moments, {hit} of them of the coordinator\n")
         lines += [
-            f"\nBatch {number}, {len(each.kills)} kills\n\n{_table(each.bars)}" for number, each in enumerate(drills, 1)
+            f"\nBatch {number}, {len(each.kills)} kills\n\n{_table(each.bars)}"
+            for number, each in enumerate(page.drills, 1)
         ]
-    (folder / "batch.md").write_text("".join(lines), encoding="utf-8")
+    place.with_suffix(".md").write_text("".join(lines), encoding="utf-8")
 
 
 def _table(bars: list[Bar]) -> str:
