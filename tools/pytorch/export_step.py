@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...contracts import DataError, DataView, ExportStep, Limits, ModelFileError, StepReport, ToolError
+from ...contracts import (
+    DataError,
+    DataView,
+    ExportStep,
+    Limits,
+    MissingExtraError,
+    ModelFileError,
+    StepReport,
+    ToolError,
+)
 from ..measure.session import open_onnx
 from ..measure.synthesize import synthesizer
 from ..measure.torch_session import TorchSession
@@ -24,6 +33,7 @@ def export(step: ExportStep, source: Path, target: Path, data: DataView | None, 
 
     Raises:
         ToolError: an operator that has no ONNX form, named, or a model that answers differently.
+        MissingExtraError: the exporter needs onnxscript.
     """
     del limits
     started = time.perf_counter()
@@ -32,7 +42,9 @@ def export(step: ExportStep, source: Path, target: Path, data: DataView | None, 
     try:
         with quiet():
             model = program_to_onnx(program, session.input_names, session.output_names, step.opset)
-    except Exception as error:
+    except MissingExtraError:
+        raise
+    except Exception as error:  # exporters raise anything, down to bare assertions
         raise _failed(error) from error
     write(model, target)
     decibels = _compared(session, target, _feeds(session, data))

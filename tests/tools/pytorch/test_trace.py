@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from shipfit.contracts import ExportStep, Limits, ModelFileError, ToolError
+from shipfit.contracts import ExportStep, Limits, MissingExtraError, ModelFileError, ToolError
 from shipfit.tools.inspect import inspect
 from shipfit.tools.measure.ensure import ensure_sound
 from shipfit.tools.measure.session import open_session
@@ -43,13 +44,23 @@ def test_sequences_become_onnx(make: object, tmp_path: Path):
     program, target = tmp_path / "model.pt2", tmp_path / "out" / "model.onnx"
     trace_module(live_model("m", *make()), program)  # type: ignore[operator]
     target.parent.mkdir()
-    ensure_sound(program, target, export(ExportStep(), program, target, None, Limits()))
+    report = export(ExportStep(), program, target, None, Limits())
+    ensure_sound(program, target, report)
+    assert "dB from the program" in report.notes[0]
 
 
 def test_the_operator_in_the_way_is_named(tmp_path: Path):
     program = tmp_path / "model.pt2"
     trace_module(live_model("m", torch_modules.Unexportable(), torch.randn(1, 3, 3)), program)
     with pytest.raises(ToolError, match=r"export failed at aten::\w*svd"):
+        export(ExportStep(), program, tmp_path / "model.onnx", None, Limits())
+
+
+def test_a_missing_exporter_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    program = tmp_path / "model.pt2"
+    trace_module(live_model("m", *torch_modules.cnn()), program)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingExtraError, match=r"shipfit\[torch\]"):
         export(ExportStep(), program, tmp_path / "model.onnx", None, Limits())
 
 
