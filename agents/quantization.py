@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
-from ..contracts import QuantizeLever, QuantizeStep, SensitivityTable, ToolError, UnitDamage
+from ..contracts import QuantizedForm, QuantizeLever, QuantizeStep, SensitivityTable, ToolError, UnitDamage
 from .context import RunContext
 from .specialist import apply, failed, gate, is_over
 from .state import Draft, RunState, add_effort
 
-Form = Literal["static", "dynamic", "int8", "fp16"]
 TABLE_SECONDS = 12.0
 
 
@@ -49,10 +47,12 @@ def resolve(lever: QuantizeLever, state: RunState, context: RunContext, draft: D
     if lever.storage == "int8":
         draft, units = _damage("int8", state, context, draft)
         wide = spare(units, lever.min_fidelity_db)
-    return draft, step.model_copy(update={"keep": tuple(keep), "store_fp16": tuple(wide)})
+    return draft, step.model_copy(update={"nodes": dict.fromkeys(keep, "fp32"), "stored": dict.fromkeys(wide, "fp16")})
 
 
-def _damage(form: Form, state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, tuple[UnitDamage, ...]]:
+def _damage(
+    form: QuantizedForm, state: RunState, context: RunContext, draft: Draft
+) -> tuple[Draft, tuple[UnitDamage, ...]]:
     done = context.execute(
         "sensitivity",
         SensitivityTable,

@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .base import Contract
-from .recipe import Step
+from .recipe import NodeForm, Step, WeightForm
 from .scoring import Scoring
 
 DIGEST = r"^[0-9a-f]{64}$"
 Digest = Annotated[str, Field(pattern=DIGEST)]
 Part = Literal["calibration", "selection", "final"]
+# Forms that damage is measured for: of compute (`static`, `dynamic`, `half`), or of storage.
+QuantizedForm = Literal["static", "dynamic", "half", "int8", "int8_block", "int4", "fp16"]
 
 
 class ArtifactRef(Contract):
@@ -104,7 +106,8 @@ class LayerForm(Contract):
 
     Attributes:
         name: node (or initializer) name; comes from the model, so escape it wherever it is shown.
-        form: `fp32`, `fp16 stored`, `int8 stored`, `int8 static`, `int8 dynamic`, `pruned`.
+        form: `fp32`, `fp16 stored`, `int8 stored`, `int8 block stored`, `int4 stored`, `int8 static`, `int8 dynamic`,
+            `fp16 half`, `pruned`.
         damage_db: SQNR at the worst output when this unit alone has the form.
         time_share: share of the original's run time.
     """
@@ -144,23 +147,88 @@ class LayersReport(Contract):
 
 
 class UnitDamage(Contract):
-    """Damage that one unit alone does in one form: SQNR in dB at the worst output."""
+    """Damage that one unit alone does in one form: SQNR in dB at the worst output, or at the logits before it."""
 
     name: str
     op_type: str
-    form: Literal["static", "dynamic", "int8", "fp16"]
+    form: QuantizedForm
     damage_db: float
     weight_bytes: int = 0
 
 
 class SensitivityTable(Contract):
-    """Per-unit damage of one form over a few selection samples, the most damaged first."""
+    """Per-unit damage of one form over a few selection samples, the most damaged first.
 
-    form: Literal["static", "dynamic", "int8", "fp16"]
+    A unit is a node for the forms of compute and an initializer for those of storage.
+    """
+
+    form: QuantizedForm
     samples: int
     units: tuple[UnitDamage, ...]
     total_units: int
     sample_runs: int = 0
+    seconds: float = 0.0
+
+
+class UnitTime(Contract):
+    """What one node with what follows it takes in each form: CPU microseconds of a call of the whole model."""
+
+    name: str
+    op_type: str
+    us: dict[NodeForm, float]
+
+
+class Boundary(Contract):
+    """What a change of form between two units costs, in CPU microseconds of a call.
+
+    Attributes:
+        source: node that gives the tensor; empty for an input of the model.
+        target: node that reads it, whatever stands between them.
+        quantize_us: where the target is `static` and the source is not.
+        dequantize_us: where the source is `static` and the target is not.
+    """
+
+    source: str
+    target: str
+    quantize_us: float
+    dequantize_us: float
+
+
+class TimeTable(Contract):
+    """What each unit takes in each form, and the boundaries between forms.
+
+    Attributes:
+        total_us: CPU microseconds of a call of the whole model, by the form that all units have that can.
+        fit_error: relative error of the sum over units and boundaries on mixtures that it was not made from; absent
+            where there was no time to check.
+    """
+
+    units: tuple[UnitTime, ...]
+    boundaries: tuple[Boundary, ...]
+    total_us: dict[NodeForm, float]
+    fit_error: float | None = None
+    sample_runs: int = 0
+    seconds: float = 0.0
+
+
+class MixtureReport(Contract):
+    """A form for each unit, chosen by damage, time and size.
+
+    Attributes:
+        nodes: node → form of compute, those in `fp32` included.
+        stored: initializer → stored form, for weights that no integer operator takes.
+        size_bytes: of the file, predicted.
+        speedup: original's time / product's, predicted.
+        fidelity_db: SQNR of the whole, predicted.
+        within: whether it is predicted to keep every target; otherwise it is the nearest to them.
+    """
+
+    nodes: dict[str, NodeForm]
+    stored: dict[str, WeightForm]
+    size_bytes: int
+    speedup: float
+    fidelity_db: float
+    within: bool
     seconds: float = 0.0
 
 

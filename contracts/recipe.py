@@ -9,9 +9,13 @@ from pydantic import Field, model_validator
 from .base import Contract
 from .graph_passes import GraphSwitches
 
-Compute = Literal["static", "dynamic"]
+Compute = Literal["static", "dynamic", "half"]
+NodeForm = Literal["fp32", "static", "dynamic", "half"]
 IntegerType = Literal["uint8", "int8"]
-Storage = Literal["none", "fp16", "int8"]
+Storage = Literal["none", "fp16", "int8", "int8_block", "int4"]
+WeightForm = Literal["fp32", "fp16", "int8", "int8_block", "int4"]
+Rounding = Literal["nearest", "error_feedback", "learned"]
+Recovery = Literal["equalize", "smooth", "bias"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
 Layout = Literal["keep", "auto", "channels_last", "onednn", "onednn_channels_last"]
 
@@ -56,11 +60,12 @@ class PruneStep(Contract):
 
 
 class QuantizeStep(Contract):
-    """Give each operator type a form.
+    """Give each operator and each weight a form.
 
     Attributes:
-        compute: operator type → int8 compute form; types not named stay in floating point.
-        keep: node names excluded from int8 compute.
+        compute: operator type → form that it computes in: int8 with calibrated ranges (`static`), int8 with ranges
+            taken at each call (`dynamic`), fp16 (`half`). Types not named stay in float32.
+        nodes: exceptions from `compute` by node name; a node named here is taken whatever its type and `min_terms`.
         activations: 8-bit type of activations in `static` compute; `dynamic` knows only uint8.
         weights: likewise of weights, which `dynamic` keeps as int8. int8 activations, or uint8 weights, are slower on
             processors with VNNI than the default.
@@ -70,14 +75,20 @@ class QuantizeStep(Contract):
         samples: calibration samples at most.
         min_terms: `static` leaves nodes in floating point whose dot products are shorter, such as depthwise and
             first convolutions: int8 makes those slower and damages them most. 0 takes them all.
+        clip_recurrent: percentile at which the inputs of `dynamic` LSTMs are cut before each channel is divided by
+            its range, the factors folded into the weights; None leaves the inputs alone.
         storage: form in which the remaining float32 weights are stored; folded back at load.
-        store_fp16: initializers stored as fp16 although `storage` is int8.
-        store_fp32: initializers left alone.
+        stored: exceptions from `storage` by initializer name.
+        block: neighbouring elements of a row that share a scale in `int4` and `int8_block`.
+        rounding: how stored and static weights are rounded: to the `nearest` value, with the error of each column
+            made good in the next ones from captured inputs (`error_feedback`), or searched further (`learned`).
+        recovery: what is done besides, each kept only where it helps on the selection part: `equalize` the ranges
+            of neighbouring layers, `smooth` activations into weights, correct the `bias` that rounding moved.
     """
 
     kind: Literal["quantize"] = "quantize"
     compute: dict[str, Compute] = {}
-    keep: tuple[str, ...] = ()
+    nodes: dict[str, NodeForm] = {}
     activations: IntegerType = "uint8"
     weights: IntegerType = "int8"
     per_channel: bool = True
@@ -85,15 +96,31 @@ class QuantizeStep(Contract):
     percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
     samples: Annotated[int, Field(gt=0, le=100_000)] = 1000
     min_terms: Annotated[int, Field(ge=0)] = 32
+    clip_recurrent: Annotated[float, Field(gt=50, le=100)] | None = None
     storage: Storage = "none"
-    store_fp16: tuple[str, ...] = ()
-    store_fp32: tuple[str, ...] = ()
+    stored: dict[str, WeightForm] = {}
+    block: Literal[16, 32, 64, 128, 256] = 32
+    rounding: Rounding = "nearest"
+    recovery: tuple[Recovery, ...] = ()
 
     @model_validator(mode="after")
     def _dynamic_has_one_type(self) -> Self:
-        if "dynamic" in self.compute.values() and (self.activations, self.weights) != ("uint8", "int8"):
+        forms = {*self.compute.values(), *self.nodes.values()}
+        if "dynamic" in forms and (self.activations, self.weights) != ("uint8", "int8"):
             raise ValueError("dynamic compute has uint8 activations and int8 weights; choose types for static compute")
         return self
+
+    def computed(self, form: Compute) -> set[str]:
+        """Return the operator types that compute in `form`."""
+        return {op_type for op_type, each in self.compute.items() if each == form}
+
+    def named(self, form: Compute) -> set[str]:
+        """Return the nodes that are asked for by name to compute in `form`."""
+        return {name for name, each in self.nodes.items() if each == form}
+
+    def others(self, form: Compute) -> set[str]:
+        """Return the nodes that are named to take another form than `form`, whatever their type."""
+        return {name for name, each in self.nodes.items() if each != form}
 
 
 class OptimizeGraphStep(GraphSwitches):
@@ -176,17 +203,29 @@ class QuantizeLever(Contract):
     """Forms by operator class, and how careful to be.
 
     Attributes:
-        compute: operator type → form of int8 compute.
+        compute: operator type → form of compute.
         storage: form of the weights that stay in floating point.
         calibration: method for static compute.
         min_fidelity_db: the quality that the quantized units together must be predicted to keep; the most
-            damaged ones are spared (compute) or widened to fp16 (storage) until they do. Absent, none is.
+            damaged ones are spared (compute) or widened (storage) until they do. Absent, none is.
+        mixture: choose a form for each unit by measured time and damage instead, so that the whole is predicted to
+            keep `min_fidelity_db` and stay within the two targets below; `compute` and `storage` then say what may
+            be chosen from.
+        max_size_ratio: target of a mixture, share of the original's bytes.
+        min_speedup: target of a mixture, original's time / product's.
+        rounding: of stored and static weights.
+        recovery: see `QuantizeStep`.
     """
 
     compute: dict[str, Compute] = {}
     storage: Storage = "none"
     calibration: CalibrationMethod = "minmax"
     min_fidelity_db: float | None = None
+    mixture: bool = False
+    max_size_ratio: Annotated[float, Field(gt=0)] | None = None
+    min_speedup: Annotated[float, Field(gt=0)] | None = None
+    rounding: Rounding = "nearest"
+    recovery: tuple[Recovery, ...] = ()
 
 
 class GraphLever(GraphSwitches):

@@ -121,7 +121,7 @@ class QuantizationOptions(Contract):
         """
         fields = {
             "compute": self.compute if self.compute is not None else self._suitable(analysis),
-            "keep": self.keep,
+            "nodes": dict.fromkeys(self.keep, "fp32"),
             "activations": self.activation_type,
             "weights": self.weight_type,
             "per_channel": self.per_channel,

@@ -120,11 +120,11 @@ def test_constraints_of_both_are_listed():
 
 
 def test_recipes_differ_by_step_and_field():
-    one = Recipe(model="a", steps=(QuantizeStep(compute={"Conv": "static"}, keep=("head",)), TuneRuntimeStep()))
+    one = Recipe(model="a", steps=(QuantizeStep(compute={"Conv": "static"}, nodes={"head": "fp32"}), TuneRuntimeStep()))
     two = Recipe(model="a", steps=(OptimizeGraphStep(), QuantizeStep(compute={"Conv": "dynamic"}), TuneRuntimeStep()))
     found = compare(run(recipe=one), run(recipe=two)).steps
     assert {item.what for item in found} == {
-        "step optimize_graph", "quantize: compute.Conv", "quantize: keep",
+        "step optimize_graph", "quantize: compute.Conv", "quantize: nodes.head",
     }  # fmt: skip
     assert Unlike("quantize: compute.Conv", "static", "dynamic") in found
 

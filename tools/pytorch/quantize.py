@@ -102,12 +102,14 @@ def _layer(unit: Unit, forms: dict[str, str], left: dict[str, str]) -> LayerForm
 def _check_types(step: QuantizeStep) -> None:
     if (step.activations, step.weights) != ("uint8", "int8"):
         raise RequestError("torch computes with uint8 activations and int8 weights; other types are not served")
+    if step.rounding != "nearest" or step.recovery or step.clip_recurrent is not None:
+        raise RequestError("torch programs are rounded to nearest, without recovery; the onnx runtime has these")
 
 
 def _check_names(step: QuantizeStep, found: list[Unit], editor: ProgramEditor) -> None:
     known = {node.name for node in editor.calls()}
     lookups = {node.name for node in tables(editor)}
-    for names, have, what in ((step.keep, known, "call"), ((*step.store_fp16, *step.store_fp32), lookups, "table")):
+    for names, have, what in ((step.nodes, known, "call"), (step.stored, lookups, "table")):
         missing = [name for name in names if name not in have]
         if missing:
             raise RequestError(f"the program has no {what} named {quoted(missing[0])}")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch.export import ExportedProgram
 
-from ...contracts import DataView, Progress, ProgressSink, QuantizeStep, SensitivityTable, UnitDamage
+from ...contracts import DataView, Progress, ProgressSink, QuantizeStep, SensitivityTable, UnitDamage, WeightForm
 from ..measure.fidelity import OutputError
 from .editor import ProgramEditor, copy_program, load_program
 from .feeds import Calls, part_calls
@@ -83,8 +83,8 @@ def _trials(program: ExportedProgram, form: Form, op_types: Sequence[str], range
     if form in ("int8", "fp16"):
         names = [node.name for node in tables(editor)]
         for node in tables(editor):
-            others = tuple(name for name in names if name != node.name)
-            step = QuantizeStep(storage=form, store_fp32=others)
+            others: dict[str, WeightForm] = {name: "fp32" for name in names if name != node.name}
+            step = QuantizeStep(storage=form, stored=others)
             yield node.name, EMBEDDING, editor.tensor(node.args[0]).nbytes, _storing(step)
         return
     found = units(editor)

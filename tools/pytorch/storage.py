@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from ...contracts import LayerForm, QuantizeStep
+from ...contracts import LayerForm, QuantizeStep, RequestError
 from .editor import Call, ProgramEditor
 
 aten = torch.ops.aten
@@ -29,9 +29,10 @@ def tables(editor: ProgramEditor) -> list[Call]:
 
 def form_of(name: str, step: QuantizeStep) -> Literal["fp32", "fp16", "int8"]:
     """Return the form in which `step` stores the table of lookup `name`."""
-    if step.storage == "none" or name in step.store_fp32:
-        return "fp32"
-    return "fp16" if step.storage == "fp16" or name in step.store_fp16 else "int8"
+    form = step.stored.get(name, "fp32" if step.storage == "none" else step.storage)
+    if form not in ("fp32", "fp16", "int8"):
+        raise RequestError(f"torch stores tables as fp16 or int8, not as {form}")
+    return form
 
 
 def store(editor: ProgramEditor, step: QuantizeStep) -> list[LayerForm]:

@@ -85,10 +85,10 @@ def chosen(found: list[Unit], step: QuantizeStep) -> tuple[dict[str, str], dict[
     forms: dict[str, str] = {}
     left: dict[str, str] = {}
     for unit in found:
-        form = step.compute.get(unit.op_type)
+        form = step.nodes.get(unit.name, step.compute.get(unit.op_type))
         if form is None:
             continue
-        if unit.name in step.keep:
+        if form == "fp32":
             left[unit.name] = "asked for"
         elif form not in FORMS[unit.op_type]:
             left[unit.name] = f"torch has no {form} {unit.op_type}"

@@ -55,10 +55,11 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
     started = time.perf_counter()
     model = load(source)
     _check_names(step, model)
+    _check_forms(step)
     # Scales and zero points that integer operators bring along are not weights to be stored.
     weights = {unit.name for unit in storage_units(model)}
     layers, samples = _compute(step, model, data)
-    stored = store_weights(model, step.storage, step.store_fp16, step.store_fp32, weights)
+    stored = store_weights(model, step.storage, step.stored, weights)
     layers += [layer for layer in stored if layer.form != "fp32" or layer.why != "asked for"]
     if all(layer.form == "fp32" for layer in layers):
         raise NoOpError(f"nothing was quantized: {_reasons(step, layers)}", "quantization")
@@ -79,31 +80,43 @@ def _check_names(step: QuantizeStep, model: ModelProto) -> None:
     nodes = {node.name for node in iter_nodes(model)}
     initializers = {tensor.name for graph in iter_graphs(model) for tensor in graph.initializer}
     for label, names, known in (
-        ("keep", step.keep, nodes),
-        ("store_fp16", step.store_fp16, initializers),
-        ("store_fp32", step.store_fp32, initializers),
+        ("nodes", step.nodes, nodes),
+        ("stored", step.stored, initializers),
     ):
         for name in names:
             if name not in known:
                 raise RequestError(f"{label}: the model has no {quoted(name)}; `shipfit inspect` lists what it has")
 
 
+def _check_forms(step: QuantizeStep) -> None:
+    """Refuse by name what nothing here serves."""
+    asked = {
+        "half": bool(step.computed("half") or step.named("half")),
+        "int8_block": "int8_block" in (step.storage, *step.stored.values()),
+        "int4": "int4" in (step.storage, *step.stored.values()),
+        "clip_recurrent": step.clip_recurrent is not None,
+        f"rounding {step.rounding}": step.rounding != "nearest",
+        "recovery": bool(step.recovery),
+    }
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise RequestError(f"{name} is not served by this version")
+
+
 def _compute(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tuple[list[LayerForm], int]:
-    static = {name for name, form in step.compute.items() if form == "static"}
-    dynamic = {name for name, form in step.compute.items() if form == "dynamic"}
+    choice, dynamic = StaticChoice.of(step), step.computed("dynamic")
     layers: list[LayerForm] = []
     feeds: Feeds = ()
-    if static & {node.op_type for node in model.graph.node}:
+    if any(choice.asks(node) for node in model.graph.node):
         if data is None:
             raise DataError("static quantization needs calibration samples; give --data or --calibration-data")
         feeds = data.feeds("calibration", step.samples)
-    if static:
-        choice = StaticChoice(static, step.keep, step.min_terms)
+    if choice.op_types or choice.named:
         ranges = calibrate(model, choice, feeds, step.calibration, step.percentile)
         types = StaticTypes(step.activations, step.weights)
         layers += write_static(model, choice, ranges, step.per_channel, types)
-    if dynamic:
-        layers += quantize_dynamic(model, dynamic, step.keep, step.per_channel)
+    if dynamic or step.named("dynamic"):
+        layers += quantize_dynamic(model, dynamic, step.others("dynamic"), step.per_channel, step.named("dynamic"))
     return layers, len(feeds)
 
 
@@ -139,7 +152,7 @@ def _notes(step: QuantizeStep, layers: Sequence[LayerForm]) -> list[str]:
     notes += [f"left fp32: {count} × {op}: {why}" for (op, why), count in _obstacles(layers).items()]
     remarks = Counter((layer.op_type, layer.why) for layer in layers if layer.form != "fp32" and layer.why)
     notes += [f"{count} × {op}: {why}" for (op, why), count in remarks.items()]
-    if "static" in step.compute.values() and (step.activations, step.weights) != ("uint8", "int8"):
+    if step.computed("static") and (step.activations, step.weights) != ("uint8", "int8"):
         notes.append(f"{step.activations} activations with {step.weights} weights: slower than uint8 with int8 on VNNI")
     present = {layer.op_type for layer in layers}
     return notes + [f"the model has no {op}" for op in sorted(step.compute) if op not in present]

@@ -27,7 +27,11 @@ _NO_KERNEL = "onnxruntime has no dynamic int8 kernel for it"
 
 
 def quantize_dynamic(
-    model: ModelProto, op_types: Collection[str], keep: Collection[str] = (), per_channel: bool = True
+    model: ModelProto,
+    op_types: Collection[str],
+    keep: Collection[str] = (),
+    per_channel: bool = True,
+    named: Collection[str] = (),
 ) -> list[LayerForm]:
     """Turn the nodes of `op_types` to dynamic int8 in place; return what became of each, with the reason.
 
@@ -36,6 +40,7 @@ def quantize_dynamic(
         op_types: operators asked for; one without a kernel is reported, not refused.
         keep: names of nodes that stay in floating point.
         per_channel: one scale per output channel instead of one per weight.
+        named: nodes that are taken whatever their operator.
     """
     names = Names(model)
     weights = Weights(model, names)
@@ -46,7 +51,7 @@ def quantize_dynamic(
         emission = Emission(graph, weights, per_channel)
         nodes: list[NodeProto] = []
         for node in graph.node:
-            if node.op_type not in op_types:
+            if node.op_type not in op_types and node.name not in named:
                 nodes.append(node)
                 continue
             why = "kept" if node.name in keep else _try(node, emission, opset(model), nodes.extend)

@@ -71,7 +71,7 @@ def write_static(
         LayerForm(name=node.name, op_type=node.op_type, form="fp32", why="it is inside a subgraph")
         for graph in list(iter_graphs(model))[1:]
         for node in graph.node
-        if node.op_type in choice.op_types
+        if choice.asks(node)
     ]
     if plan.units:
         writer.write()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto
 
+from ...contracts import QuantizeStep
 from ..onnx_model import elements, is_standard, opset, to_array
 from .clipping import Range
 from .graphs import Use, attribute, fixed_initializers, input_name, int_attribute, uses
@@ -41,13 +42,28 @@ class StaticChoice:
 
     Attributes:
         op_types: operators.
-        keep: names of nodes that stay in floating point.
+        keep: names of nodes that stay as they are.
         min_terms: nodes with shorter dot products stay too.
+        named: nodes that are taken whatever their operator and `min_terms`.
     """
 
     op_types: Collection[str]
     keep: Collection[str] = ()
     min_terms: int = 0
+    named: Collection[str] = ()
+
+    @classmethod
+    def of(cls, step: QuantizeStep) -> StaticChoice:
+        """Return what `step` asks for."""
+        return cls(step.computed("static"), step.others("static"), step.min_terms, step.named("static"))
+
+    def asks(self, node: NodeProto) -> bool:
+        """Tell whether `node` is asked for."""
+        return node.op_type in self.op_types or node.name in self.named
+
+    def least_terms(self, node: NodeProto) -> int:
+        """Return the shortest dot product that `node` may have."""
+        return 0 if node.name in self.named else self.min_terms
 
 
 @dataclass
@@ -106,8 +122,9 @@ class Planner:
         """
         plan = StaticPlan()
         for index, node in enumerate(self.nodes):
-            if node.op_type in choice.op_types:
-                why = "kept" if node.name in choice.keep else self.obstacle(node) or self._waste(node, choice.min_terms)
+            if choice.asks(node):
+                waste = "kept" if node.name in choice.keep else ""
+                why = waste or self.obstacle(node) or self._waste(node, choice.least_terms(node))
                 plan.why.update({index: why} if why else {})
                 plan.units.update(() if why else (index,))
         plan.biased.update((index, after) for index in plan.units if (after := self._bias_after(index)) is not None)

@@ -8,14 +8,14 @@ Every optimization level of onnxruntime but "disabled" folds this; `DequantizeLi
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-from ...contracts import LayerForm, Storage
+from ...contracts import LayerForm, Storage, WeightForm
 from ..onnx_model import elements, iter_graphs, to_array, to_tensor
 from .graphs import Names, Use, fixed_initializers, int_attribute, replace_nodes, uses
 from .rounding import FP16_MAX, FloatArray, channel_scales, round_int8, rounding_noise
@@ -134,11 +134,11 @@ def _best_axes(weight: FloatArray) -> tuple[int, ...]:
     return (min(affordable, key=lambda axis: rounding_noise(weight, (axis,))),)
 
 
-def predict_storage_bytes(model: ModelProto, storage: Storage, store_fp16: Collection[str] = ()) -> int:
+def predict_storage_bytes(model: ModelProto, storage: Storage) -> int:
     """Return the bytes by which storing shrinks the weights; names and nodes take about 150 bytes each of it."""
     saved = 0
     for unit in storage_units(model):
-        form = _asked(unit, storage, store_fp16, ())
+        form = _asked(unit, storage, {})
         saved += 0 if form is None else unit.bytes - unit.stored_bytes(form)
     return saved
 
@@ -157,17 +157,15 @@ def stored_form(unit: StorageUnit, form: StoredForm) -> StoredForm:
     return "fp16"
 
 
-def _asked(unit: StorageUnit, storage: Storage, fp16: Collection[str], fp32: Collection[str]) -> StoredForm | None:
-    if unit.name in fp16:
-        return "fp16"
-    return None if unit.name in fp32 or storage == "none" else stored_form(unit, storage)
+def _asked(unit: StorageUnit, storage: Storage, stored: Mapping[str, WeightForm]) -> StoredForm | None:
+    form = stored.get(unit.name, storage)
+    return stored_form(unit, form) if form in ("fp16", "int8") else None
 
 
 def store_weights(
     model: ModelProto,
     storage: Storage,
-    store_fp16: Collection[str] = (),
-    store_fp32: Collection[str] = (),
+    stored: Mapping[str, WeightForm] | None = None,
     only: Collection[str] | None = None,
 ) -> list[LayerForm]:
     """Store the weights of `model` in place and return what each became, those left alone with the reason.
@@ -175,8 +173,7 @@ def store_weights(
     Args:
         model: with all its weights.
         storage: form of all weights that are not named below.
-        store_fp16: names stored as fp16 whatever `storage` says.
-        store_fp32: names left alone.
+        stored: exceptions by name.
         only: names that may be touched; absent, all.
     """
     names = Names(model)
@@ -185,7 +182,7 @@ def store_weights(
     for graph, tensor, unit in list(_located(model)):
         if only is not None and unit.name not in only:
             continue
-        form = _asked(unit, storage, store_fp16, store_fp32)
+        form = _asked(unit, storage, stored or {})
         why = "asked for" if form is None else _obstacle(tensor, form)
         if form is None or why:
             layers.append(_layer(unit, "fp32", why, unit.bytes))

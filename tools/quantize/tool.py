@@ -133,11 +133,10 @@ def advisable(analysis: QuantizationAnalysis) -> QuantizeStep:
 
 def summarize(model: Path, step: QuantizeStep, view: DataView) -> CalibrationSummary | None:
     """Return the ranges that `step` would calibrate; None where it has no static compute."""
-    static = [op_type for op_type, form in step.compute.items() if form == "static"]
-    if not static:
+    if not step.computed("static") and not step.named("static"):
         return None
     feeds = view.feeds("calibration", step.samples)
-    choice = StaticChoice(static, step.keep, step.min_terms)
+    choice = StaticChoice.of(step)
     ranges = calibrate(load(model), choice, feeds, step.calibration, step.percentile)
     shown = sorted(ranges.items())[:SHOWN_RANGES]
     return CalibrationSummary(

@@ -72,7 +72,7 @@ def test_options_change_the_product(block: nn.Module, images: torch.Tensor):
         return [layer.form for layer in done.layers]
 
     assert forms() == ["int8 static"] * 3 + ["int8 dynamic"]
-    assert forms(keep=("conv2d",)) == ["fp32", "int8 static", "int8 static", "int8 dynamic"]
+    assert forms(nodes={"conv2d": "fp32"}) == ["fp32", "int8 static", "int8 static", "int8 dynamic"]
     assert forms(min_terms=100)[0] == "fp32"
     assert forms(compute={"linear": "static"}) == ["int8 static"]
     by_tensor = quantized(block, images, BOTH.model_copy(update={"per_channel": False})).program.module()(images)
@@ -102,6 +102,6 @@ def test_what_cannot_be_is_said(block: nn.Module, images: torch.Tensor, tmp_path
     with pytest.raises(NoOpError, match="no dynamic conv2d"):
         performed(QuantizeStep(compute={"conv2d": "dynamic"}), source, tmp_path)
     with pytest.raises(RequestError, match="no call named"):
-        performed(BOTH.model_copy(update={"keep": ("absent",)}), source, tmp_path)
+        performed(BOTH.model_copy(update={"nodes": {"absent": "fp32"}}), source, tmp_path)
     with pytest.raises(RequestError, match="uint8 activations"):
         performed(QuantizeStep(compute={"linear": "static"}, activations="int8"), source, tmp_path)

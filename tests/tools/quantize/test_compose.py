@@ -30,7 +30,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 def test_static_and_storage_in_one_file(lab: Any, digits_model: Path, digit_feeds: Any) -> None:
     target, report = perform(
-        lab, digits_model, lab.view(digit_feeds), compute=CNN, keep=["conv3"], storage="int8", samples=5
+        lab, digits_model, lab.view(digit_feeds), compute=CNN, nodes={"conv3": "fp32"}, storage="int8", samples=5
     )
     assert {layer.name: layer.form for layer in report.layers} == {
         "conv1": "fp32",
@@ -73,7 +73,7 @@ def test_scales_that_integer_operators_bring_are_not_stored_away(lab: Any) -> No
     ("step", "why"),
     [
         ({"compute": {"GRU": "dynamic"}}, "no GRU"),
-        ({"compute": {"MatMul": "dynamic"}, "keep": ["dense1", "dense2"]}, "kept"),
+        ({"compute": {"MatMul": "dynamic"}, "nodes": {"dense1": "fp32", "dense2": "fp32"}}, "kept"),
         ({}, "neither compute nor storage"),
         ({"compute": {"Softmax": "static"}}, "no Softmax"),
     ],
@@ -109,10 +109,10 @@ def test_quantizing_a_quantized_model_is_a_no_op(lab: Any, digits_model: Path, d
         perform(lab, once, lab.view(digit_feeds), compute=CNN)
 
 
-@pytest.mark.parametrize("field", ["keep", "store_fp16", "store_fp32"])
+@pytest.mark.parametrize("field", ["nodes", "stored"])
 def test_unknown_names_are_refused(lab: Any, mlp_model: Path, field: str) -> None:
     with pytest.raises(RequestError, match=r"no 'nobody\\n'"):
-        perform(lab, mlp_model, **{field: ["nobody\n"]}, storage="int8")
+        perform(lab, mlp_model, **{field: {"nobody\n": "fp32"}}, storage="int8")
 
 
 def test_static_needs_samples(lab: Any, digits_model: Path) -> None:

@@ -60,7 +60,9 @@ def test_damage_is_what_the_unit_alone_does_when_performed(lab: Any, digits_mode
     for unit in table.units:
         others = tuple(each.name for each in table.units if each.name != unit.name)
         target = lab.folder / f"{unit.name}.onnx"
-        quantize(QuantizeStep(storage="int8", store_fp32=others), digits_model, target, None, Limits())
+        quantize(
+            QuantizeStep(storage="int8", stored=dict.fromkeys(others, "fp32")), digits_model, target, None, Limits()
+        )
         assert unit.damage_db == pytest.approx(lab.sqnr(digits_model, target, digit_feeds), abs=0.5)
 
 

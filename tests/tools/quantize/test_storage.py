@@ -85,7 +85,7 @@ def test_weights_in_a_loop_body_fold_too(lab: Any) -> None:
 
 def test_names_decide_before_the_form(lab: Any) -> None:
     model = dense(lab, a=weight(32, 64), b=weight(64, 64), c=weight(64, 32))
-    layers = store_weights(model, "int8", store_fp16=["b"], store_fp32=["c"])
+    layers = store_weights(model, "int8", {"b": "fp16", "c": "fp32"})
     assert {layer.name: layer.form for layer in layers} == {"a": "int8 stored", "b": "fp16 stored", "c": "fp32"}
 
 
