@@ -24,8 +24,15 @@ def candidate_metrics(known: Evidence) -> DeploymentMetrics:
         benchmark.candidate_footprint if benchmark else None,
         benchmark.candidate_compressed if benchmark else None,
     )
-    accuracy = evaluation.candidate_accuracy if evaluation else None
-    return metrics.model_copy(update={"accuracy": accuracy, "fidelity": evaluation.fidelity if evaluation else None})
+    if evaluation is None:
+        return metrics
+    return metrics.model_copy(
+        update={
+            "accuracy": evaluation.candidate_accuracy,
+            "fidelity": evaluation.fidelity,
+            "logits_fidelity": evaluation.logits_fidelity,
+        }
+    )
 
 
 def original_metrics(known: Evidence) -> DeploymentMetrics:
@@ -72,6 +79,7 @@ def compare(known: Evidence) -> OptimizationMetrics:
         memory_ratio=Quantity(value=ratio, unit="fraction") if ratio is not None else None,
         memory_reduction=Quantity(value=1 - ratio, unit="fraction") if ratio is not None else None,
         fidelity=evaluation.fidelity if evaluation else None,
+        logits_fidelity=evaluation.logits_fidelity if evaluation else None,
         synthetic_data=evaluation.synthetic if evaluation else False,
         class_drops=evaluation.class_drops if evaluation else (),
         metric=evaluation.metric if evaluation else DEFAULT_METRIC,

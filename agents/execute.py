@@ -176,7 +176,7 @@ class Execution:
             spent = time.monotonic() - started - (self.waited_s - waited)
             self.tools_s += spent
             shutil.rmtree(folder, ignore_errors=True)
-        runs = _sample_runs(job, result)
+        runs = _sample_runs(result)
         effort = Effort(jobs=1, cpu_s=result.cpu_s, wall_s=spent, sample_runs=runs)
         return Executed(report=answer, outputs=outputs, effort=effort)
 
@@ -217,11 +217,9 @@ class Execution:
         self.emit(progress)
 
 
-def _sample_runs(job: Job, result: JobResult) -> int:
-    """Return how often a model ran on a sample: both models in an evaluation, as reported elsewhere."""
+def _sample_runs(result: JobResult) -> int:
+    """Return how often a model ran on a sample, as reported."""
     report = result.report
-    if job.tool == "evaluate":
-        return 2 * int(report.get("samples", 0))
     return int(report.get("sample_runs", 0) or report.get("details", {}).get("calibration_samples", 0) or 0)
 
 

@@ -72,6 +72,7 @@ class DeploymentMetrics(Contract):
     load_time: Quantity | None = None
     accuracy: Quantity | None = None
     fidelity: Quantity | None = None
+    logits_fidelity: Quantity | None = None
 
 
 class ClassDrop(Contract):
@@ -99,6 +100,8 @@ class OptimizationMetrics(Contract):
         memory_reduction: 1 − candidate peak / original peak.
         memory_ratio: candidate peak / original peak.
         fidelity: SQNR at the worst output against the original.
+        logits_fidelity: SQNR at the worst logits, the tensors before a last Softmax or Sigmoid, where both models
+            have them.
         synthetic_data: fidelity comes from synthesised inputs.
         class_drops: per class on labelled data, the largest loss first.
         metric: what accuracy means here.
@@ -112,6 +115,7 @@ class OptimizationMetrics(Contract):
     memory_reduction: Quantity | None = None
     memory_ratio: Quantity | None = None
     fidelity: Quantity | None = None
+    logits_fidelity: Quantity | None = None
     synthetic_data: bool = False
     class_drops: tuple[ClassDrop, ...] = ()
     metric: str = "top1"
@@ -133,9 +137,12 @@ class Evaluation(Contract):
         class_drops: per class, the largest loss first; on the final part alone.
         fidelity: SQNR in dB at the worst output.
         output_fidelity_db: SQNR per output name.
+        logits_fidelity: SQNR in dB at the worst logits, the tensors before a last Softmax or Sigmoid, in the same
+            runs; absent where the models have none, or none that correspond.
         finite: whether every float output of the candidate was finite wherever the original's was.
         constant: whether the candidate answers the same to different inputs where the original does not.
         synthetic: inputs were synthesised.
+        sample_runs: how often a model ran on a sample, both models counted.
     """
 
     part: Literal["calibration", "selection", "final"]
@@ -148,9 +155,11 @@ class Evaluation(Contract):
     class_drops: tuple[ClassDrop, ...] = ()
     fidelity: Quantity
     output_fidelity_db: dict[str, float] = {}
+    logits_fidelity: Quantity | None = None
     finite: bool = True
     constant: bool = False
     synthetic: bool = False
+    sample_runs: int = 0
     seconds: float = 0.0
 
 

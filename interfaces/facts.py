@@ -44,6 +44,7 @@ _MEASURES: tuple[tuple[str, Callable[[DeploymentMetrics], Quantity | None], bool
     ("peak memory", lambda m: m.memory.peak if m.memory else None, False),
     ("load time", lambda m: m.load_time, False),
     ("accuracy", lambda m: m.accuracy, True),
+    ("fidelity at the logits", lambda m: m.logits_fidelity, True),
     ("fidelity", lambda m: m.fidelity, True),
 )
 

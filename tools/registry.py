@@ -38,7 +38,7 @@ TOOLS: dict[str, ToolSpec] = {
     "perform": ToolSpec(".perform:perform_tool", version=2),
     "sensitivity": ToolSpec(".quantize.sensitivity:sensitivity_tool"),
     "advise": ToolSpec(".prune:advise_tool"),
-    "evaluate": ToolSpec(".measure.evaluate:evaluate_tool"),
+    "evaluate": ToolSpec(".measure.evaluate:evaluate_tool", version=2),
     "benchmark": ToolSpec(".measure.benchmark:benchmark_tool", needs="bench"),
     "probe": ToolSpec(".measure.host_probe:probe_tool", needs="bench", cached=False),
     "layers": ToolSpec(".layers:layers_tool", version=2),

@@ -69,3 +69,15 @@ def open_session(
         )
     except RUNTIME_ERRORS as error:
         raise ToolError(f"onnxruntime cannot load the model: {runtime_words(error)}") from error
+
+
+def open_bytes(content: bytes, options: Any | None = None) -> ort.InferenceSession:
+    """Load a serialized model on the CPU.
+
+    Raises:
+        ToolError: the runtime refuses it; the message is the runtime's own.
+    """
+    try:
+        return ort.InferenceSession(content, options or session_options(), providers=["CPUExecutionProvider"])
+    except RUNTIME_ERRORS as error:
+        raise ToolError(f"onnxruntime cannot load the model: {runtime_words(error)}") from error

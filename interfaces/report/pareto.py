@@ -182,6 +182,8 @@ def _numbers(comparison: OptimizationMetrics) -> str:
         told.append(f"speed {units.format_factor(comparison.speedup.value)}")
     if comparison.accuracy_delta:
         told.append(f"{metric_words(comparison.metric)} {quality_text(comparison)}")
+    if comparison.logits_fidelity:
+        told.append(f"fidelity at the logits {units.format_decibels(comparison.logits_fidelity.value)}")
     if comparison.fidelity:
         told.append(f"fidelity {units.format_decibels(comparison.fidelity.value)}")
     return ", ".join(told)

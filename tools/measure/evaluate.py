@@ -25,6 +25,7 @@ from ..onnx_model import quoted
 from .data import open_data
 from .fidelity import OutputError
 from .labels import measured_in
+from .logits import LogitsError, open_exposed, paired_logits, same_answers
 from .quality import Quality, measured, quality_of, truths
 from .session import open_session, stock
 
@@ -51,22 +52,50 @@ def compare_models(
     _require_same_inputs(first, second)
     if first.output_names != second.output_names:
         raise ToolError(f"the candidate's outputs {list(second.output_names)} are not {list(first.output_names)}")
-    errors = {name: OutputError() for name in first.output_names}
-    quality = quality_of(view.ref)
-    scored = _Scored(view, part, limit, quality)
+    names = first.output_names
+    (first, second), pairs, tried = _with_logits((first, second), (original, candidate), view, part, threads)
+    errors, logits = {name: OutputError() for name in names}, LogitsError(pairs)
+    scored = _Scored(view, part, limit, quality_of(view.ref))
     samples = 0
-    for pair in _answers((first, second), view, part, limit, progress):
-        for name, (reference, answer) in pair.items():
-            errors[name].add(reference, answer)
-        scored.add(samples, pair)
+    for ours, theirs in _answers((first, second), view, part, limit, progress):
+        for name, error in errors.items():
+            error.add(ours[name], theirs[name])
+        logits.add(ours, theirs)
+        scored.add(samples, {name: (ours[name], theirs[name]) for name in names})
         samples += 1
-    return _evaluation(part, samples, errors, scored.result(), view, time.perf_counter() - started)
+    evaluation = _evaluation(part, samples, errors, scored.result(), view, time.perf_counter() - started)
+    below = logits.decibels
+    quantity = None if below is None else measured(below, "dB", samples)
+    return evaluation.model_copy(update={"logits_fidelity": quantity, "sample_runs": 2 * samples + tried})
+
+
+def _with_logits(
+    sessions: tuple[Session, Session], paths: tuple[Path, Path], view: DataView, part: str, threads: int
+) -> tuple[tuple[Session, Session], list[tuple[str, str]], int]:
+    """Return sessions that give out the logits too, the tensors that hold them, and the sample runs spent on that.
+
+    A copy whose first answer is not the file's own runs other kernels; then the files themselves are compared, as
+    they are where there are no logits.
+    """
+    pairs = paired_logits(*paths)
+    feeds = view.feeds(part, 1)
+    if not pairs or not len(feeds):
+        return sessions, [], 0
+    exposed: list[Session] = []
+    for side, (session, path) in enumerate(zip(sessions, paths, strict=True)):
+        try:
+            exposed.append(open_exposed(path, [pair[side] for pair in pairs], threads))
+        except ToolError:
+            return sessions, [], 2 * side
+        if not same_answers(session.run(feeds[0]), exposed[-1].run(feeds[0])):
+            return sessions, [], 2 * (side + 1)
+    return (exposed[0], exposed[1]), pairs, 4
 
 
 def _answers(
     sessions: tuple[Session, Session], view: DataView, part: str, limit: int | None, progress: ProgressSink
-) -> Iterator[dict[str, tuple[Any, Any]]]:
-    """Yield output name → answers of both models to each feed; in a stream, each is fed its own last states."""
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield name → answer of each model to each feed; in a stream, each is fed its own last states."""
     feeds, starts, state = view.feeds(part, limit), view.starts(part, limit), view.ref.state
     own: tuple[Mapping[str, Any], ...] = ({}, {})
     for index, (feed, start) in enumerate(zip(feeds, starts, strict=True)):
@@ -76,7 +105,7 @@ def _answers(
             for session, mine in zip(sessions, states, strict=True)
         ]
         own = tuple({name: answer[output] for name, output in state.items()} for answer in outputs)
-        yield {name: (outputs[0][name], outputs[1][name]) for name in sessions[0].output_names}
+        yield outputs[0], outputs[1]
         if index % 64 == 63:
             progress(Progress(tool="evaluate", message=f"{index + 1} of {len(feeds)}", fraction=index / len(feeds)))
 
