@@ -211,25 +211,43 @@ class TimeTable(Contract):
     seconds: float = 0.0
 
 
-class MixtureReport(Contract):
+class MixtureForecast(Contract):
+    """What a mixture is predicted to reach, by models of damage, time and size as far as they were corrected.
+
+    Attributes:
+        size_bytes: of the file.
+        speedup: original's time / product's; `gained` of it by what was done to the graph before, and measured.
+        fidelity_db: SQNR of the whole.
+        within: whether every target is predicted to be kept; otherwise it is the nearest to them.
+        gap: share by which a better choice was not ruled out when the work was ended.
+        noise: form → noise power of the units that have it together, relative to the output's.
+    """
+
+    size_bytes: int
+    speedup: float
+    gained: float = 1.0
+    fidelity_db: float
+    within: bool
+    gap: float = 0.0
+    noise: dict[str, float] = {}
+
+
+class MixtureReport(MixtureForecast):
     """A form for each unit, chosen by damage, time and size.
 
     Attributes:
         nodes: node → form of compute, those in `fp32` included.
         stored: initializer → stored form, for weights that no integer operator takes.
-        size_bytes: of the file, predicted.
-        speedup: original's time / product's, predicted.
-        fidelity_db: SQNR of the whole, predicted.
-        within: whether it is predicted to keep every target; otherwise it is the nearest to them.
     """
 
     nodes: dict[str, NodeForm]
     stored: dict[str, WeightForm]
-    size_bytes: int
-    speedup: float
-    fidelity_db: float
-    within: bool
     seconds: float = 0.0
+
+    @property
+    def forecast(self) -> MixtureForecast:
+        """What it is predicted to reach, without the names."""
+        return MixtureForecast(**{name: getattr(self, name) for name in MixtureForecast.model_fields})
 
 
 class Advice(Contract):

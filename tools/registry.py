@@ -37,6 +37,7 @@ TOOLS: dict[str, ToolSpec] = {
     "inspect": ToolSpec(".inspect:inspect_tool"),
     "perform": ToolSpec(".perform:perform_tool", version=2),
     "sensitivity": ToolSpec(".quantize.sensitivity:sensitivity_tool"),
+    "mixture": ToolSpec(".mixture.tool:mixture_tool"),
     "advise": ToolSpec(".prune:advise_tool"),
     "evaluate": ToolSpec(".measure.evaluate:evaluate_tool", version=2),
     "benchmark": ToolSpec(".measure.benchmark:benchmark_tool", needs="bench"),
