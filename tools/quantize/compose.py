@@ -59,7 +59,7 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
     # Scales and zero points that integer operators bring along are not weights to be stored.
     weights = {unit.name for unit in storage_units(model)}
     layers, samples = _compute(step, model, data)
-    stored = store_weights(model, step.storage, step.stored, weights)
+    stored = store_weights(model, step.storage, step.stored, weights, step.block)
     layers += [layer for layer in stored if layer.form != "fp32" or layer.why != "asked for"]
     if all(layer.form == "fp32" for layer in layers):
         raise NoOpError(f"nothing was quantized: {_reasons(step, layers)}", "quantization")
@@ -92,8 +92,6 @@ def _check_forms(step: QuantizeStep) -> None:
     """Refuse by name what nothing here serves."""
     asked = {
         "half": bool(step.computed("half") or step.named("half")),
-        "int8_block": "int8_block" in (step.storage, *step.stored.values()),
-        "int4": "int4" in (step.storage, *step.stored.values()),
         "clip_recurrent": step.clip_recurrent is not None,
         f"rounding {step.rounding}": step.rounding != "nearest",
         "recovery": bool(step.recovery),

@@ -21,9 +21,9 @@ class Use:
 class Names:
     """All names of a model, so that a new one never collides, in subgraphs or out."""
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto | None = None) -> None:
         self._taken: set[str] = set()
-        for graph in iter_graphs(model):
+        for graph in iter_graphs(model) if model else ():
             self._taken.update(_names(graph))
 
     def fresh(self, base: str) -> str:
