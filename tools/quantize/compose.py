@@ -26,6 +26,7 @@ from ..onnx_model import iter_graphs, iter_nodes, load, model_bytes, one_line, q
 from ..session import open_session
 from .calibrate import Feeds
 from .dynamic import quantize_dynamic
+from .recovery import PREPARATIONS, recover
 from .static import StaticTypes, calibrate, write_static
 from .static_plan import StaticChoice
 from .storage import storage_units, store_weights
@@ -56,11 +57,8 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
     model = load(source)
     _check_names(step, model)
     _check_forms(step)
-    # Scales and zero points that integer operators bring along are not weights to be stored.
-    weights = {unit.name for unit in storage_units(model)}
-    layers, samples = _compute(step, model, data)
-    stored = store_weights(model, step.storage, step.stored, weights, step.block)
-    layers += [layer for layer in stored if layer.form != "fp32" or layer.why != "asked for"]
+    recovered = recover(step, model, data, _give_forms)
+    step, layers = recovered.step, recovered.layers
     if all(layer.form == "fp32" for layer in layers):
         raise NoOpError(f"nothing was quantized: {_reasons(step, layers)}", "quantization")
     save(model, target)
@@ -68,9 +66,9 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
     return StepReport(
         step=step,
         changed=True,
-        notes=tuple(_notes(step, layers)),
+        notes=(*_notes(step, layers), *recovered.notes),
         layers=_most_weighty(layers),
-        details=_details(layers, samples, step),
+        details=_details(layers, recovered.samples, step),
         size_bytes=model_bytes(target),
         seconds=time.perf_counter() - started,
     )
@@ -94,11 +92,20 @@ def _check_forms(step: QuantizeStep) -> None:
         "half": bool(step.computed("half") or step.named("half")),
         "clip_recurrent": step.clip_recurrent is not None,
         f"rounding {step.rounding}": step.rounding != "nearest",
-        "recovery": bool(step.recovery),
+        "recovery": not {*step.recovery} <= PREPARATIONS.keys(),
     }
     for name, is_asked in asked.items():
         if is_asked:
             raise RequestError(f"{name} is not served by this version")
+
+
+def _give_forms(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tuple[list[LayerForm], int]:
+    """Give `model` its forms in place; return what became of each unit, and the calibration samples read."""
+    # Scales and zero points that integer operators bring along are not weights to be stored.
+    weights = {unit.name for unit in storage_units(model)}
+    layers, samples = _compute(step, model, data)
+    stored = store_weights(model, step.storage, step.stored, weights, step.block)
+    return layers + [layer for layer in stored if layer.form != "fp32" or layer.why != "asked for"], samples
 
 
 def _compute(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tuple[list[LayerForm], int]:

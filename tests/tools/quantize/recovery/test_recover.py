@@ -1,0 +1,90 @@
+"""A recovery is kept where it helps, and the step that is reported leads to the same bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import ModelProto, helper
+
+from shipfit.contracts import DataError, Limits, QuantizeStep, StepReport
+from shipfit.tools.quantize.compose import quantize
+from shipfit.tools.quantize.recovery.judge import Fidelity
+
+STATIC = QuantizeStep(compute={"Conv": "static"}, min_terms=0, per_channel=False, recovery=("equalize",))
+
+
+def _uneven(lab: Any, spread: float) -> tuple[ModelProto, list[dict[str, np.ndarray]]]:
+    """Two convolutions whose channels differ by e^spread in the first and as much the other way in the second."""
+    rng = np.random.default_rng(0)
+    factor = np.exp(rng.normal(scale=spread, size=16))
+    nodes = [
+        helper.make_node("Conv", ["x", "a"], ["t"], "a"),
+        helper.make_node("Relu", ["t"], ["r"]),
+        helper.make_node("Conv", ["r", "b"], ["y"], "b"),
+    ]
+    weights = {
+        "a": (rng.normal(size=(16, 64, 1, 1)) * factor[:, None, None, None]).astype(np.float32),
+        "b": (rng.normal(size=(64, 16, 1, 1)) / factor[:, None, None]).astype(np.float32),
+    }
+    feeds = [{"x": rng.normal(size=(1, 64, 4, 4)).astype(np.float32)} for _ in range(6)]
+    return lab.build(nodes, {"x": ["n", 64, 4, 4]}, {"y": ["n", 64, 4, 4]}, weights), feeds
+
+
+def _quantize(lab: Any, model: ModelProto, feeds: Any, step: QuantizeStep, name: str) -> StepReport:
+    source, target = lab.save(model), lab.folder / name
+    return quantize(step, source, target, lab.view(feeds), Limits())
+
+
+def test_equalizing_is_kept_where_it_helps(lab: Any) -> None:
+    model, feeds = _uneven(lab, 2.0)
+    report = _quantize(lab, model, feeds, STATIC, "recovered.onnx")
+    plain = _quantize(lab, model, feeds, STATIC.model_copy(update={"recovery": ()}), "plain.onnx")
+    assert report.step.recovery == ("equalize",)
+    recovered, without = (lab.sqnr(model, lab.folder / f"{name}.onnx", feeds) for name in ("recovered", "plain"))
+    assert recovered > without + 6
+    assert any(note.startswith("equalize: ") and "dB" in note for note in report.notes)
+    assert plain.step.recovery == ()
+
+
+def test_equalizing_is_dropped_where_it_hurts(lab: Any) -> None:
+    model, feeds = _uneven(lab, 0.0)
+    rng = np.random.default_rng(1)
+    for tensor in model.graph.initializer:  # whole numbers up to 127 are stored without a loss until they are scaled
+        values = rng.integers(-127, 128, size=tuple(tensor.dims))
+        values.reshape(values.shape[0], -1)[:, 0] = 127
+        tensor.raw_data = values.astype(np.float32).tobytes()
+    step = QuantizeStep(storage="int8", recovery=("equalize",))
+    report = _quantize(lab, model, feeds, step, "recovered.onnx")
+    assert report.step.recovery == ()
+    assert any(note.startswith("equalize dropped: no gain") for note in report.notes)
+    _quantize(lab, model, feeds, QuantizeStep(storage="int8"), "plain.onnx")
+    assert (lab.folder / "plain.onnx").read_bytes() == (lab.folder / "recovered.onnx").read_bytes()
+
+
+def test_reported_step_leads_to_the_same_bytes(lab: Any) -> None:
+    model, feeds = _uneven(lab, 2.0)
+    first = _quantize(lab, model, feeds, STATIC, "first.onnx")
+    second = _quantize(lab, model, feeds, first.step, "second.onnx")
+    assert first.step == second.step
+    assert (lab.folder / "first.onnx").read_bytes() == (lab.folder / "second.onnx").read_bytes()
+
+
+def test_samples_are_needed(lab: Any) -> None:
+    model, _ = _uneven(lab, 1.0)
+    with pytest.raises(DataError, match="recovery needs samples"):
+        quantize(
+            QuantizeStep(storage="int8", recovery=("equalize",)), lab.save(model), lab.folder / "y", None, Limits()
+        )
+
+
+def test_gain_of_one_sample_among_many_is_not_relied_on() -> None:
+    signal = np.ones((8, 1))
+    noise = np.full((8, 1), 1e-4)
+    noise[0] = 1e-1
+    before, after = Fidelity(signal, noise), Fidelity(signal, np.full((8, 1), 1e-4))
+    gain, error = after.gain(before)
+    assert gain > 10
+    assert error > gain / 2
+    assert Fidelity(signal, noise / 2).gain(before) == pytest.approx((3.01, 0.0), abs=0.01)

@@ -1,0 +1,131 @@
+"""Try what a step asks for as recovery, and keep what helps on the selection part.
+
+Equalizing and smoothing change the model before it is quantized, and leave what it computes as it is; each is tried
+on a quantization of few samples. The bias is corrected last, in the quantized model. Decisions fall one after the
+other, each on what was kept before: a step that names only what was kept leads to the same model again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from onnx import ModelProto
+
+from ....contracts import DataError, DataView, LayerForm, QuantizeStep, Recovery, ToolError
+from ..calibrate import Feeds
+from ..trial import copy_model
+from .equalize import equalized
+from .judge import Fidelity, Judge
+
+SELECTION_SAMPLES = 32
+PROBED_SAMPLES = 32
+# A trial with ranges of few samples cuts what the whole would not, and favours what is cut less.
+TRIAL_SAMPLES = 256
+# A gain counts from this many dB, and from so many standard errors over samples.
+LEAST_GAIN_DB = 0.1
+ERRORS = 2.0
+# float32 rounding alone stays above; what falls below has changed the function.
+SAME_DB = 100.0
+
+Built = tuple[list[LayerForm], int]
+Build = Callable[[QuantizeStep, ModelProto, DataView | None], Built]
+Preparation = Callable[[ModelProto, QuantizeStep, Feeds], Iterator[tuple[str, ModelProto]]]
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What became of the model and of the step, whose `recovery` now is what was kept."""
+
+    step: QuantizeStep
+    layers: list[LayerForm]
+    samples: int
+    notes: Sequence[str] = ()
+
+
+def recover(step: QuantizeStep, model: ModelProto, data: DataView | None, build: Build) -> Recovered:
+    """Quantize `model` in place with `build`, and recover what `step.recovery` names.
+
+    Raises:
+        DataError: a recovery is asked for and there are no samples.
+        ToolError: the model does not load, or does not run on the samples.
+    """
+    if not step.recovery:
+        return Recovered(step, *build(step, model, data))
+    if data is None or not len(data.feeds("calibration", 1)):
+        raise DataError("recovery needs samples; give --data or --calibration-data")
+    work = _Recovery(step, model, data, build)
+    for name, prepare in PREPARATIONS.items():
+        if name in step.recovery:
+            work.prepare(name, prepare)
+    return work.finish()
+
+
+def _equalized(model: ModelProto, step: QuantizeStep, feeds: Feeds) -> Iterator[tuple[str, ModelProto]]:
+    del step
+    return equalized(model, feeds)
+
+
+PREPARATIONS: dict[Recovery, Preparation] = {"equalize": _equalized}
+
+
+class _Recovery:
+    """The state of one step: the model as prepared so far, and how well its trial does."""
+
+    def __init__(self, step: QuantizeStep, model: ModelProto, data: DataView, build: Build) -> None:
+        self._step, self._model, self._data, self._build = step, model, data, build
+        self._feeds = data.feeds("calibration", PROBED_SAMPLES)
+        self._judge = Judge(model, data.feeds("selection", SELECTION_SAMPLES))
+        self._notes: list[str] = []
+        self._kept: list[Recovery] = []
+        self._best = self._trial(model)
+
+    def _trial(self, model: ModelProto) -> Fidelity:
+        """Quantize a copy, rounded the cheap way, and measure it."""
+        few = min(self._step.samples, TRIAL_SAMPLES)
+        step = self._step.model_copy(update={"samples": few, "rounding": "nearest", "recovery": ()})
+        copied = copy_model(model)
+        self._build(step, copied, self._data)
+        return self._judge.measure(copied)
+
+    def prepare(self, name: Recovery, prepare: Preparation) -> None:
+        """Keep the best of the prepared models, if it is better than the one there is."""
+        try:
+            tried = [
+                (label, model, self._fair(model)) for label, model in prepare(self._model, self._step, self._feeds)
+            ]
+        except ToolError as error:
+            self._drop(name, error.message)
+            return
+        if not tried:
+            self._drop(name, "there is nothing in this model that it could change")
+            return
+        label, model, fidelity = max(tried, key=lambda each: each[2].decibels)
+        if self._helps(name, label, fidelity):
+            self._model.CopyFrom(model)
+
+    def _fair(self, model: ModelProto) -> Fidelity:
+        same = self._judge.measure(model).decibels
+        if same < SAME_DB:
+            raise ToolError(f"it changes what the model computes (SQNR {same:.0f} dB)")
+        return self._trial(model)
+
+    def _helps(self, name: Recovery, label: str, fidelity: Fidelity) -> bool:
+        gain, error = fidelity.gain(self._best)
+        found = f"{self._best.decibels:.1f} → {fidelity.decibels:.1f} dB {self._judge.place} (± {error:.1f})"
+        if gain < max(LEAST_GAIN_DB, ERRORS * error):
+            self._drop(name, f"no gain to rely on: {found}, {label}")
+            return False
+        self._notes.append(f"{name}: {found}, {label}")
+        self._best = fidelity
+        self._kept.append(name)
+        return True
+
+    def _drop(self, name: Recovery, why: str) -> None:
+        self._notes.append(f"{name} dropped: {why}")
+
+    def finish(self) -> Recovered:
+        """Quantize the prepared model in full."""
+        layers, samples = self._build(self._step, self._model, self._data)
+        step = self._step.model_copy(update={"recovery": tuple(self._kept)})
+        return Recovered(step, layers, samples, self._notes)
