@@ -230,7 +230,7 @@ def _made(folder: Path) -> Path:
 
 def _is_timed(step: Step | None) -> bool:
     if isinstance(step, OptimizeGraphStep):
-        return step.layout == "auto"
+        return step.layout == "auto" or not step.decided
     return step is not None and step.kind in _TIMED_STEPS
 
 

@@ -1,7 +1,7 @@
 """The graph passes that can be named, by the library that carries each and the family it belongs to.
 
 The names are the libraries' own: onnxoptimizer's (`eliminate_deadend`), onnxslim's (`FusionGemm`) and onnxruntime's
-(`LayerNormFusionL1`); `fuse_hard_swish` is ours. onnxruntime's run first,
+(`LayerNormFusionL1`); `fuse_hard_swish` and the like are ours (`tools.rewrite`). onnxruntime's run first,
 because its layer fusions look for what exporters write; the others mend what it leaves.
 """
 
@@ -73,7 +73,7 @@ _STANDARD: tuple[tuple[Carrier, PassFamily, str], ...] = (
         "GroupQueryAttentionFusion GroupQueryAttentionPreNormFusion LayerNormFusionL2 MatMulNBitsFusion "
         "QuickGeluFusion SkipLayerNormFusion SwiGluFusion",
     ),
-    ("shipfit", "fusion", "fuse_hard_swish"),
+    ("shipfit", "fusion", "fuse_hard_swish fold_affine_after fold_affine_before affine_as_conv"),
 )
 
 # The result of each is checked, so they are open to those who name them, but not run unasked: they do again what
@@ -152,6 +152,11 @@ class GraphSwitches(Contract):
     constant_folding: bool = True
     layer_optimization: bool = True
     passes: tuple[PassName, ...] | None = None
+
+    @property
+    def decided(self) -> bool:
+        """Whether all passes are named one by one, so that nothing is left to timing."""
+        return self.passes is not None and DEFAULT not in self.passes
 
     @property
     def chosen(self) -> tuple[str, ...]:

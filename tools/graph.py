@@ -2,7 +2,8 @@
 
 There is one pipeline: the passes that the step's switches and names leave over, in the order of the catalogue
 (`contracts.graph_passes`). onnxruntime's come first, then what onnxoptimizer and onnxslim carry, checked pass by pass
-where it has to be, then ours. What each changed is in the report.
+where it has to be, then ours (`rewrite`), each checked and some timed. What each changed is in the report, whose step
+names the passes that were kept where timing decided, so that it replays without.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,12 +33,11 @@ from ..contracts import (
 from .bounds import check_operators
 from .context import MODEL_FILE
 from .default_attributes import drop_defaults
-from .hard_swish import fuse_hard_swish
 from .inspect import stores_small
+from .measure.synthesize import synthesize_feeds
 from .normalize.domains import unify_domains
 from .normalize.equivalence import Equivalence
 from .normalize.names import name_nodes
-from .normalize.unused import drop_unused
 from .onnx_model import (
     is_standard,
     iter_graphs,
@@ -49,14 +50,17 @@ from .onnx_model import (
     to_array,
     weight_bytes,
 )
-from .passes.library import Applied, apply_passes
+from .passes.library import Applied, Check, apply_passes
 from .passes.runtime import run_in_session
+from .rewrite.run import Timer, apply_rewrites, difference
+from .rewrite.timing import time_rewrite
 
 _GROWTH = 1.02
 _SLACK_BYTES = 2048
 # What moves weights into each other rounds differently, and no more than that. A pass that does more is left out.
 _SAME_DB = 100.0
 _PASS_SECONDS = 60.0
+_FEEDS = 4
 _SHOWN = 4
 
 
@@ -82,16 +86,17 @@ def optimize_graph(
         names = [name for name in names if name not in folding]
         rewritten = run_in_session(original, names)
     applied = _mended(rewritten, original, names, data, min(limits.time_s / 4, _PASS_SECONDS))
-    model = _finished(applied, original, names)
+    speeds = _rewritten(applied, original, names, step, data)
+    model = _finished(applied, original)
     details = _difference(original, model)
     _ensure(original, model)
     Equivalence(source, data).check(model)
     save(model, target)
     return StepReport(
-        step=step,
+        step=_performed(step, speeds, applied),
         changed=True,
         notes=(*notes, *_words(applied), f"{details['nodes_before']} nodes became {details['nodes']}"),
-        details={**details, "passes": applied.changes, "left_out": applied.left_out},
+        details={**details, "passes": applied.changes, "left_out": applied.left_out, "speeds": speeds},
         size_bytes=model_bytes(target),
         seconds=time.perf_counter() - started,
     )
@@ -109,10 +114,20 @@ def _mended(
     rewritten: ModelProto, original: ModelProto, names: Sequence[str], data: DataView | None, seconds: float
 ) -> Applied:
     """Let the libraries go on from what the runtime made, each pass checked against that."""
+    with _checks(rewritten, original, data) as check:
+        applied = apply_passes(rewritten, names, check, seconds)
+    by_runtime = difference(_by_type(original), _by_type(rewritten))
+    applied.changes = {**({"onnxruntime": by_runtime} if by_runtime else {}), **applied.changes}
+    return applied
+
+
+@contextmanager
+def _checks(base: ModelProto, original: ModelProto, data: DataView | None) -> Generator[Check]:
+    """Yield the check of a result: as portable as `original`, no larger, and equal to `base` but for rounding."""
     with TemporaryDirectory(prefix="shipfit-") as folder:
-        base = Path(folder) / MODEL_FILE
-        save(rewritten, base)
-        equivalence = Equivalence(base, data)
+        path = Path(folder) / MODEL_FILE
+        save(base, path)
+        equivalence = Equivalence(path, data)
 
         def check(model: ModelProto) -> None:
             if _grown(model, original):
@@ -120,19 +135,48 @@ def _mended(
             _ensure(original, model)
             equivalence.check(model, _SAME_DB)
 
-        applied = apply_passes(rewritten, names, check, seconds)
-    by_runtime = _changed(_by_type(original), _by_type(rewritten))
-    applied.changes = {**({"onnxruntime": by_runtime} if by_runtime else {}), **applied.changes}
-    return applied
+        yield check
 
 
-def _finished(applied: Applied, original: ModelProto, names: Collection[str]) -> ModelProto:
-    """Let our own pass go last, and put back what is beside the graph."""
+def _rewritten(
+    applied: Applied, original: ModelProto, names: Collection[str], step: OptimizeGraphStep, data: DataView | None
+) -> dict[str, float]:
+    """Let our own passes go on; return the speed that each has given that was timed."""
+    with _checks(applied.model, original, data) as check:
+        done = apply_rewrites(applied.model, names, check, _timer(step, original, data))
+    applied.model = done.model
+    applied.changes |= done.changes
+    applied.left_out |= done.left_out
+    return done.speeds
+
+
+def _timer(step: OptimizeGraphStep, original: ModelProto, data: DataView | None) -> Timer | None:
+    """Return what times a rewrite, or None where the step has decided already."""
+    if step.decided:
+        return None
+
+    def timer(before: ModelProto, after: ModelProto) -> tuple[float, float]:
+        with TemporaryDirectory(prefix="shipfit-") as folder:
+            path = Path(folder) / MODEL_FILE
+            save(original, path)
+            feeds = synthesize_feeds(path, _FEEDS, seed=0) if data is None else data.feeds("calibration", _FEEDS)
+            return time_rewrite(before, after, feeds)
+
+    return timer
+
+
+def _performed(step: OptimizeGraphStep, speeds: Mapping[str, float], applied: Applied) -> OptimizeGraphStep:
+    """Return the step as it was performed: where timing decided, exactly the passes that were kept."""
+    if not speeds:
+        return step
+    kept = tuple(name for name in step.chosen if name not in speeds or name in applied.changes)
+    return step.model_copy(update={"passes": kept})
+
+
+def _finished(applied: Applied, original: ModelProto) -> ModelProto:
+    """Put back what is beside the graph."""
     model = ModelProto()
     model.CopyFrom(applied.model)
-    if "fuse_hard_swish" in names and (count := fuse_hard_swish(model)):
-        drop_unused(model)
-        applied.changes["fuse_hard_swish"] = {"HardSwish": count}
     unify_domains(model, opset(model))
     drop_defaults(model)
     name_nodes(model)
@@ -148,10 +192,6 @@ def _finished(applied: Applied, original: ModelProto, names: Collection[str]) ->
 
 def _by_type(model: ModelProto) -> Counter[str]:
     return Counter(node.op_type for node in iter_nodes(model))
-
-
-def _changed(before: Counter[str], after: Counter[str]) -> dict[str, int]:
-    return {name: after[name] - before[name] for name in sorted({*before, *after}) if after[name] != before[name]}
 
 
 def _words(applied: Applied) -> list[str]:

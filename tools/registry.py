@@ -35,7 +35,7 @@ TOOLS: dict[str, ToolSpec] = {
     "admit": ToolSpec(".admit:admit_tool", cached="run"),
     "data": ToolSpec(".measure.data_tool:data_tool", cached="run"),
     "inspect": ToolSpec(".inspect:inspect_tool"),
-    "perform": ToolSpec(".perform:perform_tool", version=2),
+    "perform": ToolSpec(".perform:perform_tool", version=3),
     "sensitivity": ToolSpec(".quantize.sensitivity:sensitivity_tool"),
     "mixture": ToolSpec(".mixture.tool:mixture_tool"),
     "advise": ToolSpec(".prune:advise_tool"),

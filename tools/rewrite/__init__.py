@@ -1,0 +1,40 @@
+"""Lossless rewriting: one rewrite per file, each with what it looks for, what it makes of it, and when.
+
+A rewrite changes a model in place and says how many places it found. They are applied in the order of this list, each
+result compared with the model before it (`run`), and those whose gain depends on the runtime are timed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from onnx import ModelProto
+
+from .affine_after import fold_affine_after
+from .affine_as_conv import affine_as_conv
+from .affine_before import fold_affine_before
+from .hard_swish import fuse_hard_swish
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A rewrite by name.
+
+    Attributes:
+        name: as in the catalogue of graph passes.
+        apply: rewrites in place, and returns in how many places.
+        timed: whether it is kept only where it is faster here; a recipe that names it runs it without timing.
+    """
+
+    name: str
+    apply: Callable[[ModelProto], int]
+    timed: bool = False
+
+
+REWRITES: Sequence[Rewrite] = (
+    Rewrite("fuse_hard_swish", fuse_hard_swish),
+    Rewrite("fold_affine_after", fold_affine_after),
+    Rewrite("fold_affine_before", fold_affine_before),
+    Rewrite("affine_as_conv", affine_as_conv, timed=True),
+)

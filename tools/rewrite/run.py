@@ -1,0 +1,126 @@
+"""Apply rewrites one after the other, each checked by itself and, where it is marked so, timed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from onnx import ModelProto
+
+from ...contracts import ToolError
+from ..onnx_model import iter_nodes, iter_tensors
+from . import REWRITES, Rewrite
+
+Check = Callable[[ModelProto], None]
+# Speed of the second model over the first, with its lower bound.
+Timer = Callable[[ModelProto, ModelProto], tuple[float, float]]
+Chosen = tuple[Rewrite, ModelProto]
+
+
+@dataclass
+class Rewritten:
+    """What came of it.
+
+    Attributes:
+        model: the result; the given model itself where nothing changed.
+        changes: rewrite → operator → how many there are more (or fewer, below zero) after it.
+        left_out: rewrite → why its result was not taken.
+        speeds: rewrite → speed with it over speed without it, of those that were timed.
+    """
+
+    model: ModelProto
+    changes: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    left_out: dict[str, str] = field(default_factory=dict[str, str])
+    speeds: dict[str, float] = field(default_factory=dict[str, float])
+
+
+def apply_rewrites(model: ModelProto, names: Collection[str], check: Check, timer: Timer | None) -> Rewritten:
+    """Return what the rewrites `names` make of `model`, which is left as it is.
+
+    Args:
+        model: with all its weights.
+        names: those of other carriers are passed over.
+        check: raises `ToolError` on a model that is not equal to the given one.
+        timer: decides about the rewrites that are marked as timed; without one they are kept like the others.
+    """
+    done = Rewritten(model)
+    for group in _groups([each for each in REWRITES if each.name in names], timer is not None):
+        _apply(group, done, check, timer)
+    return done
+
+
+def _groups(rewrites: Sequence[Rewrite], timing: bool) -> list[list[Rewrite]]:
+    """Split so that each rewrite that is timed stands alone."""
+    groups: list[list[Rewrite]] = [[]]
+    for each in rewrites:
+        if timing and each.timed:
+            groups += [[each], []]
+        else:
+            groups[-1].append(each)
+    return [group for group in groups if group]
+
+
+def _apply(rewrites: Sequence[Rewrite], done: Rewritten, check: Check, timer: Timer | None) -> None:
+    """Take all that `rewrites` make if the last result is sound; else all but the first that is not."""
+    queue = list(rewrites)
+    while queue:
+        made = _run(queue, done.model)
+        if not made:
+            return
+        bad = None
+        if _fault(made[-1][1], check):
+            bad = next((pair for pair in ((each, _fault(each[1], check)) for each in made) if pair[1]), None)
+        for each in made:
+            if bad is not None and each is bad[0]:
+                break
+            _accept(each, done, timer)
+        if bad is None:
+            return
+        done.left_out[bad[0][0].name] = bad[1]
+        queue = queue[queue.index(bad[0][0]) + 1 :]
+
+
+def _run(rewrites: Sequence[Rewrite], model: ModelProto) -> list[Chosen]:
+    """Return the rewrites that found something, each with what it made."""
+    made: list[Chosen] = []
+    for each in rewrites:
+        copy = ModelProto()
+        copy.CopyFrom(model)
+        if each.apply(copy):
+            model = copy
+            made.append((each, copy))
+    return made
+
+
+def _fault(model: ModelProto, check: Check) -> str:
+    try:
+        check(model)
+    except ToolError as error:
+        return error.message
+    return ""
+
+
+def _accept(chosen: Chosen, done: Rewritten, timer: Timer | None) -> None:
+    rewrite, made = chosen
+    if rewrite.timed and timer is not None:
+        speed, low = timer(done.model, made)
+        done.speeds[rewrite.name] = round(speed, 3)
+        if low <= 1:
+            done.left_out[rewrite.name] = f"it is not faster here ({speed:.2f} times the speed)"
+            return
+    done.changes[rewrite.name] = difference(counts(done.model), counts(made))
+    done.model = made
+
+
+def counts(model: ModelProto) -> Counter[str]:
+    """Count operators, and the stored tensors under the name `initializer`."""
+    found = Counter(node.op_type for node in iter_nodes(model))
+    found["initializer"] = sum(1 for _ in iter_tensors(model))
+    return found
+
+
+def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """Return by how much each count grew, those that stayed left out."""
+    names = sorted({*before, *after})
+    return {name: after.get(name, 0) - before.get(name, 0) for name in names if after.get(name) != before.get(name)}
