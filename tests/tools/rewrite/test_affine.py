@@ -90,7 +90,7 @@ def test_before_a_convolution(before, steps, biased: bool, padded: bool, groups:
 @given(affine_steps(), st.sampled_from(["Gemm", "MatMul"]), st.booleans(), st.booleans())
 def test_around_a_product(before, steps, op: str, transposed: bool, first: bool):
     flat = [step | {"shape": (CHANNELS,) if len(step["shape"]) > 1 else step["shape"]} for step in steps]
-    attributes = {"alpha": 0.5, "beta": 2.0, "transB": int(transposed)} if op == "Gemm" else {}
+    attributes: dict[str, Any] = {"alpha": 0.5, "beta": 2.0, "transB": int(transposed)} if op == "Gemm" else {}
     nodes, weights = chain(flat, "x" if first else "a", "c")
     names = ["c" if first else "x", "w", "b"][: 3 if op == "Gemm" else 2]
     layer = helper.make_node(op, names, ["a"], **attributes)
@@ -112,7 +112,8 @@ def test_around_a_product(before, steps, op: str, transposed: bool, first: bool)
 def test_between_convolutions(before, steps, between: str):
     nodes, weights = chain(steps, "h" if between else "a", "b")
     first = helper.make_node("Conv", ["x", "w"], ["a"])
-    middle = [helper.make_node(between, ["a"], ["h"], **({"kernel_shape": [2, 2]} if between == "MaxPool" else {}))]
+    pool: dict[str, Any] = {"kernel_shape": [2, 2]} if between == "MaxPool" else {}
+    middle = [helper.make_node(between, ["a"], ["h"], **pool)]
     last = helper.make_node("Conv", ["b", "v"], ["y"], pads=[1, 1, 1, 1])
     weights |= {"w": weight(CHANNELS, CHANNELS, 1, 1), "v": weight(CHANNELS, CHANNELS, 3, 3)}
     order = [first, *(middle if between else []), *nodes, last]
