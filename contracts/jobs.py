@@ -183,7 +183,7 @@ class Boundary(Contract):
 
     Attributes:
         source: node that gives the tensor; empty for an input of the model.
-        target: node that reads it, whatever stands between them.
+        target: node that reads it, whatever stands between them; empty for an output of the model.
         quantize_us: where the target is `static` and the source is not.
         dequantize_us: where the source is `static` and the target is not.
     """
@@ -201,6 +201,7 @@ class TimeTable(Contract):
         total_us: CPU microseconds of a call of the whole model, by the form that all units have that can.
         fit_error: relative error of the sum over units and boundaries on mixtures that it was not made from; absent
             where there was no time to check.
+        sample_runs: those that were not timed; timed ones are told in seconds, as of a benchmark.
     """
 
     units: tuple[UnitTime, ...]

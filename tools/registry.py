@@ -38,6 +38,7 @@ TOOLS: dict[str, ToolSpec] = {
     "perform": ToolSpec(".perform:perform_tool", version=3),
     "sensitivity": ToolSpec(".quantize.sensitivity:sensitivity_tool"),
     "mixture": ToolSpec(".mixture.tool:mixture_tool"),
+    "unit_times": ToolSpec(".unit_times:unit_times_tool", needs="bench"),
     "advise": ToolSpec(".prune:advise_tool"),
     "evaluate": ToolSpec(".measure.evaluate:evaluate_tool", version=2),
     "benchmark": ToolSpec(".measure.benchmark:benchmark_tool", needs="bench"),
