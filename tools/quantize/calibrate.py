@@ -8,7 +8,8 @@ from which `clipping` chooses. Samples are fed one by one and never kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -29,15 +30,20 @@ Feeds = Sequence[Mapping[str, Any]]
 class _Seen:
     low: float = float("inf")
     high: float = float("-inf")
-    elements: int = 0
+    shape: tuple[int, ...] = (0,)
     finite: bool = True
 
-    def add(self, low: float, high: float, elements: int) -> None:
-        self.elements = max(self.elements, elements)
-        if elements == 0:
+    def add(self, low: float, high: float, shape: tuple[int, ...]) -> None:
+        if prod(shape) >= self.elements:
+            self.shape = shape
+        if prod(shape) == 0:
             return
         self.finite = self.finite and bool(np.isfinite(low) and np.isfinite(high))
         self.low, self.high = min(self.low, low), max(self.high, high)
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
 
     @property
     def usable(self) -> bool:
@@ -71,21 +77,22 @@ def tensor_ranges(
         raise DataError("calibration needs at least one sample; give --data or --calibration-data")
     seen = {name: each for name, each in _extremes(model, tensors, feeds).items() if each.usable}
     if method == "minmax":
-        return {name: Range(each.low, each.high) for name, each in seen.items()}
+        return {name: Range(each.low, each.high, each.shape) for name, each in seen.items()}
     ranges: dict[str, Range] = {}
     for group in _groups(seen):
         histograms = _histograms(model, {name: seen[name] for name in group}, feeds)
-        ranges.update({name: _cut(each, method, percentile) for name, each in histograms.items()})
+        for name, each in histograms.items():
+            ranges[name] = replace(_cut(each, method, percentile), shape=seen[name].shape)
     return ranges
 
 
 def _extremes(model: ModelProto, tensors: Sequence[str], feeds: Feeds) -> dict[str, _Seen]:
-    watches = [(op_type, tensor) for tensor in tensors for op_type in ("ReduceMin", "ReduceMax", "Size")]
+    watches = [(op_type, tensor) for tensor in tensors for op_type in ("ReduceMin", "ReduceMax", "Shape")]
     seen = {tensor: _Seen() for tensor in tensors}
     for values in _run(model, watches, feeds):
         for index, tensor in enumerate(tensors):
-            low, high, count = values[3 * index : 3 * index + 3]
-            seen[tensor].add(float(low), float(high), int(count))
+            low, high, shape = values[3 * index : 3 * index + 3]
+            seen[tensor].add(float(low), float(high), tuple(int(each) for each in shape))
     return seen
 
 

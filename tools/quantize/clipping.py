@@ -29,10 +29,15 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Range:
-    """What a tensor's values lie between, finite and low ≤ high."""
+    """What a tensor's values lie between, finite and low ≤ high.
+
+    Attributes:
+        shape: of the tensor in the largest sample, where it was seen.
+    """
 
     low: float
     high: float
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

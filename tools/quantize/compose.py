@@ -27,8 +27,9 @@ from ..session import open_session
 from .calibrate import Feeds
 from .dynamic import quantize_dynamic
 from .recovery import PREPARATIONS, recover
-from .static import StaticTypes, calibrate, write_static
+from .static import calibrate, write_static
 from .static_plan import StaticChoice
+from .static_write import StaticTypes
 from .storage import storage_units, store_weights
 
 MAX_LAYERS = 512

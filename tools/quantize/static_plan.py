@@ -1,9 +1,8 @@
 """Decide which nodes compute in int8 and which tensors are quantized, before any node is written.
 
-A unit is a `Conv`, `Gemm` or `MatMul` with constant weights. A carrier passes 8-bit values on between units
-(`MaxPool`, `Add`, `Concat`, …); it is quantized only where its output reaches a unit, so that nothing at the end of
-a model loses precision for no gain. A `Relu` or `Clip` after a quantized node disappears in the saturation of that
-node's output.
+A unit is a `Conv`, `Gemm` or `MatMul` with constant weights, or a `MatMul` of two activations that is asked for by
+name. What follows a unit may compute in 8 bits too (`carry`). A `Relu` or `Clip` after a quantized node disappears in
+the saturation of that node's output, a `HardSigmoid` after a unit in its weights and bias.
 """
 
 from __future__ import annotations
@@ -16,24 +15,18 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from ...contracts import QuantizeStep
 from ..onnx_model import elements, is_standard, opset, to_array
+from .carriers import is_hard
+from .carry import carry
 from .clipping import Range
-from .graphs import Use, attribute, fixed_initializers, input_name, int_attribute, uses
+from .graphs import fixed_initializers, input_name, int_attribute, uses
 
 COMPUTE = ("Conv", "Gemm", "MatMul")
 MIN_OPSET = 10
-
-# The values move, none is computed: the output shares the scale of the first input.
-MOVERS = frozenset(
-    {"MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "DepthToSpace", "Resize"}
-)
-# The output has a scale of its own; the operands that may be activations.
-MIXERS: dict[str, slice] = {
-    "Add": slice(0, 2),
-    "Mul": slice(0, 2),
-    "Concat": slice(0, None),
-    "GlobalAveragePool": slice(0, 1),
-    "AveragePool": slice(0, 1),
-}
+# Whatever else they do, the second axis is as long after them as before.
+KEEP_CHANNELS = frozenset(
+    {"Relu", "Clip", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "LeakyRelu", "BatchNormalization", "MaxPool",
+     "AveragePool", "GlobalAveragePool"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -107,13 +100,13 @@ class Planner:
     def __init__(self, model: ModelProto) -> None:
         self.nodes = list(model.graph.node)
         self.constants = fixed_initializers(model.graph)
-        self._opset = opset(model)
+        self.opset = opset(model)
         self._index = {id(node): index for index, node in enumerate(self.nodes)}
-        self._readers = uses(model.graph)
+        self._uses = uses(model.graph)
+        self._makers = {name: index for index, node in enumerate(self.nodes) for name in node.output}
         self._dequantized = {node.output[0] for node in self.nodes if node.op_type == "DequantizeLinear"}
-        self._outputs = {each.name for each in model.graph.output}
-        # What a node gives or a caller feeds: the tensors that can be quantized where they arise.
-        self._computed = {each.name for each in model.graph.input}.union(*(node.output for node in self.nodes))
+        self.outputs = {each.name for each in model.graph.output}
+        self._inputs = {each.name for each in model.graph.input}
 
     def plan(self, choice: StaticChoice, ranges: Mapping[str, Range] | None = None) -> StaticPlan:
         """Return the plan for the operators asked for; without `ranges` every activation counts as calibrated.
@@ -124,34 +117,60 @@ class Planner:
         for index, node in enumerate(self.nodes):
             if choice.asks(node):
                 waste = "kept" if node.name in choice.keep else ""
-                why = waste or self.obstacle(node) or self._waste(node, choice.least_terms(node))
+                why = waste or self.obstacle(node, node.name in choice.named)
+                why = why or self._waste(node, choice.least_terms(node))
                 plan.why.update({index: why} if why else {})
                 plan.units.update(() if why else (index,))
         plan.biased.update((index, after) for index in plan.units if (after := self._bias_after(index)) is not None)
-        self._absorb(plan, plan.units, ranges)
+        for index in sorted(plan.units):
+            self.absorb(plan, index, ranges)
         self._settle(plan, ranges)
-        self._carry(plan, ranges)
-        self._prune(plan)
+        carry(self, plan, choice.keep, ranges)
         return plan
 
-    def obstacle(self, node: NodeProto) -> str:
-        """Return why `node` cannot compute in static int8, or nothing."""
+    def obstacle(self, node: NodeProto, named: bool = False) -> str:
+        """Return why `node` cannot compute in static int8, or nothing; `named` ones may multiply two activations."""
         if node.op_type not in COMPUTE or not is_standard(node):
             return "onnxruntime has no static int8 kernel for it"
-        if self._opset < MIN_OPSET:
-            return f"needs opset {MIN_OPSET}, the model has {self._opset}"
+        if self.opset < MIN_OPSET:
+            return f"needs opset {MIN_OPSET}, the model has {self.opset}"
         weight = self.constants.get(node.input[1])
         if node.input[1] in self._dequantized:
             return "its weight is quantized already"
+        if named and self.multiplies_activations(node):
+            return ""
         if weight is None or weight.data_type != TensorProto.FLOAT or len(weight.dims) < 2:
             return "its weight is no constant float32 matrix"
         if not np.isfinite(to_array(weight)).all():
             return "its weight holds NaN or infinity"
-        if node.input[0] not in self._computed:
+        if not self.computed(node.input[0]):
             return "its input is constant"
         return self._bias_obstacle(node, weight)
 
+    def computed(self, tensor: str) -> bool:
+        """Tell whether a node gives the tensor or a caller feeds it: it can be quantized where it arises."""
+        return tensor in self._makers or tensor in self._inputs
+
+    def multiplies_activations(self, node: NodeProto) -> bool:
+        """Tell whether `node` is a `MatMul` that holds no weight."""
+        return node.op_type == "MatMul" and is_standard(node) and all(self.computed(name) for name in node.input)
+
+    def activations(self, node: NodeProto) -> list[str]:
+        """Return the inputs of a unit that are quantized as activations."""
+        return list(node.input[:2] if self.multiplies_activations(node) else node.input[:1])
+
+    def maker(self, tensor: str) -> int | None:
+        """Return the index of the node that gives the tensor; None where a caller feeds it or it is constant."""
+        return self._makers.get(tensor)
+
+    def readers(self, tensor: str) -> list[int | None]:
+        """Return the indices of the nodes that read the tensor; None stands for one in a subgraph or a caller."""
+        found = [self._index.get(id(use.node)) for use in self._uses.get(tensor, [])]
+        return [*found, None] if tensor in self.outputs else found
+
     def _waste(self, node: NodeProto, min_terms: int) -> str:
+        if node.input[1] not in self.constants:
+            return ""
         weight = self.constants[node.input[1]]
         terms = elements(weight) // max(1, weight.dims[_channel_axis(node, weight)])
         return f"dot products of {terms} terms gain nothing from int8" if terms < min_terms else ""
@@ -180,28 +199,48 @@ class Planner:
         after = self.nodes[plan.biased[index]]
         return next(name for name in after.input if name in self.constants)
 
-    def _known(self, tensor: str, ranges: Mapping[str, Range] | None) -> bool:
-        return ranges is None or tensor in ranges
-
     def remark(self, index: int) -> str:
         """Return what keeps a unit from its full speed, or nothing."""
-        after = self._only_reader(index)
-        if after is None or self.nodes[after].op_type != "BatchNormalization":
+        after = self.only_reader(self.nodes[index].output[0])
+        if after is None:
             return ""
-        return "the BatchNormalization after it stays in floating point; optimize the graph first to fold it"
+        node = self.nodes[after]
+        if node.op_type == "BatchNormalization":
+            return "the BatchNormalization after it stays in floating point; optimize the graph first to fold it"
+        if node.op_type in ("Mul", "Add") and any(self._scalar(name) is not None for name in node.input):
+            return f"the {node.op_type} of a constant after it stays in floating point; optimize the graph first"
+        return ""
 
-    def _only_reader(self, index: int) -> int | None:
-        """The node that alone reads the output of the node at `index`."""
-        output = self.nodes[index].output[0]
-        readers = self._readers.get(output, [])
-        if output in self._outputs or len(readers) != 1:
-            return None
-        return self._index.get(id(readers[0].node))
+    def channels(self, tensor: str) -> int:
+        """Return how many channels the output of a convolution has, followed through what keeps them; 0 if unknown."""
+        index = self.maker(tensor)
+        while index is not None:
+            node = self.nodes[index]
+            if node.op_type == "Conv":
+                weight = self.constants.get(node.input[1])
+                return 0 if weight is None else weight.dims[0]
+            if not is_standard(node) or node.op_type not in KEEP_CHANNELS:
+                return 0
+            index = self.maker(node.input[0])
+        return 0
+
+    def seen_inside(self) -> set[str]:
+        """Return what subgraphs read of the graph around them."""
+        return {
+            name
+            for name, found in self._uses.items()
+            if any(use.index < 0 or id(use.node) not in self._index for use in found)
+        }
+
+    def only_reader(self, tensor: str) -> int | None:
+        """Return the index of the node that alone reads the tensor."""
+        found = self.readers(tensor)
+        return found[0] if len(found) == 1 else None
 
     def _bias_after(self, index: int) -> int | None:
         """The `Add` of a vector that onnxruntime would make of `MatMul` a `Gemm` with, integer or not."""
-        node, after = self.nodes[index], self._only_reader(index)
-        if node.op_type != "MatMul" or after is None:
+        node, after = self.nodes[index], self.only_reader(self.nodes[index].output[0])
+        if node.op_type != "MatMul" or after is None or self.multiplies_activations(node):
             return None
         if self.nodes[after].op_type != "Add" or not is_standard(self.nodes[after]):
             return None
@@ -211,13 +250,13 @@ class Planner:
             return None
         return after if np.isfinite(to_array(found[0])).all() else None
 
-    def _absorb(self, plan: StaticPlan, indices: Collection[int], ranges: Mapping[str, Range] | None) -> None:
-        for index in indices:
-            after = self._only_reader(plan.last(index))
-            if after is None or not self._saturates(self.nodes[after]):
-                continue
-            if self._known(self.nodes[after].output[0], ranges):
-                plan.absorbed[index] = after
+    def absorb(self, plan: StaticPlan, index: int, ranges: Mapping[str, Range] | None) -> None:
+        """Take what follows the node at `index` into it, where rounding to a range does the same."""
+        after = self.only_reader(self.output(plan, index))
+        if after is None or not known(self.nodes[after].output[0], ranges):
+            return
+        if self._saturates(self.nodes[after]) or (index in plan.units and self._is_gate_of(index, after, plan)):
+            plan.absorbed[index] = after
 
     def _saturates(self, node: NodeProto) -> bool:
         """Tell whether rounding to the calibrated range, which holds zero, does what `node` does."""
@@ -228,6 +267,12 @@ class Planner:
         low, high = (self._scalar(input_name(node, index)) for index in (1, 2))
         return low is not None and high is not None and low <= 0.0 <= high
 
+    def _is_gate_of(self, index: int, after: int, plan: StaticPlan) -> bool:
+        """Tell whether `after` is a `HardSigmoid`, whose line the weights and the bias of the unit can take in."""
+        if self.nodes[after].op_type != "HardSigmoid" or not is_hard(self.nodes[after]):
+            return False
+        return self.nodes[index].op_type != "MatMul" or index in plan.biased
+
     def _scalar(self, name: str) -> float | None:
         tensor = self.constants.get(name)
         return None if tensor is None or elements(tensor) != 1 else float(to_array(tensor).reshape(()))
@@ -236,52 +281,20 @@ class Planner:
         """Keep the units whose activations have ranges; the output of a product may do without one."""
         for index in sorted(plan.units):
             node, output = self.nodes[index], self.output(plan, index)
-            known = self._known(output, ranges)
-            if self._known(node.input[0], ranges) and (known or node.op_type != "Conv"):
-                plan.scales[node.input[0]] = node.input[0]
-                plan.scales.update({output: output} if known else {})
+            has_output, inputs = known(output, ranges), self.activations(node)
+            if all(known(name, ranges) for name in inputs) and (has_output or node.op_type != "Conv"):
+                plan.scales.update({name: name for name in inputs})
+                plan.scales.update({output: output} if has_output else {})
             else:
                 plan.units.discard(index)
                 plan.absorbed.pop(index, None)
                 plan.biased.pop(index, None)
                 plan.why[index] = "its activations are not all finite"
 
-    def _carry(self, plan: StaticPlan, ranges: Mapping[str, Range] | None) -> None:
-        """Extend the quantized tensors forward, through what can pass them on."""
-        taken = plan.merged
-        for index, node in enumerate(self.nodes):
-            if index in plan.units or index in taken or not is_standard(node) or len(node.output) != 1:
-                continue
-            if _moves(node) and node.input and node.input[0] in plan.scales:
-                if self._known(node.output[0], ranges):
-                    plan.carriers.add(index)
-                    plan.scales[node.output[0]] = plan.scales[node.input[0]]
-            elif node.op_type in MIXERS and self._mixes(node, plan, ranges):
-                self._absorb(plan, [index], ranges)
-                taken = plan.merged
-                plan.carriers.add(index)
-                plan.scales.setdefault(self.output(plan, index), self.output(plan, index))
 
-    def _mixes(self, node: NodeProto, plan: StaticPlan, ranges: Mapping[str, Range] | None) -> bool:
-        operands = node.input[MIXERS[node.op_type]]
-        return all(name in plan.scales for name in operands) and self._known(node.output[0], ranges)
-
-    def _prune(self, plan: StaticPlan) -> None:
-        """Take back carriers, and scales of products, that no unit profits from."""
-        for index in reversed(range(len(self.nodes))):
-            if index not in plan.quantized:
-                continue
-            output = self.output(plan, index)
-            if any(self._reads_int8(use, plan) for use in self._readers.get(output, [])):
-                continue
-            plan.carriers.discard(index)
-            if self.nodes[index].op_type != "Conv":
-                plan.absorbed.pop(index, None)
-                plan.scales.pop(output, None)
-
-    def _reads_int8(self, use: Use, plan: StaticPlan) -> bool:
-        index = self._index.get(id(use.node))
-        return index is not None and index in plan.quantized
+def known(tensor: str, ranges: Mapping[str, Range] | None) -> bool:
+    """Tell whether the tensor has a range; before calibration all count as having one."""
+    return ranges is None or tensor in ranges
 
 
 def _channel_axis(node: NodeProto, weight: TensorProto) -> int:
@@ -289,12 +302,3 @@ def _channel_axis(node: NodeProto, weight: TensorProto) -> int:
     if node.op_type == "MatMul":
         return len(weight.dims) - 1
     return 0 if node.op_type == "Conv" or int_attribute(node, "transB", 0) else 1
-
-
-def _moves(node: NodeProto) -> bool:
-    """Tell whether every value of the output lies between values of the first input."""
-    if node.op_type != "Resize":
-        return node.op_type in MOVERS
-    mode, place = attribute(node, "mode"), attribute(node, "coordinate_transformation_mode")
-    overshoots = mode is not None and mode.s == b"cubic"
-    return not overshoots and (place is None or place.s != b"tf_crop_and_resize")
