@@ -26,7 +26,7 @@ from ..onnx_model import iter_graphs, iter_nodes, load, model_bytes, one_line, q
 from ..session import open_session
 from .calibrate import Feeds
 from .dynamic import quantize_dynamic
-from .recovery import PREPARATIONS, recover
+from .recovery import SERVED, recover
 from .static import calibrate, write_static
 from .static_plan import StaticChoice
 from .static_write import StaticTypes
@@ -93,7 +93,7 @@ def _check_forms(step: QuantizeStep) -> None:
         "half": bool(step.computed("half") or step.named("half")),
         "clip_recurrent": step.clip_recurrent is not None,
         f"rounding {step.rounding}": step.rounding != "nearest",
-        "recovery": not {*step.recovery} <= PREPARATIONS.keys(),
+        "recovery": not {*step.recovery} <= SERVED,
     }
     for name, is_asked in asked.items():
         if is_asked:

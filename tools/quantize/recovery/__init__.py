@@ -1,5 +1,5 @@
 """Recovery without labels: what quantization lost is made good from unlabelled samples, one method per file."""
 
-from .recover import PREPARATIONS, Recovered, recover
+from .recover import SERVED, Recovered, recover
 
-__all__ = ["PREPARATIONS", "Recovered", "recover"]
+__all__ = ["SERVED", "Recovered", "recover"]

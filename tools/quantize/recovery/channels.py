@@ -37,34 +37,26 @@ class Tap:
 
 
 def channel_figures(model: ModelProto, taps: Sequence[Tap], feeds: Feeds, figure: Figure) -> dict[str, FloatArray]:
-    """Return for each tensor the `peak` magnitude or the `mean` of each channel; one that is not finite is left out.
+    """Return for each tensor the `peak` magnitude or the `mean` of each channel, an array of (samples, channels).
 
-    Samples are fed one by one and none is kept; each counts alike in a mean.
+    A tensor that is not finite, or has other channels than said, is left out.
 
     Raises:
         ToolError: the model does not load, or does not run on the samples.
     """
     if not taps or not len(feeds):
         return {}
-    sums: dict[str, Any] = {}
+    found: dict[str, list[FloatArray]] = {tap.tensor: [] for tap in taps}
     with opened(_watched(model, taps, figure), as_shipped=False) as session:
         for feed in feeds:
             for tap, value in zip(taps, run(session, feed), strict=True):
-                _add(sums, tap.tensor, np.asarray(value, np.float64).reshape(-1), figure)
-    count = len(feeds) if figure == "mean" else 1
-    whole = {tap.tensor: tap.channels for tap in taps}
+                found[tap.tensor].append(np.asarray(value, np.float32).reshape(-1))
+    widths = {tap.tensor: tap.channels for tap in taps}
     return {
-        name: (values / count).astype(np.float32)
-        for name, values in sums.items()
-        if np.isfinite(values).all() and values.size == whole[name]
+        name: np.stack(rows)
+        for name, rows in found.items()
+        if all(row.size == widths[name] and np.isfinite(row).all() for row in rows)
     }
-
-
-def _add(sums: dict[str, Any], name: str, values: np.ndarray, figure: Figure) -> None:
-    if name not in sums:
-        sums[name] = values
-    elif sums[name].shape == values.shape:
-        sums[name] = np.maximum(sums[name], values) if figure == "peak" else sums[name] + values
 
 
 def _watched(model: ModelProto, taps: Sequence[Tap], figure: Figure) -> ModelProto:
@@ -90,6 +82,24 @@ def _watched(model: ModelProto, taps: Sequence[Tap], figure: Figure) -> ModelPro
     return watched
 
 
+def places(model: ModelProto, taps: Sequence[Tap], feed: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many places each tensor has for one sample: its elements in each channel.
+
+    Raises:
+        ToolError: the model does not load, or does not run on the sample.
+    """
+    watched = copy_model(model)
+    names = Names(watched)
+    del watched.graph.output[:]
+    for tap in taps:
+        watched.graph.output.append(
+            helper.make_empty_tensor_value_info(_append(watched.graph.node, names, "Size", [tap.tensor]))
+        )
+    with opened(watched, as_shipped=False) as session:
+        sizes = run(session, feed)
+    return {tap.tensor: int(size) // tap.channels for tap, size in zip(taps, sizes, strict=True)}
+
+
 def _append(nodes: Any, names: Names, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
     output = names.fresh("watch")
     made: NodeProto = helper.make_node(op_type, list(inputs), [output], names.fresh("watcher"), **attributes)
@@ -97,6 +107,6 @@ def _append(nodes: Any, names: Names, op_type: str, inputs: Sequence[str], **att
     return output
 
 
-def peaks(model: ModelProto, taps: Sequence[Tap], feeds: Feeds) -> Mapping[str, FloatArray]:
-    """Return the largest magnitude of each channel."""
-    return channel_figures(model, taps, feeds, "peak")
+def peaks(model: ModelProto, taps: Sequence[Tap], feeds: Feeds) -> dict[str, FloatArray]:
+    """Return the largest magnitude of each channel over all samples."""
+    return {name: rows.max(axis=0) for name, rows in channel_figures(model, taps, feeds, "peak").items()}

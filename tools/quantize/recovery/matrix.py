@@ -52,6 +52,11 @@ class Matrix:
         """Output channels."""
         return self.view[0] * self.view[self.output_axis]
 
+    @property
+    def multiplications(self) -> int:
+        """Products for one place of the output, all channels together."""
+        return math.prod(self.view)
+
     def input_peaks(self, weight: FloatArray) -> FloatArray:
         """Return the largest magnitude that each input channel meets."""
         return self._peaks(weight, self.input_axis)

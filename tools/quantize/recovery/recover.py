@@ -15,6 +15,8 @@ from onnx import ModelProto
 from ....contracts import DataError, DataView, LayerForm, QuantizeStep, Recovery, ToolError
 from ..calibrate import Feeds
 from ..trial import copy_model
+from .bias import SAMPLES as BIAS_SAMPLES
+from .bias import correct_bias
 from .equalize import equalized
 from .judge import Fidelity, Judge
 
@@ -22,9 +24,9 @@ SELECTION_SAMPLES = 32
 PROBED_SAMPLES = 32
 # A trial with ranges of few samples cuts what the whole would not, and favours what is cut less.
 TRIAL_SAMPLES = 256
-# A gain counts from this many dB, and from so many standard errors over samples.
+# A gain counts from this many dB, and from so many standard errors over samples: more where it is the best of several.
 LEAST_GAIN_DB = 0.1
-ERRORS = 2.0
+ERRORS, ERRORS_OF_BEST = 1.0, 2.0
 # float32 rounding alone stays above; what falls below has changed the function.
 SAME_DB = 100.0
 
@@ -67,6 +69,7 @@ def _equalized(model: ModelProto, step: QuantizeStep, feeds: Feeds) -> Iterator[
 
 
 PREPARATIONS: dict[Recovery, Preparation] = {"equalize": _equalized}
+SERVED: frozenset[Recovery] = frozenset({*PREPARATIONS, "bias"})
 
 
 class _Recovery:
@@ -101,7 +104,7 @@ class _Recovery:
             self._drop(name, "there is nothing in this model that it could change")
             return
         label, model, fidelity = max(tried, key=lambda each: each[2].decibels)
-        if self._helps(name, label, fidelity):
+        if self._helps(name, label, fidelity, ERRORS if len(tried) == 1 else ERRORS_OF_BEST):
             self._model.CopyFrom(model)
 
     def _fair(self, model: ModelProto) -> Fidelity:
@@ -110,10 +113,10 @@ class _Recovery:
             raise ToolError(f"it changes what the model computes (SQNR {same:.0f} dB)")
         return self._trial(model)
 
-    def _helps(self, name: Recovery, label: str, fidelity: Fidelity) -> bool:
+    def _helps(self, name: Recovery, label: str, fidelity: Fidelity, errors: float = ERRORS) -> bool:
         gain, error = fidelity.gain(self._best)
         found = f"{self._best.decibels:.1f} → {fidelity.decibels:.1f} dB {self._judge.place} (± {error:.1f})"
-        if gain < max(LEAST_GAIN_DB, ERRORS * error):
+        if gain < max(LEAST_GAIN_DB, errors * error):
             self._drop(name, f"no gain to rely on: {found}, {label}")
             return False
         self._notes.append(f"{name}: {found}, {label}")
@@ -125,7 +128,24 @@ class _Recovery:
         self._notes.append(f"{name} dropped: {why}")
 
     def finish(self) -> Recovered:
-        """Quantize the prepared model in full."""
+        """Quantize the prepared model in full, and correct its biases if that is asked for."""
+        prepared = copy_model(self._model) if "bias" in self._step.recovery else None
         layers, samples = self._build(self._step, self._model, self._data)
+        if prepared is not None:
+            self._correct(prepared)
         step = self._step.model_copy(update={"recovery": tuple(self._kept)})
         return Recovered(step, layers, samples, self._notes)
+
+    def _correct(self, prepared: ModelProto) -> None:
+        corrected = copy_model(self._model)
+        try:
+            count = correct_bias(prepared, corrected, self._data.feeds("calibration", BIAS_SAMPLES))
+            fidelity = self._judge.measure(corrected)
+        except ToolError as error:
+            self._drop("bias", error.message)
+            return
+        self._best = self._judge.measure(self._model)
+        if not count:
+            self._drop("bias", "no unit has a bias that could be corrected")
+        elif self._helps("bias", f"{count} units", fidelity):
+            self._model.CopyFrom(corrected)

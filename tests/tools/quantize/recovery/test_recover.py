@@ -88,3 +88,16 @@ def test_gain_of_one_sample_among_many_is_not_relied_on() -> None:
     assert gain > 10
     assert error > gain / 2
     assert Fidelity(signal, noise / 2).gain(before) == pytest.approx((3.01, 0.0), abs=0.01)
+
+
+def test_bias_is_kept_after_equalizing(lab: Any) -> None:
+    model, feeds = _uneven(lab, 2.0)
+    step = QuantizeStep(storage="int4", recovery=("bias", "equalize"))
+    model.opset_import[0].version = 21
+    model.ir_version = 10
+    feeds = [{"x": np.abs(each["x"])} for each in feeds]
+    report = _quantize(lab, model, feeds, step, "recovered.onnx")
+    assert "bias" in report.step.recovery
+    assert report.step.recovery in (("equalize", "bias"), ("bias",))
+    _quantize(lab, model, feeds, report.step, "again.onnx")
+    assert (lab.folder / "recovered.onnx").read_bytes() == (lab.folder / "again.onnx").read_bytes()
