@@ -8,5 +8,7 @@ TABLE_FORMS: Mapping[str, str] = {
     "int8 static": "static",
     "int8 dynamic": "dynamic",
     "int8 stored": "int8",
+    "int8 block stored": "int8_block",
+    "int4 stored": "int4",
     "fp16 stored": "fp16",
 }

@@ -147,4 +147,4 @@ def _comparable(known: Any, answer: Any) -> bool:
 
 def unmasked(logits: np.ndarray) -> np.ndarray:
     """Return logits with infinity, which is not compared, in place of what a mask made of them."""
-    return np.where(np.abs(logits) < _MASKED, logits, np.inf)
+    return np.where(np.abs(logits) < _MASKED, logits, logits.dtype.type(np.inf))

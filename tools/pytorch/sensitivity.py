@@ -5,12 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch.export import ExportedProgram
 
-from ...contracts import DataView, Progress, ProgressSink, QuantizeStep, SensitivityTable, UnitDamage, WeightForm
+from ...contracts import (
+    DataView,
+    Progress,
+    ProgressSink,
+    QuantizedForm,
+    QuantizeStep,
+    RequestError,
+    SensitivityTable,
+    UnitDamage,
+    WeightForm,
+)
 from ..measure.fidelity import OutputError
 from .editor import ProgramEditor, copy_program, load_program
 from .feeds import Calls, part_calls
@@ -26,6 +36,18 @@ from .units import FORMS, chosen, units
 CALIBRATION_SAMPLES = 32
 Form = Literal["static", "dynamic", "int8", "fp16"]
 _Trial = tuple[str, str, int, Callable[[ProgramEditor], object]]
+
+
+def program_form(form: QuantizedForm) -> Form:
+    """Return a form that programs can take.
+
+    Raises:
+        RequestError: they cannot take this one.
+    """
+    known: dict[str, Form] = {each: each for each in get_args(Form)}
+    if form not in known:
+        raise RequestError(f"torch programs do not take the form {form!r}; they take {', '.join(known)}")
+    return known[form]
 
 
 def measure_program(

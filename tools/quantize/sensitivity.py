@@ -1,40 +1,54 @@
-"""How much each unit alone damages the outputs in one form: a pass per unit over a few selection samples.
+"""How much each unit alone damages the answers in one form: a pass per unit over a few selection samples.
 
-A unit is a node for `static` and `dynamic` compute and an initializer for `int8` and `fp16` storage. The heaviest
-units come first and a time limit ends the work, so that what is left unmeasured matters least to size.
+A unit is a node for the forms of compute and an initializer for those of storage. Damage is told at the logits where an
+output has some, which a Softmax or Sigmoid after them would hide. The heaviest units come first and a time limit ends
+the work, so that what is left unmeasured matters least to size.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from onnx import ModelProto
+from pydantic import ValidationError
 
-from ...contracts import Progress, ProgressSink, RequestError, SensitivityTable, UnitDamage
+from ...contracts import (
+    DataView,
+    Progress,
+    ProgressSink,
+    QuantizedForm,
+    QuantizeStep,
+    RequestError,
+    SensitivityTable,
+    UnitDamage,
+)
 from ..context import TABLE_FILE, ToolAnswer, ToolContext, silent
 from ..measure.data import open_data
 from ..measure.fidelity import OutputError
-from ..onnx_model import load, quoted
+from ..measure.logits import logits_of, unmasked, with_outputs
+from ..onnx_model import delete_named, load, quoted
 from .calibrate import Feeds
 from .trial import opened, run
-from .units import FORMS, Form, Trial, trials
+from .units import FORMS, Ranging, Trial, trials
 
-DEFAULT_SAMPLES = 8
+DEFAULT_SAMPLES = 4
 FIRST_SAMPLES = 2
-CALIBRATION_SAMPLES = 32
+CALIBRATION_SAMPLES = 16
 TIME_LIMIT_S = 20.0
 REPORTED = 128
 REFERENCE_BYTES = 256 * 2**20
 
 
 def sensitivity_tool(context: ToolContext) -> ToolAnswer:
-    """Measure role `model` on role `data`. Params: `form`, `samples`, `seconds`, `op_types`.
+    """Measure role `model` on role `data`.
 
-    The answer's table is the whole one, the report its 128 most damaged units.
+    Params: `form`, `samples`, `seconds`, `op_types`; for `static` also `calibration`, `percentile` and
+    `calibration_samples`. The answer's table is the whole one, the report its 128 most damaged units.
     """
     job = context.job
     if job.data is None:
@@ -44,18 +58,19 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
     form, op_types = _form(str(params.get("form", "int8"))), tuple(params.get("op_types", ()))
     samples, seconds = int(params.get("samples", DEFAULT_SAMPLES)), float(params.get("seconds", TIME_LIMIT_S))
     if context.model().suffix == ".pt2":
-        from ..pytorch.sensitivity import measure_program
+        from ..pytorch.sensitivity import measure_program, program_form
 
-        table = measure_program(context.model(), form, view, samples, op_types, seconds, context.progress)
+        table = measure_program(context.model(), program_form(form), view, samples, op_types, seconds, context.progress)
     else:
         table = measure_sensitivity(
             context.model(),
             form,
             view.feeds("selection", samples),
-            view.feeds("calibration", CALIBRATION_SAMPLES),
+            _ranging(params, view),
             op_types,
             seconds,
             context.progress,
+            states=view.ref.state.values(),
         )
     folder = context.work / "table"
     folder.mkdir()
@@ -64,43 +79,59 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
     return ToolAnswer(report=worst, outputs={"table": folder})
 
 
-def _form(name: str) -> Form:
-    known: dict[str, Form] = {each: each for each in FORMS}
+def _form(name: str) -> QuantizedForm:
+    known: dict[str, QuantizedForm] = {each: each for each in FORMS}
     if name not in known:
         raise RequestError(f"there is no form {quoted(name)}; choose one of {', '.join(FORMS)}")
     return known[name]
 
 
+def _ranging(params: Mapping[str, Any], view: DataView) -> Ranging:
+    """Read how ranges are taken, with the checks and defaults of a step."""
+    names = [name for name in ("calibration", "percentile") if name in params]
+    try:
+        step = QuantizeStep.model_validate({name: params[name] for name in names})
+    except ValidationError as error:
+        raise RequestError(f"calibration: {error.errors()[0]['msg']}") from error
+    samples = int(params.get("calibration_samples", CALIBRATION_SAMPLES))
+    return Ranging(view.feeds("calibration", samples), step.calibration, step.percentile)
+
+
 def measure_sensitivity(
     model: Path,
-    form: Form,
+    form: QuantizedForm,
     feeds: Feeds,
-    calibration: Feeds = (),
+    ranging: Ranging | None = None,
     op_types: Sequence[str] = (),
     seconds: float = TIME_LIMIT_S,
     progress: ProgressSink = silent,
+    states: Collection[str] = (),
 ) -> SensitivityTable:
     """Return the damage of each unit, the most damaged first.
 
     Args:
         model: a model file.
-        form: `static`, `dynamic`, `int8` or `fp16`.
+        form: of compute or of storage.
         feeds: samples to measure on; fewer are used where their outputs take more than 256 MB. All units are
             measured on two of them before any is on the others.
-        calibration: samples for the ranges that `static` needs.
+        ranging: how `static` gets the ranges that it needs, and from what.
         op_types: operators whose nodes are units; empty for all that the form is advisable for.
         seconds: time after which no further unit is begun; the heaviest is always measured.
         progress: told after each unit.
+        states: outputs that are fed back, which are no answers: they count only where there are no others.
 
     Raises:
         DataError: `static` without calibration samples.
         ToolError: the model does not load, or does not run on the samples.
     """
     started = time.perf_counter()
-    work = trials(load(model), form, calibration, op_types)
+    ranged = _Counted(ranging.feeds if ranging else ())
+    read = Ranging(ranged, ranging.method, ranging.percentile) if ranging else Ranging(ranged)
+    watched, logits = _watched(load(model), states)
+    work = trials(watched, form, read, op_types)
     gauges = [_Gauge(trial) for trial in work.units]
     with opened(work.reference) as session:
-        references = list(_references(session, feeds))
+        references = list(_references(session, feeds, logits))
         pairs = list(zip(feeds, references, strict=False))
         for number, gauge in _turns(gauges, deadline=started + seconds):
             gauge.measure(session, pairs[:FIRST_SAMPLES] if number < len(gauges) else pairs[FIRST_SAMPLES:])
@@ -112,9 +143,43 @@ def measure_sensitivity(
         samples=min((gauge.samples for gauge in measured), default=0),
         units=tuple(sorted((each.damage(form) for each in measured), key=lambda each: (each.damage_db, each.name))),
         total_units=len(gauges),
-        sample_runs=len(references) + sum(gauge.samples for gauge in measured),
+        sample_runs=ranged.fed + len(references) + sum(gauge.samples for gauge in measured),
         seconds=time.perf_counter() - started,
     )
+
+
+def _watched(model: ModelProto, states: Collection[str]) -> tuple[ModelProto, list[bool]]:
+    """Return the model with nothing for outputs but where damage is told: the logits of each output, or itself.
+
+    Which of them are logits is the second value.
+    """
+    logits = logits_of(model)
+    outputs = [each.name for each in model.graph.output]
+    told = dict.fromkeys(logits.get(name, name) for name in outputs if name not in states or len(outputs) == 1)
+    told = told or dict.fromkeys(outputs)
+    watched = with_outputs(model, list(told))
+    delete_named(watched.graph.output, set(outputs) - set(told))
+    return watched, [each.name in logits.values() for each in watched.graph.output]
+
+
+class _Counted(Sequence[Mapping[str, Any]]):
+    """Samples that count how often one was fed."""
+
+    def __init__(self, feeds: Feeds) -> None:
+        self._feeds = feeds
+        self.fed = 0
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def __getitem__(self, index: Any) -> Any:
+        self.fed += 1
+        return self._feeds[index]
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        for feed in self._feeds:
+            self.fed += 1
+            yield feed
 
 
 def _turns(gauges: Sequence[_Gauge], deadline: float) -> Iterator[tuple[int, _Gauge]]:
@@ -149,7 +214,7 @@ class _Gauge:
                     error.add(value, answer)
                 self.samples += 1
 
-    def damage(self, form: Form) -> UnitDamage:
+    def damage(self, form: QuantizedForm) -> UnitDamage:
         """Return what was found out, at the worst output."""
         return UnitDamage(
             name=self._trial.name,
@@ -160,12 +225,12 @@ class _Gauge:
         )
 
 
-def _references(session: Any, feeds: Feeds) -> Iterator[list[Any]]:
-    """Yield the outputs of as many samples as fit in memory, at least one."""
+def _references(session: Any, feeds: Feeds, logits: Sequence[bool]) -> Iterator[list[Any]]:
+    """Yield the outputs of as many samples as fit in memory, at least one; logits without what is masked."""
     held = 0
     for feed in feeds:
         if held > REFERENCE_BYTES:
             return
         outputs = run(session, feed)
         held += sum(int(each.nbytes) for each in outputs if isinstance(each, np.ndarray))
-        yield outputs
+        yield [unmasked(each) if masked else each for each, masked in zip(outputs, logits, strict=True)]

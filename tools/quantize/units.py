@@ -1,35 +1,47 @@
-"""The units of one form, and for each a model in which only it has the form.
+"""The units of one form, and for each what to feed, or which model to run, so that only it has the form.
 
-Rounded weights are fed to one session that serves all units: its weights are inputs with the originals as defaults.
-Compute forms, and weights inside subgraphs, need a graph of their own.
+One session serves nearly all units of a form. Rounded weights are fed to one whose weights are inputs with the
+originals as defaults; for compute, every unit stands in both forms in it and an input chooses (see `switches`). Only
+what lies inside subgraphs needs a model of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
-from ...contracts import LayerForm, QuantizeStep
-from ..onnx_model import iter_nodes, to_array
-from .calibrate import Feeds
+from ...contracts import CalibrationMethod, LayerForm, QuantizedForm, RequestError
+from ..onnx_model import iter_graphs, iter_nodes, to_array
+from .calibrate import Feeds, tensor_ranges
 from .dynamic import quantize_dynamic
+from .dynamic_ops import EMITTERS
 from .graphs import fixed_initializers
-from .rounding import FP16_MAX, rounded_fp16, rounded_int8
-from .static import calibrate, write_static
-from .static_plan import COMPUTE, StaticChoice
-from .storage import StorageUnit, storage_units, store_weights, stored_form
+from .static import write_static
+from .static_plan import COMPUTE, Planner, StaticChoice
+from .storage import StorageUnit, StoredForm, storage_units, store_weights, stored_values
+from .switches import Cutter, Switchboard
 from .trial import copy_model
 
-Form = Literal["static", "dynamic", "int8", "fp16"]
-FORMS: tuple[Form, ...] = get_args(Form)
+FORMS: tuple[QuantizedForm, ...] = get_args(QuantizedForm)
 
 # Dynamic Conv is 2 to 9 times slower than float32: its damage is measured where it is asked for by name.
-DYNAMIC_TYPES = ("MatMul", "Gemm", "LSTM", "Attention")
+DYNAMIC_TYPES = tuple(op_type for _, op_type in EMITTERS if op_type != "Conv")
 OVERRIDES_IR = 4  # below, every initializer is an input already
+
+Write = Callable[[ModelProto, set[str]], Sequence[LayerForm]]
+
+
+@dataclass(frozen=True)
+class Ranging:
+    """How activation ranges are taken for `static`; what a `QuantizeStep` says."""
+
+    feeds: Feeds = ()
+    method: CalibrationMethod = "minmax"
+    percentile: float = 99.99
 
 
 @dataclass(frozen=True)
@@ -57,66 +69,86 @@ class Trials:
     units: Sequence[Trial]
 
 
-def trials(model: ModelProto, form: Form, calibration: Feeds = (), op_types: Sequence[str] = ()) -> Trials:
+def trials(
+    model: ModelProto, form: QuantizedForm, ranging: Ranging = Ranging(), op_types: Sequence[str] = ()
+) -> Trials:
     """Return the units of `model` that can take `form`.
 
     Args:
-        model: with all its weights; `int8` and `fp16` make its weights inputs.
+        model: with all its weights; its outputs are those that damage is measured at.
         form: what each unit is tried in.
-        calibration: samples, for `static`.
+        ranging: for `static`.
         op_types: operators whose nodes are units; empty for those that the form is advisable for.
     """
     if form == "static":
-        found, reference = list(_static(model, calibration, op_types or COMPUTE)), model
+        made = _computed(model, op_types or COMPUTE, _static_writer(model, op_types or COMPUTE, ranging))
     elif form == "dynamic":
-        found, reference = list(_dynamic(model, op_types or DYNAMIC_TYPES)), model
+        made = _computed(model, op_types or DYNAMIC_TYPES, _dynamic)
+    elif form == "half":
+        raise RequestError("half is not served by this version")
     else:
-        found, reference = list(_stored(model, form, op_types)), _with_weights_as_inputs(model)
-    return Trials(reference, sorted(found, key=lambda each: (-each.weight_bytes, each.name)))
+        made = Trials(_with_weights_as_inputs(model), list(_stored(model, form, op_types)))
+    return Trials(made.reference, sorted(made.units, key=lambda each: (-each.weight_bytes, each.name)))
 
 
-def _static(model: ModelProto, calibration: Feeds, op_types: Sequence[str]) -> Iterator[Trial]:
-    choice = StaticChoice(op_types, (), QuantizeStep().min_terms)
-    ranges = calibrate(model, choice, calibration)
-    layers = write_static(copy_model(model), choice, ranges)
+def _static_writer(model: ModelProto, op_types: Sequence[str], ranging: Ranging) -> Write:
+    tensors = set(_to_calibrate(model, op_types))
+    ranges = tensor_ranges(model, sorted(tensors), ranging.feeds, ranging.method, ranging.percentile)
 
-    def alone(keep: set[str]) -> Callable[[], ModelProto]:
-        def made() -> ModelProto:
-            copied = copy_model(model)
-            write_static(copied, replace(choice, keep=keep), ranges)
-            return copied
+    def write(alone: ModelProto, named: set[str]) -> Sequence[LayerForm]:
+        return write_static(alone, StaticChoice((), named=named), ranges)
 
-        return made
-
-    return _computed(layers, "int8 static", model, alone)
+    return write
 
 
-def _dynamic(model: ModelProto, op_types: Sequence[str]) -> Iterator[Trial]:
-    layers = quantize_dynamic(copy_model(model), op_types)
+def _to_calibrate(model: ModelProto, op_types: Sequence[str]) -> Iterator[str]:
+    """Yield the tensors that need a range where all units have the form, and where each alone has it."""
+    cutter = Cutter(model)
+    every = StaticChoice(op_types)
+    alone = [
+        (cutter.cut(node).model, StaticChoice((), named={node.name}))
+        for node in model.graph.node
+        if node.op_type in op_types and node.name
+    ]
+    for each, choice in ((model, every), *alone):
+        scales = Planner(each).plan(choice).scales
+        yield from (*scales, *scales.values())
 
-    def alone(keep: set[str]) -> Callable[[], ModelProto]:
-        def made() -> ModelProto:
-            copied = copy_model(model)
-            quantize_dynamic(copied, op_types, keep)
-            return copied
 
-        return made
-
-    return _computed(layers, "int8 dynamic", model, alone)
+def _dynamic(alone: ModelProto, named: set[str]) -> Sequence[LayerForm]:
+    return quantize_dynamic(alone, (), named=named)
 
 
-def _computed(
-    layers: Sequence[LayerForm], form: str, model: ModelProto, alone: Callable[[set[str]], Callable[[], ModelProto]]
-) -> Iterator[Trial]:
+def _computed(model: ModelProto, op_types: Sequence[str], write: Write) -> Trials:
     """One trial per node name; nodes of one name, in different branches, are one unit."""
-    every = {node.name for node in iter_nodes(model)}
-    fitting = {layer.name: layer for layer in layers if layer.form == form}
-    for name, layer in fitting.items():
-        size = 4 * sum(each.weight_bytes or 0 for each in layers if each.name == name and each.form == form)
-        yield Trial(name, layer.op_type, size, alone(every - {name}))
+    board = Switchboard(model)
+    asked = list(dict.fromkeys(node.name for node in iter_nodes(model) if node.op_type in op_types and node.name))
+    inside = {node.name for graph in list(iter_graphs(model))[1:] for node in graph.node}
+    found: list[Trial] = []
+    for unit in asked:
+        if unit in inside:
+            found += _alone(model, unit, write)
+        elif (made := board.add(unit, asked, lambda cut, name: write(cut, {name}))) is not None:
+            switch, layer = made
+            size = 4 * (layer.weight_bytes or 0)
+            found.append(Trial(unit, layer.op_type, size, overrides={switch: np.array(True)}))
+    return Trials(board.finished(), found)
 
 
-def _stored(model: ModelProto, form: Literal["int8", "fp16"], op_types: Sequence[str]) -> Iterator[Trial]:
+def _alone(model: ModelProto, unit: str, write: Write) -> Iterator[Trial]:
+    """Yield the trial of a unit inside a subgraph, with a model of its own, if it can take the form."""
+
+    def made() -> ModelProto:
+        copied = copy_model(model)
+        write(copied, {unit})
+        return copied
+
+    layers = [each for each in write(copy_model(model), {unit}) if each.name == unit and each.form != "fp32"]
+    if layers:
+        yield Trial(unit, layers[0].op_type, 4 * sum(each.weight_bytes or 0 for each in layers), made)
+
+
+def _stored(model: ModelProto, form: StoredForm, op_types: Sequence[str]) -> Iterator[Trial]:
     tensors = fixed_initializers(model.graph)
     for unit in storage_units(model):
         if op_types and unit.op_type not in op_types:
@@ -124,27 +156,18 @@ def _stored(model: ModelProto, form: Literal["int8", "fp16"], op_types: Sequence
         if unit.in_subgraph:
             yield Trial(unit.name, unit.op_type, unit.bytes, _stored_alone(model, unit, form))
             continue
-        rounded = _rounded(tensors[unit.name], unit, form)
+        rounded = stored_values(to_array(tensors[unit.name]), unit, form)
         if rounded is not None:
             yield Trial(unit.name, unit.op_type, unit.bytes, overrides={unit.name: rounded})
 
 
-def _stored_alone(model: ModelProto, unit: StorageUnit, form: Literal["int8", "fp16"]) -> Callable[[], ModelProto]:
+def _stored_alone(model: ModelProto, unit: StorageUnit, form: StoredForm) -> Callable[[], ModelProto]:
     def made() -> ModelProto:
         copied = copy_model(model)
         store_weights(copied, form, only=[unit.name])
         return copied
 
     return made
-
-
-def _rounded(tensor: TensorProto, unit: StorageUnit, form: Literal["int8", "fp16"]) -> np.ndarray | None:
-    """The values that the stored form stands for; None where the weight cannot be stored."""
-    weight = to_array(tensor)
-    taken = stored_form(unit, form)
-    if not np.isfinite(weight).all() or (taken == "fp16" and float(np.max(np.abs(weight))) > FP16_MAX):
-        return None
-    return rounded_int8(weight, unit.axes) if taken == "int8" else rounded_fp16(weight)
 
 
 def _with_weights_as_inputs(model: ModelProto) -> ModelProto:

@@ -13,6 +13,7 @@ from shipfit.contracts import ArtifactRef, Job, Progress, RequestError, Sensitiv
 from shipfit.tools.context import TABLE_FILE, ToolContext
 from shipfit.tools.measure.data_tool import build_data
 from shipfit.tools.quantize.sensitivity import REPORTED, measure_sensitivity, sensitivity_tool
+from shipfit.tools.quantize.units import Ranging
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -37,14 +38,61 @@ def feeds(count: int = 4) -> list[dict[str, np.ndarray]]:
     return [{"x": each} for each in samples]
 
 
-@pytest.mark.parametrize("form", ["int8", "dynamic", "static"])
+COMPUTE_FORMS = ("dynamic", "static")
+
+
+@pytest.mark.parametrize("form", ["int8", "int8_block", "int4", "fp16", *COMPUTE_FORMS])
 def test_the_fragile_unit_comes_first(lab: Any, form: Any) -> None:
-    table = measure_sensitivity(uneven(lab), form, feeds(), feeds())
-    assert [unit.name for unit in table.units] == (["fragile", "robust"] if form == "int8" else ["first", "second"])
-    assert table.units[0].damage_db < table.units[1].damage_db - 10
+    table = measure_sensitivity(uneven(lab), form, feeds(), Ranging(feeds()))
+    assert [unit.name for unit in table.units] == (
+        ["first", "second"] if form in COMPUTE_FORMS else ["fragile", "robust"]
+    )
+    assert table.units[0].damage_db < table.units[1].damage_db - (0 if form == "fp16" else 3)
     assert table.total_units == 2
-    assert table.sample_runs == 12
+    assert table.sample_runs == (16 if form == "static" else 12)
     assert {unit.weight_bytes for unit in table.units} == {64 * 64 * 4}
+
+
+def squashed(lab: Any) -> Path:
+    """Two matrices, and a Sigmoid so far out that nothing of them is seen behind it."""
+    weights = {"w": noise(64, 64), "v": noise(64, 64, seed=1), "far": np.full((1,), 30, np.float32)}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"], "first"),
+        helper.make_node("Relu", ["h"], ["r"], "relu"),
+        helper.make_node("MatMul", ["r", "v"], ["m"], "second"),
+        helper.make_node("Add", ["m", "far"], ["z"], "shift"),
+        helper.make_node("Sigmoid", ["z"], ["y"], "squash"),
+    ]
+    return lab.save(lab.build(nodes, {"x": [1, 64]}, {"y": [1, 64]}, weights))
+
+
+@pytest.mark.parametrize("form", ["int8", "dynamic", "static"])
+def test_damage_is_told_at_the_logits(lab: Any, form: Any) -> None:
+    table = measure_sensitivity(squashed(lab), form, feeds(), Ranging(feeds()))
+    assert len(table.units) == 2
+    assert all(20 < unit.damage_db < 60 for unit in table.units)
+
+
+def test_states_are_no_answers(lab: Any) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "fragile"], ["state"], "first"),
+        helper.make_node("MatMul", ["x", "robust"], ["y"], "second"),
+    ]
+    weights = {"fragile": noise(64, 64), "robust": noise(64, 64, seed=1)}
+    model = lab.save(lab.build(nodes, {"x": [1, 64]}, {"y": [1, 64], "state": [1, 64]}, weights))
+    table = measure_sensitivity(model, "int8", feeds(), states=["state"])
+    assert {unit.name: np.isinf(unit.damage_db) for unit in table.units} == {"fragile": True, "robust": False}
+
+
+def test_ranges_are_taken_as_asked(lab: Any) -> None:
+    samples = feeds(8)
+    samples[0]["x"][0, 1] = 300  # one outlier, which a percentile cuts off
+    found = {
+        method: measure_sensitivity(squashed(lab), "static", samples[1:5], Ranging(samples, method, 99.0)).units
+        for method in ("minmax", "percentile")
+    }
+    first = {method: {unit.name: unit.damage_db for unit in units}["first"] for method, units in found.items()}
+    assert first["percentile"] > first["minmax"] + 6
 
 
 def test_fp16_damages_less_than_int8(lab: Any) -> None:
@@ -63,6 +111,21 @@ def test_damage_is_what_the_unit_alone_does_when_performed(lab: Any, digits_mode
         quantize(
             QuantizeStep(storage="int8", stored=dict.fromkeys(others, "fp32")), digits_model, target, None, Limits()
         )
+        assert unit.damage_db == pytest.approx(lab.sqnr(digits_model, target, digit_feeds), abs=0.5)
+
+
+@pytest.mark.parametrize("form", ["dynamic", "static"])
+def test_one_session_for_all_units_does_what_each_alone_does(
+    lab: Any, digits_model: Path, digit_feeds: Any, form: Any
+) -> None:
+    from shipfit.contracts import Limits, QuantizeStep
+    from shipfit.tools.quantize import quantize
+
+    table = measure_sensitivity(digits_model, form, digit_feeds, Ranging(digit_feeds), op_types=("Conv", "Gemm"))
+    assert {unit.op_type for unit in table.units} == {"Conv", "Gemm"}
+    for unit in table.units:
+        target = lab.folder / f"{unit.name.replace('/', '')}.onnx"
+        quantize(QuantizeStep(nodes={unit.name: form}), digits_model, target, lab.view(digit_feeds), Limits())
         assert unit.damage_db == pytest.approx(lab.sqnr(digits_model, target, digit_feeds), abs=0.5)
 
 
@@ -116,8 +179,13 @@ def test_the_tool_answers_with_a_table(lab: Any, digits_model: Path, digits_data
     assert isinstance(answer.report, SensitivityTable)
     whole = SensitivityTable.model_validate_json((answer.outputs["table"] / TABLE_FILE).read_text())
     assert answer.report.units == whole.units[:REPORTED]
-    assert (whole.samples, whole.total_units) == (3, 3)
+    assert (whole.samples, whole.total_units) == (3, 4)
     assert told[-1].fraction == 1
+
+
+def test_how_ranges_are_taken_is_checked(lab: Any, digits_model: Path, digits_data: Path) -> None:
+    with pytest.raises(RequestError, match="calibration"):
+        sensitivity_tool(_context(lab, digits_model, digits_data, [], form="static", calibration="guess"))
 
 
 def test_unknown_forms_are_refused(lab: Any, digits_model: Path, digits_data: Path) -> None:
