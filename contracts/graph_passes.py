@@ -73,7 +73,11 @@ _STANDARD: tuple[tuple[Carrier, PassFamily, str], ...] = (
         "GroupQueryAttentionFusion GroupQueryAttentionPreNormFusion LayerNormFusionL2 MatMulNBitsFusion "
         "QuickGeluFusion SkipLayerNormFusion SwiGluFusion",
     ),
-    ("shipfit", "fusion", "fuse_hard_swish fold_affine_after fold_affine_before affine_as_conv"),
+    (
+        "shipfit",
+        "fusion",
+        "fuse_hard_swish fold_affine_after fold_affine_before merge_layers factor_gate affine_as_conv",
+    ),
 )
 
 # The result of each is checked, so they are open to those who name them, but not run unasked: they do again what

@@ -14,7 +14,9 @@ from onnx import ModelProto
 from .affine_after import fold_affine_after
 from .affine_as_conv import affine_as_conv
 from .affine_before import fold_affine_before
+from .factor_gate import factor_gate
 from .hard_swish import fuse_hard_swish
+from .merge_layers import merge_layers
 
 
 @dataclass(frozen=True)
@@ -36,5 +38,7 @@ REWRITES: Sequence[Rewrite] = (
     Rewrite("fuse_hard_swish", fuse_hard_swish),
     Rewrite("fold_affine_after", fold_affine_after),
     Rewrite("fold_affine_before", fold_affine_before),
+    Rewrite("merge_layers", merge_layers),
+    Rewrite("factor_gate", factor_gate),
     Rewrite("affine_as_conv", affine_as_conv, timed=True),
 )

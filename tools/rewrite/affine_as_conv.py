@@ -10,28 +10,12 @@ from __future__ import annotations
 
 from onnx import ModelProto, NodeProto
 
-from ..quantize.graphs import int_attribute
 from .affine import read_chain
 from .linear import depthwise
 from .scope import Scope, rewrite_graphs
+from .tracing import KEEPING, channels_of, is_pooled
 
-# Operators that keep the number of channels and the blocked layout.
-_KEEPING = frozenset(
-    {
-        "AveragePool",
-        "Clip",
-        "GlobalAveragePool",
-        "HardSigmoid",
-        "HardSwish",
-        "LeakyRelu",
-        "MaxPool",
-        "Relu",
-        "Sigmoid",
-        "Tanh",
-    }
-)
-_READERS = _KEEPING | {"Add", "Concat", "Conv", "Mul", "Resize"}
-_DEPTH = 8
+_READERS = KEEPING | {"Add", "Concat", "Conv", "Mul", "Resize"}
 
 
 def affine_as_conv(model: ModelProto) -> int:
@@ -47,27 +31,8 @@ def _convert(scope: Scope, node: NodeProto) -> int:
     if len(node.output) != 1 or not any(each and each.op_type in _READERS for each in scope.readers(node.output[0])):
         return 0
     chain = read_chain(scope, node)
-    channels = None if chain is None else channels_of(scope, chain.source)
+    channels = None if chain is None or is_pooled(scope, chain.source) else channels_of(scope, chain.source)
     if chain is None or channels is None or not depthwise(scope, node, chain, channels):
         return 0
     scope.remove(chain.nodes[1:])
     return 1
-
-
-def channels_of(scope: Scope, name: str) -> int | None:
-    """Return the channels of a four-dimensional value that a convolution makes, activations and poolings apart."""
-    for _ in range(_DEPTH):
-        node = scope.producer(name)
-        if node is None:
-            return None
-        if node.op_type == "Conv":
-            weight = scope.constant(node.input[1])
-            return int(weight.shape[0]) if weight is not None and weight.ndim == 4 else None
-        if node.op_type == "ConvTranspose":
-            weight = scope.constant(node.input[1])
-            groups = int_attribute(node, "group", 1)
-            return int(weight.shape[1]) * groups if weight is not None and weight.ndim == 4 else None
-        if node.op_type not in _KEEPING:
-            return None
-        name = node.input[0]
-    return None

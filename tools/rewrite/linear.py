@@ -56,6 +56,14 @@ class Linear:
             return True
         return mode == "NOTSET" and "pads" in values and any(values["pads"].ints)
 
+    @property
+    def pointwise(self) -> bool:
+        """Whether each position comes from one position alone, in the same place."""
+        if self.node.op_type in {"Gemm", "MatMul"}:
+            return True
+        strides = [value for each in self.node.attribute if each.name == "strides" for value in each.ints]
+        return self.node.op_type == "Conv" and self.weight.shape[3] == 1 and not self.padded and set(strides) <= {1}
+
     def after(self, affine: Affine) -> Linear | None:
         """Return this followed by `affine`, or None where it cannot hold that."""
         scale = along(affine.scale, self.rank, self.axis, self.outputs)
