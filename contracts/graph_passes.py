@@ -76,7 +76,8 @@ _STANDARD: tuple[tuple[Carrier, PassFamily, str], ...] = (
     (
         "shipfit",
         "fusion",
-        "fuse_hard_swish fold_affine_after fold_affine_before merge_layers factor_gate affine_as_conv",
+        "gather_one_hot fold_row_tables fuse_hard_swish fold_affine_after fold_affine_before merge_layers factor_gate "
+        "affine_as_conv",
     ),
 )
 

@@ -6,16 +6,17 @@ Only levels `basic` and `extended` are used; what the runtime lays out for one m
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import onnxruntime as ort
 from onnx import ModelProto
 
-from ...contracts import GRAPH_PASSES
+from ...contracts import GRAPH_PASSES, ToolError
 from ..onnx_model import LARGE_BYTES, load, read_names, save, weight_bytes
-from ..session import open_session, session_options
+from ..session import RUNTIME_ERRORS, open_session, runtime_words, session_options
 
 # Every stock session does these at load at no cost to speed. In a file they would hide convolutions and matrix
 # products from quantization, unfold weights that are stored small, fix 8-bit types for one processor, or freeze
@@ -70,6 +71,21 @@ def run_in_session(model: ModelProto, names: Collection[str]) -> ModelProto:
         made = load(target)
     _keep_unused(model, made)
     return made
+
+
+def run_once(model: ModelProto, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the first output of a small model.
+
+    Raises:
+        ToolError: the runtime refuses it.
+    """
+    with TemporaryDirectory(prefix="shipfit-") as folder:
+        path = Path(folder) / "model.onnx"
+        save(model, path)
+        try:
+            return np.asarray(open_session(path).run(None, dict(feeds))[0])
+        except RUNTIME_ERRORS as error:
+            raise ToolError(f"the model does not run: {runtime_words(error)}") from error
 
 
 def _keep_unused(model: ModelProto, made: ModelProto) -> None:

@@ -17,6 +17,8 @@ from .affine_before import fold_affine_before
 from .factor_gate import factor_gate
 from .hard_swish import fuse_hard_swish
 from .merge_layers import merge_layers
+from .one_hot import gather_one_hot
+from .row_tables import fold_row_tables
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Rewrite:
 
 
 REWRITES: Sequence[Rewrite] = (
+    Rewrite("gather_one_hot", gather_one_hot),
+    Rewrite("fold_row_tables", fold_row_tables),
     Rewrite("fuse_hard_swish", fuse_hard_swish),
     Rewrite("fold_affine_after", fold_affine_after),
     Rewrite("fold_affine_before", fold_affine_before),

@@ -11,6 +11,7 @@ from ..onnx_model import is_standard
 from ..quantize.graphs import float_attribute, int_attribute
 from .scope import Scope
 
+AFFINE = frozenset({"Add", "BatchNormalization", "Div", "Mul", "Neg", "Sub"})
 _ONE, _ZERO = np.ones(()), np.zeros(())
 
 

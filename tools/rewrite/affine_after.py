@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from onnx import ModelProto, NodeProto
 
-from .affine import read_affine
+from .affine import AFFINE, read_affine
 from .linear import LINEAR, read_linear
 from .scope import Scope, rewrite_graphs
 
@@ -24,7 +24,8 @@ def _fold(scope: Scope) -> int:
 
 
 def _absorb(scope: Scope, node: NodeProto) -> int:
-    linear = read_linear(scope, node)
+    reader = scope.only_reader(node.output[0])
+    linear = read_linear(scope, node) if reader is not None and reader.op_type in AFFINE else None
     count = 0
     while linear is not None and (reader := scope.only_reader(node.output[0])) is not None:
         affine = read_affine(scope, reader, linear.rank)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from onnx import ModelProto, NodeProto
 
-from .affine import Affine, read_chain
+from .affine import AFFINE, Affine, read_affine, read_chain
 from .linear import LINEAR, Linear, read_linear
 from .scope import Scope, rewrite_graphs
 
@@ -26,7 +26,7 @@ def _fold(scope: Scope) -> int:
 
 def _absorb(scope: Scope, node: NodeProto) -> int:
     """Let all that read `node` take the chain of affine operators that it ends."""
-    if len(node.output) != 1:
+    if node.op_type not in AFFINE or len(node.output) != 1 or read_affine(scope, node, 4) is None:
         return 0
     layers = _layers(scope, node.output[0])
     if not layers:

@@ -84,12 +84,17 @@ def _apply(rewrites: Sequence[Rewrite], done: Rewritten, check: Check, timer: Ti
 def _run(rewrites: Sequence[Rewrite], model: ModelProto) -> list[Chosen]:
     """Return the rewrites that found something, each with what it made."""
     made: list[Chosen] = []
+    work = _copy(model)
     for each in rewrites:
-        copy = ModelProto()
-        copy.CopyFrom(model)
-        if each.apply(copy):
-            model = copy
-            made.append((each, copy))
+        if each.apply(work):
+            made.append((each, work))
+            work = _copy(work)
+    return made
+
+
+def _copy(model: ModelProto) -> ModelProto:
+    made = ModelProto()
+    made.CopyFrom(model)
     return made
 
 

@@ -116,6 +116,13 @@ class Scope:
         """Tell whether `name` is stored."""
         return name in self._known or name in self._arrays
 
+    def declared_rank(self, name: str) -> int | None:
+        """Return the dimensions of an input of this graph, which the runtime holds its callers to."""
+        for each in self.graph.input:
+            if each.name == name and each.type.tensor_type.HasField("shape"):
+                return len(each.type.tensor_type.shape.dim)
+        return None
+
     def alone(self, name: str) -> bool:
         """Tell whether a constant is read once in the whole model, so that changing it changes one node."""
         return (name in self._arrays and name not in self._known) or self._reads[name] == 1
@@ -157,7 +164,7 @@ class Scope:
                     del self._producers[name]
 
     def take_over(self, node: NodeProto, last: NodeProto) -> None:
-        """Let `node` give out what `last`, the only reader of its only output, gave out; `last` goes."""
+        """Let `node` give out what `last`, the last one to read its only output, gave out; `last` goes."""
         self.remove([last])
         del self._producers[node.output[0]]
         node.output[0] = last.output[0]

@@ -27,8 +27,8 @@ def feeds() -> dict[str, np.ndarray]:
 
 
 def convolutions(first: int, second: int, inner: int = 12, biased: bool = True, **attributes: Any) -> onnx.ModelProto:
-    pads = {"pads": [first // 2] * 4} if first > 1 else {}
-    later = ({"pads": [second // 2] * 4} if second > 1 and not biased else {}) | attributes
+    pads: dict[str, Any] = {"pads": [first // 2] * 4} if first > 1 else {}
+    later: dict[str, Any] = ({"pads": [second // 2] * 4} if second > 1 and not biased else {}) | attributes
     nodes = [
         helper.make_node("Conv", ["x", "w", "b"] if biased else ["x", "w"], ["a"], **pads),
         helper.make_node("Conv", ["a", "v", "c"], ["y"], **later),
