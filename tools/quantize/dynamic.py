@@ -6,6 +6,8 @@ activations are uint8 as `DynamicQuantizeLinear` makes them. What onnxruntime fu
 - `MatMul`, `Gemm` → `DynamicQuantizeLinear` → `MatMulInteger` → `Cast` → `Mul` (→ `Add`)
 - `Conv` → `DynamicQuantizeLinear` → `ConvInteger` → `Cast` → `Mul` (→ `Add`)
 - `LSTM` → `DynamicQuantizeLSTM`, `Attention` → `QAttention` (domain `com.microsoft`)
+
+A `Gather` from a table reads int8 rows and their scales instead; nothing unfolds the table at load.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from onnx import GraphProto, ModelProto, NodeProto, helper
 
 from ...contracts import LayerForm
 from ..onnx_model import is_standard, iter_graphs, opset
-from .dynamic_ops import EMITTERS, Emission, Unfit
+from .dynamic_ops import EMITTERS
+from .emission import Emission, Unfit
 from .graphs import Names, replace_nodes
 from .weights import Weights, drop_unused
 
@@ -24,6 +27,9 @@ MIN_OPSET = 11
 CONTRIB = "com.microsoft"
 
 _NO_KERNEL = "onnxruntime has no dynamic int8 kernel for it"
+
+# Operator → first input that is a weight, and the one after the last; the second input in others.
+_WEIGHT_INPUTS = {"LSTM": (1, 3), "Gather": (0, 1)}
 
 
 def quantize_dynamic(
@@ -47,14 +53,18 @@ def quantize_dynamic(
     layers: list[LayerForm] = []
     changed: list[tuple[GraphProto, list[NodeProto]]] = []
     replaced: set[str] = set()
+
+    def takes(node: NodeProto) -> bool:
+        return (node.op_type in op_types or node.name in named) and node.name not in keep
+
     for graph in list(iter_graphs(model)):
-        emission = Emission(graph, weights, per_channel)
+        emission = Emission(graph, weights, per_channel, takes)
         nodes: list[NodeProto] = []
         for node in graph.node:
             if node.op_type not in op_types and node.name not in named:
                 nodes.append(node)
                 continue
-            why = "kept" if node.name in keep else _try(node, emission, opset(model), nodes.extend)
+            why = _try(node, emission, opset(model), nodes.extend) if takes(node) else "kept"
             if why:
                 nodes.append(node)
             else:
@@ -83,8 +93,8 @@ def _try(node: NodeProto, emission: Emission, version: int, accept: Callable[[li
 
 
 def _layer(node: NodeProto, emission: Emission, why: str) -> LayerForm:
-    sizes = [emission.weight_size(name) for name in list(node.input)[1 : 3 if node.op_type == "LSTM" else 2]]
-    size = sum(sizes) * (4 if why else 1)
+    first, end = _WEIGHT_INPUTS.get(node.op_type, (1, 2))
+    size = sum(emission.weight_size(name) for name in node.input[first:end]) * (4 if why else 1)
     form = "fp32" if why else "int8 dynamic"
     return LayerForm(name=node.name, op_type=node.op_type, form=form, why=why, weight_bytes=size)
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import GraphProto, ModelProto, TensorProto
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from ..onnx_model import iter_graphs, node_graphs, to_array, to_tensor
 from .graphs import Names, fixed_initializers, remove_initializers, uses
@@ -26,6 +26,7 @@ class Weights:
         self._graphs = list(iter_graphs(model))
         self._visible: dict[int, dict[str, TensorProto]] = {}
         self._homes: dict[int, tuple[GraphProto, ...]] = {}
+        self._readers: dict[int, list[NodeProto]] = {}
         self._made: dict[tuple[int, tuple[object, ...]], tuple[str, ...]] = {}
         self._see((model.graph,), {})
 
@@ -38,12 +39,18 @@ class Weights:
         for node in graph.node:
             for tensor in (visible[name] for name in node.input if name in visible):
                 self._homes[id(tensor)] = _common(self._homes.get(id(tensor), path), path)
+                self._readers.setdefault(id(tensor), []).append(node)
             for inner in node_graphs(node):
                 self._see((*path, inner), visible)
 
     def tensor(self, graph: GraphProto, name: str) -> TensorProto | None:
         """Return the constant that `name` stands for in `graph`."""
         return self._visible[id(graph)].get(name)
+
+    def readers(self, graph: GraphProto, name: str) -> list[NodeProto]:
+        """Return the nodes, in any graph, that read the constant; a node that reads it twice comes twice."""
+        tensor = self.tensor(graph, name)
+        return [] if tensor is None else self._readers.get(id(tensor), [])
 
     def floats(self, graph: GraphProto, name: str) -> np.ndarray | None:
         """Return the values of a finite float32 constant, or None where `name` is no such thing."""

@@ -161,3 +161,48 @@ def test_what_cannot_be_quantized_says_why(lab: Any, node: Any, weights: Any, op
     assert layer.form == "fp32"
     assert why in layer.why
     assert model.SerializeToString() == before
+
+
+def gathering(lab: Any, *extra: onnx.NodeProto, axis: int = 0, rows: int = 200) -> onnx.ModelProto:
+    nodes = [helper.make_node("Gather", ["table", "ids"], ["y"], "embed", axis=axis), *extra]
+    spread = np.logspace(-2, 1, rows, dtype=np.float32)[:, None]
+    model = lab.build(nodes, {}, {"y": ["n", "t", 16]}, {"table": noise(rows, 16) * spread})
+    model.graph.input.append(helper.make_tensor_value_info("ids", TensorProto.INT64, ["n", "t"]))
+    return model
+
+
+def test_rows_are_gathered_as_int8(lab: Any) -> None:
+    original = gathering(lab)
+    model, (layer,) = quantized(original, "Gather")
+    assert (layer.form, layer.weight_bytes) == ("int8 dynamic", 200 * 16)
+    assert lab.sqnr(original, model, [{"ids": np.array([[0, -1, 7], [199, 50, -200]])}]) > 38
+    kept = lab.optimized(model, ort.GraphOptimizationLevel.ORT_ENABLE_ALL).graph.initializer
+    assert [each.data_type for each in kept if len(each.dims) == 2 and each.dims[1] == 16] == [TensorProto.INT8]
+    coarse, _ = quantized(original, "Gather", per_channel=False)
+    assert lab.sqnr(original, coarse, [{"ids": np.array([[199]])}]) > 30
+
+
+def test_a_table_that_is_read_elsewhere_stays(lab: Any) -> None:
+    tied = helper.make_node("MatMul", ["table", "turned"], ["logits"], "head")
+    model = gathering(lab, helper.make_node("Transpose", ["table"], ["turned"], "turn"), tied)
+    model.graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", "t", 200]))
+    before = model.SerializeToString()
+    (layer,) = quantize_dynamic(model, ["Gather"])
+    assert "elsewhere" in layer.why
+    assert model.SerializeToString() == before
+
+
+def test_two_that_gather_from_one_table_share_it(lab: Any) -> None:
+    model = gathering(lab, helper.make_node("Gather", ["table", "ids"], ["z"], "again"))
+    model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", "t", 16]))
+    both, layers = quantized(model, "Gather")
+    assert [layer.form for layer in layers] == ["int8 dynamic"] * 2
+    assert len(both.graph.initializer) == 2
+    _, layers = quantized(model, "Gather", keep=["again"])
+    assert [layer.form for layer in layers] == ["fp32"] * 2
+
+
+@pytest.mark.parametrize(("options", "why"), [({"axis": 1}, "rows"), ({"rows": 20}, "small")])
+def test_a_table_that_does_not_pay_says_why(lab: Any, options: Any, why: str) -> None:
+    (layer,) = quantize_dynamic(gathering(lab, **options), ["Gather"])
+    assert (layer.form, why in layer.why) == ("fp32", True)
