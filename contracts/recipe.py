@@ -75,8 +75,9 @@ class QuantizeStep(Contract):
         samples: calibration samples at most.
         min_terms: `static` leaves nodes in floating point whose dot products are shorter, such as depthwise and
             first convolutions: int8 makes those slower and damages them most. 0 takes them all.
-        clip_recurrent: percentile at which the inputs of `dynamic` LSTMs are cut before each channel is divided by
-            its range, the factors folded into the weights; None leaves the inputs alone.
+        clip_recurrent: percentile at which the inputs of `dynamic` LSTMs may be cut before each channel is divided
+            by its range, the factors folded into the weights; each is done where calibration shows that it helps.
+            None leaves the inputs alone.
         storage: form in which the remaining float32 weights are stored; folded back at load.
         stored: exceptions from `storage` by initializer name.
         block: neighbouring elements of a row that share a scale in `int4` and `int8_block`.

@@ -27,6 +27,7 @@ from ..session import open_session
 from .calibrate import Feeds
 from .dynamic import quantize_dynamic
 from .recovery import SERVED, recover
+from .recurrent_inputs import condition, remarked
 from .static import calibrate, write_static
 from .static_plan import StaticChoice
 from .static_write import StaticTypes
@@ -58,8 +59,9 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
     model = load(source)
     _check_names(step, model)
     _check_forms(step)
+    step, told = condition(step, model, data)
     recovered = recover(step, model, data, _give_forms)
-    step, layers = recovered.step, recovered.layers
+    step, layers = recovered.step, remarked(recovered.layers, told)
     if all(layer.form == "fp32" for layer in layers):
         raise NoOpError(f"nothing was quantized: {_reasons(step, layers)}", "quantization")
     save(model, target)
@@ -91,7 +93,6 @@ def _check_forms(step: QuantizeStep) -> None:
     """Refuse by name what nothing here serves."""
     asked = {
         "half": bool(step.computed("half") or step.named("half")),
-        "clip_recurrent": step.clip_recurrent is not None,
         f"rounding {step.rounding}": step.rounding != "nearest",
         "recovery": not {*step.recovery} <= SERVED,
     }
