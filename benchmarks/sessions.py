@@ -21,14 +21,17 @@ class Runs(Protocol):
 
 def open_session(path: Path) -> Runs:
     """Return a stock session of one thread."""
-    if path.suffix == ".pt2":
-        return _Program(path)
+    return _Program(path) if path.suffix == ".pt2" else open_model(str(path))
+
+
+def open_model(model: str | bytes) -> Runs:
+    """Return a stock session of one thread for the path or the content of an ONNX file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 RATE = 16_000
 FRAME, CONTEXT = 512, 64  # samples in a frame of the 16 kHz model, and what it sees of the frame before
 # First three formants of some vowels, Hz (adult averages as in Peterson and Barney, 1952, rounded).
-_VOWELS = np.array([[270, 2290, 3010], [390, 1990, 2550], [660, 1720, 2410], [730, 1090, 2440], [300, 870, 2240]])
+VOWELS = np.array([[270, 2290, 3010], [390, 1990, 2550], [660, 1720, 2410], [730, 1090, 2440], [300, 870, 2240]])
 _BANDWIDTHS = np.array([80.0, 120.0, 160.0])
 
 Step = Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
@@ -75,18 +75,18 @@ def _syllable(pitch: float, rng: np.random.Generator) -> np.ndarray:
     share = time / time[-1]
     glide = pitch * (1 + rng.uniform(-0.15, 0.15) * share)
     phase = 2 * np.pi * np.cumsum(glide) / RATE
-    start, end = _VOWELS[rng.integers(len(_VOWELS), size=2)] * rng.uniform(0.92, 1.15)
+    start, end = VOWELS[rng.integers(len(VOWELS), size=2)] * rng.uniform(0.92, 1.15)
     sound = np.zeros_like(time)
     for harmonic in range(1, int(4000 / pitch)):
         frequency = harmonic * glide
-        loud = (1 - share) * _formants(frequency, start) + share * _formants(frequency, end)
+        loud = (1 - share) * formants(frequency, start) + share * formants(frequency, end)
         sound += loud / harmonic * np.sin(harmonic * phase)
-    return _faded(sound / np.abs(sound).max())
+    return faded(sound / np.abs(sound).max())
 
 
-def _formants(frequency: np.ndarray, formants: np.ndarray) -> np.ndarray:
-    """Return how loud resonances at `formants` make each frequency."""
-    distance = (frequency[:, None] - formants) / _BANDWIDTHS
+def formants(frequency: np.ndarray, resonances: np.ndarray) -> np.ndarray:
+    """Return how loud three resonances, Hz, make each frequency."""
+    distance = (frequency[:, None] - resonances) / _BANDWIDTHS
     return np.asarray(0.03 + (np.array([1.0, 0.7, 0.4]) / np.sqrt(1 + distance**2)).sum(axis=1))
 
 
@@ -97,9 +97,9 @@ def _fricative(rng: np.random.Generator) -> np.ndarray:
     frequency = np.fft.rfftfreq(count, 1 / RATE)
     spectrum *= np.exp(-(((frequency - rng.uniform(3500, 6000)) / 1500) ** 2))
     sound = np.fft.irfft(spectrum, count)
-    return _faded(sound / np.abs(sound).max())
+    return faded(sound / np.abs(sound).max())
 
 
-def _faded(sound: np.ndarray) -> np.ndarray:
+def faded(sound: np.ndarray) -> np.ndarray:
     edge = np.minimum(1, np.arange(len(sound)) / (0.02 * RATE))
     return sound * edge * edge[::-1]

@@ -81,9 +81,9 @@ def verify(
     with np.load(held_out) as archive:
         arrays = dict(archive)
     labels, targets = arrays.pop("labels", None), arrays.pop("targets", None)
-    streams = list(_streams(sessions[0], arrays, state or {}))
-    before, after = ([answer for feeds in streams for answer in _run(s, feeds, state or {})] for s in sessions)
-    feeds = [feed for stream in streams for feed in stream]
+    calls = list(streams(sessions[0], arrays, state or {}))
+    before, after = ([answer for feeds in calls for answer in answers(s, feeds, state or {})] for s in sessions)
+    feeds = [feed for stream in calls for feed in stream]
     rounds = _time([sessions[0], sessions[1], open_session(original)], feeds[:_TIMED_FEEDS], seconds)
     accuracy, drop = _judged(before, after, labels, targets)
     return Proof(
@@ -93,7 +93,7 @@ def verify(
         samples=len(feeds),
         accuracy=accuracy,
         drop=drop,
-        fidelity_db=_fidelity(before, after),
+        fidelity_db=fidelity(before, after),
         speedup=_ratio(rounds[:, 0], rounds[:, 1]),
         same_arm=_ratio(rounds[:, 0], rounds[:, 2]),
         latency_ms=1e3 * float(np.median(rounds[:, 1])),
@@ -106,7 +106,7 @@ def _signature(session: Any) -> list[tuple[str, str, tuple[int | None, ...]]]:
     return [(s.name, s.type, tuple(d if isinstance(d, int) else None for d in s.shape)) for s in specs]
 
 
-def _streams(session: Any, arrays: Feed, state: dict[str, str]) -> Iterator[list[Feed]]:
+def streams(session: Any, arrays: Feed, state: dict[str, str]) -> Iterator[list[Feed]]:
     """Yield each sample as the feeds of its calls, one where there is no state; what lacks the batch axis gets one."""
     specs = {spec.name: spec for spec in session.get_inputs()}
     for index in range(len(next(iter(arrays.values())))):
@@ -128,14 +128,14 @@ def _batched(row: np.ndarray, spec: Any) -> np.ndarray:
     return row if row.ndim == len(spec.shape) else row[None]
 
 
-def _run(session: Any, feeds: list[Feed], state: dict[str, str]) -> Iterator[list[Any]]:
+def answers(session: Any, feeds: list[Feed], state: dict[str, str]) -> Iterator[list[Any]]:
     """Yield the answers to one stream."""
     names = [output.name for output in session.get_outputs()]
     fed: Feed = {}
     for feed in feeds:
-        answers = session.run(None, {**feed, **fed})
-        fed = {name: answers[names.index(output)] for name, output in state.items()}
-        yield answers
+        answer = session.run(None, {**feed, **fed})
+        fed = {name: answer[names.index(output)] for name, output in state.items()}
+        yield answer
 
 
 def _judged(
@@ -149,8 +149,7 @@ def _judged(
 def _errors(before: list[Any], after: list[Any], targets: np.ndarray) -> tuple[tuple[float, float], Figure]:
     """Return the mean absolute errors and their relative increase; the interval is a bootstrap over samples."""
     wrong = [
-        np.array([np.abs(a[0][0] - t).mean() for a, t in zip(answers, targets, strict=True)])
-        for answers in (before, after)
+        np.array([np.abs(a[0][0] - t).mean() for a, t in zip(given, targets, strict=True)]) for given in (before, after)
     ]
     rows = np.random.default_rng(0).integers(len(targets), size=(1000, len(targets)))
     low, high = np.percentile(wrong[1][rows].mean(1) / wrong[0][rows].mean(1) - 1, [2.5, 97.5])
@@ -159,7 +158,7 @@ def _errors(before: list[Any], after: list[Any], targets: np.ndarray) -> tuple[t
 
 
 def _accuracy(before: list[Any], after: list[Any], labels: np.ndarray) -> tuple[tuple[float, float], Figure]:
-    right = [np.array([int(_scores(a).argmax()) for a in answers]) == labels for answers in (before, after)]
+    right = [np.array([int(_scores(a).argmax()) for a in given]) == labels for given in (before, after)]
     change = right[0].astype(float) - right[1].astype(float)
     half = 1.96 * change.std(ddof=1) / math.sqrt(len(change))
     drop = Figure(value=change.mean(), low=change.mean() - half, high=change.mean() + half)
@@ -170,22 +169,22 @@ def _scores(answer: list[np.ndarray]) -> np.ndarray:
     return next(output for output in answer if output.ndim == 2)
 
 
-def _fidelity(before: list[Any], after: list[Any]) -> Figure:
+def fidelity(before: list[Any], after: list[Any]) -> Figure:
     """Return the SQNR at the worst output over all samples; the interval is a bootstrap over samples."""
     pairs = zip(before, after, strict=True)
-    power = np.array([[_energies(*outputs) for outputs in zip(*pair, strict=True)] for pair in pairs])
+    power = np.array([[energies(*outputs) for outputs in zip(*pair, strict=True)] for pair in pairs])
     rng = np.random.default_rng(0)
-    draws = [_decibels(power[rng.integers(len(power), size=len(power))]) for _ in range(500)]
+    draws = [decibels(power[rng.integers(len(power), size=len(power))]) for _ in range(500)]
     low, high = np.percentile(draws, [2.5, 97.5])
-    return Figure(value=_decibels(power), low=low, high=high)
+    return Figure(value=decibels(power), low=low, high=high)
 
 
-def _energies(reference: np.ndarray, candidate: np.ndarray) -> tuple[float, float]:
+def energies(reference: np.ndarray, candidate: np.ndarray) -> tuple[float, float]:
     signal, error = reference.astype(np.float64), candidate.astype(np.float64) - reference
     return float((signal**2).sum()), float((error**2).sum())
 
 
-def _decibels(power: np.ndarray) -> float:
+def decibels(power: np.ndarray) -> float:
     signal, noise = power.sum(axis=0).T
     return float(min(10 * math.log10(s / n) if n > 0 else 300.0 for s, n in zip(signal, noise, strict=True)))
 

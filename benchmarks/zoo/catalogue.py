@@ -213,12 +213,17 @@ def mini_lm(folder: Path) -> Arrays:
     given, _ = split({"texts": np.array(texts)})
     (folder / "texts.txt").write_text("\n".join(given["texts"]) + "\n", encoding="utf-8")
     shutil.copyfile(files["tokenizer"], folder / "tokenizer.json")
+    shutil.copyfile(files["model"], folder / "weights.safetensors")
+    write_sentence_encoder(files["model"], arrays, folder)
+    return arrays
+
+
+def write_sentence_encoder(weights: Path, arrays: Arrays, folder: Path) -> None:
+    """Write MiniLM as a model of texts of any length, `arrays` being some."""
     examples = [array[:1] for array in arrays.values()]
     free = {name: {1: "length"} for name in arrays}
-    shutil.copyfile(files["model"], folder / "weights.safetensors")
-    network = published.sentence_encoder(files["model"])
+    network = published.sentence_encoder(weights)
     write_onnx(network, _model(folder), examples, list(arrays), ["embedding"], free=free)
-    return arrays
 
 
 def _faces(network: nn.Module, role: str, size: int, outputs: list[str], folder: Path) -> Arrays:

@@ -1,0 +1,172 @@
+"""The table of `benchmarks/quantization`: what it asks for is what it judges by, and damage is seen at the logits."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from onnx import TensorProto, helper, numpy_helper
+
+from shipfit.interfaces.cli.request import _FIELDS, BOUND_OPTIONS, build_request
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = [str(ROOT / "benchmarks" / name) for name in ("peers", "quantization", ".", "zoo")]
+
+
+@pytest.fixture(scope="module")
+def benchmarks() -> Iterator[Any]:
+    """A function that imports a script of the benchmark, as the scripts import each other."""
+    before = set(sys.modules)
+    sys.path[:0] = FOLDERS
+    yield importlib.import_module
+    for folder in FOLDERS:
+        sys.path.remove(folder)
+    for name in set(sys.modules) - before:
+        if str(ROOT / "benchmarks") in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def rows(benchmarks: Any) -> Any:
+    return benchmarks("asked").load()
+
+
+def test_every_kind_of_model_has_its_rows(rows: Any):
+    found = [row.model for row in rows.values()]
+    silero = {"silero_sequence", "silero_vad", "silero_op15", "silero_ifless", "silero_openvino", "silero_half"}
+    pp_ocr = {f"pp_ocr_{part}" for part in ("direction", "detection", "recognition")}
+    assert {*found} == {"resnet", "lstm", "speaker_lstm", "mini_lm", "transformer", "magika"} | silero | pp_ocr
+    assert {name: found.count(name) for name in {*found} if found.count(name) > 1} == {
+        "resnet": 2, "lstm": 2, "silero_sequence": 2, "transformer": 2, "magika": 3, **dict.fromkeys(pp_ocr, 2)
+    }  # fmt: skip
+
+
+def test_requests_are_the_bars(rows: Any, digits_model: Path, digits_data: Path, tmp_path: Path):
+    for row in rows.values():
+        names = {name.replace("-", "_"): value for name, value in row.options.items()}
+        assert {*names} <= {*_FIELDS, *BOUND_OPTIONS}
+        if "allow_regression" in names:
+            names["allow_regression"] = [names["allow_regression"]]
+        config = tmp_path / "request.yaml"
+        config.write_text(yaml.safe_dump(row.config))
+        given = {**names, "model": str(digits_model), "data": str(digits_data)}
+        asked = build_request(given, str(config) if row.config else None).constraints
+        bars = row.bars
+        assert asked.max_size_ratio == bars.size
+        assert asked.max_accuracy_drop == bars.drop
+        assert asked.min_speedup == bars.speedup
+        in_db = bars.output_db or bars.logits_db or 10 * np.log10(1 / (2 * (1 - bars.cosine)))
+        assert asked.min_fidelity_db == pytest.approx(in_db, abs=0.1)
+
+
+def sigmoid_in_a_body(path: Path, scale: float) -> Path:
+    """Write x·scale → If(Sigmoid in one branch, Identity of a sigmoid around it in the other)."""
+    shape = ["batch", 4]
+
+    def body(op_type: str, source: str, name: str) -> onnx.GraphProto:
+        output = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        return helper.make_graph([helper.make_node(op_type, [source], [name])], name, [], [output])
+
+    nodes = [
+        helper.make_node("Mul", ["x", "scale"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["chances"]),
+        helper.make_node(
+            "If",
+            ["yes"],
+            ["y"],
+            then_branch=body("Sigmoid", "logits", "a"),
+            else_branch=body("Identity", "chances", "b"),
+        ),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [
+            numpy_helper.from_array(np.float32(scale), "scale"),
+            numpy_helper.from_array(np.array(True), "yes"),
+        ],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+def test_logits_are_had_from_bodies(benchmarks: Any, tmp_path: Path):
+    model = sigmoid_in_a_body(tmp_path / "m.onnx", 3.0)
+    content, places = benchmarks("logits").exposed(model)
+    rows = np.arange(8, dtype=np.float32).reshape(2, 4)
+    answer = benchmarks("sessions").open_model(content).run(None, {"x": rows})
+    assert places == [1]
+    np.testing.assert_allclose(answer[1], 3 * rows, rtol=1e-6)
+
+
+def test_written_out_softmax_is_seen_through(benchmarks: Any, tmp_path: Path):
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["top"], axes=[1]),
+        helper.make_node("Sub", ["x", "top"], ["d"]),
+        helper.make_node("Exp", ["d"], ["e"]),
+        helper.make_node("ReduceSum", ["e", "axis"], ["sum"]),
+        helper.make_node("Div", ["e", "sum"], ["y"]),
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in "xy"]
+    axis = numpy_helper.from_array(np.array([1]), "axis")
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], [axis])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    content, places = benchmarks("logits").exposed(path)
+    rows = np.array([[1, 2, 3, 4]], np.float32)
+    answer = benchmarks("sessions").open_model(content).run(None, {"x": rows})
+    np.testing.assert_array_equal(answer[places[0]], rows)
+
+
+def test_breakage_that_a_sigmoid_hides_shows_at_the_logits(benchmarks: Any, tmp_path: Path):
+    """Logits of 30 and of 60 are both a chance of 1."""
+    original, half = sigmoid_in_a_body(tmp_path / "a.onnx", 60.0), sigmoid_in_a_body(tmp_path / "b.onnx", 30.0)
+    data = tmp_path / "held_out.npz"
+    np.savez(data, x=np.random.default_rng(0).choice([-1.0, 1.0], (20, 4)).astype(np.float32))
+    measured = benchmarks("measured")
+    before, after, by = measured.at_logits(original, half, data, {})
+    assert by == "tensor"
+    assert benchmarks("verify").fidelity(before, after).value == pytest.approx(6.02, abs=0.01)
+    plain = [measured.answers_of(path, data, {}) for path in (original, half)]
+    assert benchmarks("verify").fidelity(*plain).value > 100
+
+
+def test_inverse_gives_logits_back(benchmarks: Any):
+    inverse = benchmarks("logits").inverse
+    logits = np.array([[-2.0, 0.5, 1.5]])
+    softmax = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(inverse(softmax), logits - logits.mean(), atol=1e-9)
+    np.testing.assert_allclose(inverse(1 / (1 + np.exp(-logits))), logits, atol=1e-9)
+
+
+def test_bars_are_held(benchmarks: Any, rows: Any):
+    judged, measured, verify = benchmarks("judged"), benchmarks("measured"), benchmarks("verify")
+
+    def figure(value: float, low: float, high: float) -> Any:
+        return verify.Figure(value=value, low=low, high=high)
+
+    proof = verify.Proof(
+        size_ratio=0.27, same_signature=True, foreign_domains=[], samples=9, accuracy=(0.9, 0.9),
+        drop=figure(0.006, 0.002, 0.01), fidelity_db=figure(30, 29, 31), speedup=figure(5.2, 5.1, 5.3),
+        same_arm=figure(1, 1, 1), latency_ms=1.0, rounds=9,
+    )  # fmt: skip
+    db = figure(21, 20.5, 22)
+    found = measured.Measured(proof=proof, logits_db=db, logits_by="tensor", cosine=figure(1, 1, 1))
+    held = {bar.name: bar for bar in judged.hold(rows["resnet_speed"], found)}
+    assert {name: bar.state for name, bar in held.items()} == {
+        "size": "missed", "speedup": "reached", "drop": "within noise", "logits_db": "reached"
+    }  # fmt: skip
+    assert held["speedup"].stretched
+    row = judged.Found(name="r", about="a", stock="s", command="c", status="met", measured=found, held=[*held.values()])
+    assert (row.state, row.stretched) == ("missed", False)
+    results = benchmarks("results")
+    table = results.Table(machine=benchmarks("machine").describe(), rows=[row])
+    assert "0.27 (0.26) **missed**" in results._page(table)
+    assert "0 of 1 rows reach every bar" in benchmarks("gauges").draw([row])
