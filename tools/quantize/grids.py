@@ -42,6 +42,11 @@ class Grid:
     high: int
     narrow: bool
 
+    @property
+    def refits(self) -> bool:
+        """Whether scales belong to one block each, so that they may be chosen by its error."""
+        return self.narrow
+
     def spread(self) -> FloatArray:
         """Return the scale of each element, `(rows, length)`."""
         return self.blocks.spread(self.scales)

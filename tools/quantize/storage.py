@@ -7,29 +7,34 @@ int8 compute, and unfolds at every call.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from onnx import GraphProto, ModelProto
 
-from ...contracts import LayerForm, Storage, WeightForm
+from ...contracts import LayerForm, QuantizeStep, Rounding, Storage, WeightForm
 from ..onnx_model import delete_named, opset, to_array
+from .capture import Feeds, Moments
 from .graphs import Names, replace_nodes
-from .grids import Grid, GridForm, make_grid
-from .rounding import FP16_MAX, FloatArray, Int8Array, rounded_fp16
+from .grids import GridForm
+from .rounding import FP16_MAX, FloatArray, rounded_fp16
 from .storage_units import DEFAULT_BLOCK, StorageUnit, StoredForm, is_storable, located, storage_units
+from .stored_points import Point, captured_points, stored_point, told
 from .unfolding import Unfolder, float_frame, layout, lying
 
 __all__ = [
     "StorageUnit",
     "StoredForm",
+    "captured",
     "is_storable",
     "predict_storage_bytes",
     "storage_units",
     "store_weights",
     "stored_form",
     "stored_values",
+    "told",
 ]
 
 # Form → what reports call it.
@@ -65,26 +70,13 @@ def _asked(unit: StorageUnit, storage: Storage, stored: Mapping[str, WeightForm]
     return None if form == "fp32" or form == "none" else stored_form(unit, form, block)
 
 
-@dataclass(frozen=True)
-class Point:
-    """A weight as it is stored: a point of a grid."""
-
-    grid: Grid
-    integers: Int8Array
-
-    def values(self, shape: tuple[int, ...]) -> FloatArray:
-        """Return the float32 values that it stands for."""
-        return self.grid.rows.weight(self.grid.values(self.integers), shape)
-
-
-def stored_point(weight: FloatArray, unit: StorageUnit, form: GridForm, block: int = DEFAULT_BLOCK) -> Point:
-    """Return finite `weight` on the grid of `form`."""
-    grid = make_grid(weight, form, unit.axes, block)
-    return Point(grid, grid.nearest(grid.rows.matrix(weight)))
-
-
 def stored_values(
-    weight: FloatArray, unit: StorageUnit, form: StoredForm, block: int = DEFAULT_BLOCK
+    weight: FloatArray,
+    unit: StorageUnit,
+    form: StoredForm,
+    block: int = DEFAULT_BLOCK,
+    rounding: Rounding = "nearest",
+    moments: Moments | None = None,
 ) -> FloatArray | None:
     """Return the float32 values that `weight` stands for once it is stored; None where it cannot be.
 
@@ -93,13 +85,15 @@ def stored_values(
         unit: what it is.
         form: as it is asked for; the weight gets what `stored_form` says.
         block: neighbouring elements of a row that share a scale, at most.
+        rounding: which of the values around it is taken.
+        moments: of what it is multiplied with (see `capture`); without them the nearest value is taken.
     """
     taken = stored_form(unit, form, block)
     if obstacle(weight, taken):
         return None
     if taken == "fp16":
         return rounded_fp16(weight)
-    return stored_point(weight, unit, taken, block).values(weight.shape)
+    return stored_point(weight, unit, taken, block, rounding, moments).values(weight.shape)
 
 
 def obstacle(weight: FloatArray, form: StoredForm) -> str:
@@ -117,6 +111,7 @@ def store_weights(
     stored: Mapping[str, WeightForm] | None = None,
     only: Collection[str] | None = None,
     block: int = DEFAULT_BLOCK,
+    points: Mapping[str, Point] | None = None,
 ) -> list[LayerForm]:
     """Store the weights of `model` in place and return what each became, those left alone with the reason.
 
@@ -126,11 +121,10 @@ def store_weights(
         stored: exceptions by name.
         only: names that may be touched; absent, all.
         block: neighbouring elements of a row that share a scale, at most.
+        points: what rounding by their inputs made of weights of the main graph; the others take the nearest values.
     """
-    names, version = Names(model), opset(model)
+    store = _Store(model, block, points)
     layers: list[LayerForm] = []
-    fronts: dict[int, tuple[GraphProto, Unfolder]] = {}
-    gone: dict[int, set[str]] = {}
     for graph, tensor, unit in list(located(model)):
         if only is not None and unit.name not in only:
             continue
@@ -138,30 +132,82 @@ def store_weights(
         why = "asked for" if form is None else obstacle(weight, form)
         if form is None or why:
             layers.append(_layer(unit, "fp32", why, unit.bytes))
-            continue
-        unfolder = fronts.setdefault(id(graph), (graph, Unfolder(names, version)))[1]
-        before = unfolder.bytes + float_frame(unit.name, unit.shape)
-        write(unfolder, weight, unit, form, block)
-        layers.append(_layer(unit, SHOWN[form], "", unfolder.bytes - before))
-        gone.setdefault(id(graph), set()).add(unit.name)
-    # Inner graphs first: giving a graph its nodes anew copies the graphs inside them.
-    for graph, unfolder in reversed(fronts.values()):
-        delete_named(graph.initializer, gone[id(graph)])
-        graph.initializer.extend(unfolder.initializers)
-        replace_nodes(graph, [*unfolder.nodes, *graph.node])
+        else:
+            layers.append(store.take(graph, weight, unit, form))
+    store.finish()
     return layers
-
-
-def write(unfolder: Unfolder, weight: FloatArray, unit: StorageUnit, form: StoredForm, block: int) -> None:
-    """Write the stored form of `weight`."""
-    if form == "fp16":
-        unfolder.fp16(unit.shape, lambda: weight.astype(np.float16), unit.name)
-        return
-    point = stored_point(weight, unit, form, block)
-    how = layout(unit.shape, unit.axes, form, block)
-    integers, scales = lying(how, point.integers, point.grid.scales, point.grid.narrow)
-    unfolder.grid(how, form, point.grid.narrow, unit.name, (lambda: integers, lambda: scales))
 
 
 def _layer(unit: StorageUnit, form: str, why: str, size: int) -> LayerForm:
     return LayerForm(name=unit.name, op_type=unit.op_type, form=form, why=why, weight_bytes=size)
+
+
+@dataclass
+class _Front:
+    """What becomes of one graph: what goes, and what comes before its nodes."""
+
+    graph: GraphProto
+    unfolder: Unfolder
+    gone: set[str] = field(default_factory=set[str])
+    held: dict[object, str] = field(default_factory=dict[object, str])
+
+
+class _Store:
+    """Takes weights one by one and rewrites their graphs at the end; what is equal is stored once a graph."""
+
+    def __init__(self, model: ModelProto, block: int, points: Mapping[str, Point] | None) -> None:
+        self._names, self._opset = Names(model), opset(model)
+        self._block, self._points = block, points
+        self._fronts: dict[int, _Front] = {}
+
+    def take(self, graph: GraphProto, weight: FloatArray, unit: StorageUnit, form: StoredForm) -> LayerForm:
+        """Store one weight and say what it became."""
+        new = _Front(graph, Unfolder(self._names, self._opset))
+        front = self._fronts.setdefault(id(graph), new)
+        before = front.unfolder.bytes + float_frame(unit.name, unit.shape)
+        key = form, unit.shape, unit.axes, hashlib.sha256(np.ascontiguousarray(weight).tobytes()).digest()
+        twin, why = front.held.setdefault(key, unit.name), ""
+        if twin != unit.name:
+            front.unfolder.same(twin, unit.name)
+            why = "equal to another weight, and stored with it"
+        elif form == "fp16":
+            front.unfolder.fp16(unit.shape, lambda: weight.astype(np.float16), unit.name)
+        else:
+            why = self._write(front.unfolder, weight, unit, form)
+        front.gone.add(unit.name)
+        return _layer(unit, SHOWN[form], why, front.unfolder.bytes - before)
+
+    def _write(self, unfolder: Unfolder, weight: FloatArray, unit: StorageUnit, form: GridForm) -> str:
+        """Write a point of a grid; return what there is to remark."""
+        known = None if unit.in_subgraph else (self._points or {}).get(unit.name)
+        point = known or stored_point(weight, unit, form, self._block)
+        how = layout(unit.shape, unit.axes, form, self._block)
+        integers, scales = lying(how, point.integers, point.grid.scales, point.grid.narrow)
+        unfolder.grid(how, form, point.grid.narrow, unit.name, (lambda: integers, lambda: scales))
+        return "" if known or self._points is None else "rounded to the nearest: its input cannot be looked at"
+
+    def finish(self) -> None:
+        """Rewrite the graphs, inner ones first: giving a graph its nodes anew copies the graphs inside them."""
+        for front in reversed(self._fronts.values()):
+            delete_named(front.graph.initializer, front.gone)
+            front.graph.initializer.extend(front.unfolder.initializers)
+            replace_nodes(front.graph, [*front.unfolder.nodes, *front.graph.node])
+
+
+def captured(
+    model: ModelProto, step: QuantizeStep, feeds: Feeds, only: Collection[str]
+) -> dict[str, Point]:
+    """Return what rounding by their inputs makes of the weights that `step` stores on a grid.
+
+    Args:
+        model: with all its weights.
+        step: storage, its exceptions, and how to round.
+        feeds: calibration samples.
+        only: names that may be touched.
+    """
+    forms: dict[StorageUnit, GridForm] = {}
+    for _, tensor, unit in located(model):
+        form = _asked(unit, step.storage, step.stored, step.block) if unit.name in only else None
+        if form is not None and form != "fp16" and not obstacle(to_array(tensor), form):
+            forms[unit] = form
+    return captured_points(model, forms, feeds, step.rounding, step.block)

@@ -13,6 +13,7 @@ from onnx import GraphProto, ModelProto, TensorProto
 from ..onnx_model import elements, iter_graphs, to_array
 from .graphs import Names, Use, fixed_initializers, int_attribute, uses
 from .rounding import FloatArray, rounding_noise
+from .rows import Rows, rows_of
 from .unfolding import INT4_OPSET, Unfolder, float_frame, layout, nothing
 
 MIN_ELEMENTS = 1024
@@ -61,6 +62,11 @@ class StorageUnit:
     def bytes(self) -> int:
         """Bytes of its values as float32."""
         return 4 * math.prod(self.shape)
+
+    @property
+    def rows(self) -> Rows:
+        """How it reads as rows."""
+        return rows_of(self.shape, self.axes)[0]
 
     def stored_bytes(self, form: StoredForm, block: int = DEFAULT_BLOCK, opset: int = INT4_OPSET) -> int:
         """Return the bytes of the weight in `form`: values, scales, and what the nodes take that unfold them.

@@ -1,0 +1,170 @@
+"""Second moments of what each weight is multiplied with, over calibration samples, in bounded memory.
+
+`H = Σ x xᵀ` over all positions of all samples says what an error in a weight's row costs at its output: `e H eᵀ`. It
+is what rounding with error feedback (Frantar et al., GPTQ, 2023) and every other layer-wise least-squares method reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, helper
+
+from .graphs import Names, Use, fixed_initializers, uses
+from .rounding import FloatArray
+from .storage_units import StorageUnit
+from .trial import copy_model, opened, run
+from .weight_inputs import Reader, reader_of
+
+Feeds = Sequence[Mapping[str, Any]]
+
+SAMPLES = 40
+POSITIONS = 8192  # of each weight's input, over all samples
+WIDEST = 2048  # columns whose products are kept; longer rows fall into pieces that know nothing of each other
+GROUP_BYTES = 192 * 2**20  # of moments at once
+
+
+_Key = tuple[int, str | int]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Second moments of what some elements of some rows are multiplied with.
+
+    Attributes:
+        rows, columns: the elements, of the weight read as rows.
+        matrix: symmetric, `(columns, columns)`.
+    """
+
+    rows: slice
+    columns: slice
+    matrix: FloatArray
+
+
+# Together they cover every row and column once.
+Moments = Sequence[Moment]
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """A weight, and the values of which nodes tell what it is multiplied with."""
+
+    unit: StorageUnit
+    readers: Sequence[tuple[NodeProto, Reader]]
+
+    @property
+    def bytes(self) -> int:
+        return sum(4 * size * size for size in self._sizes()) * len(self.readers[0][1].parts)
+
+    def _sizes(self) -> list[int]:
+        return [each.stop - each.start for each in pieces(self.unit.rows.length)]
+
+
+def pieces(length: int) -> list[slice]:
+    """Cut columns evenly into as many pieces as their number asks for."""
+    count = -(-length // WIDEST)
+    edges = [length * at // count for at in range(count + 1)]
+    return [slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def capture(model: ModelProto, units: Sequence[StorageUnit], feeds: Feeds) -> Iterator[tuple[StorageUnit, Moments]]:
+    """Yield the units whose inputs can be looked at, with the moments of these, a few at a time.
+
+    Args:
+        model: with all its weights; left as it is.
+        units: of its main graph.
+        feeds: samples; the first `SAMPLES` are read, once for each group of units that fits in memory together.
+
+    Raises:
+        ToolError: the model does not load, or does not run on the samples.
+    """
+    watches = list(_watches(model.graph, units))
+    for group in _groups(watches):
+        sums = [_zeros(watch) for watch in group]
+        for values in _run(model, group, feeds[:SAMPLES]):
+            limit = max(1, POSITIONS // min(len(feeds), SAMPLES))
+            for watch, moments in zip(group, sums, strict=True):
+                _add(watch, moments, values, limit)
+        yield from ((watch.unit, moments) for watch, moments in zip(group, sums, strict=True))
+
+
+def _watches(graph: GraphProto, units: Sequence[StorageUnit]) -> Iterator[_Watch]:
+    held = list(graph.node)  # nodes are known by identity, which holds only while somebody holds them
+    own = {id(node) for node in held}
+    constant, readers = fixed_initializers(graph), uses(graph)
+    for unit in units:
+        found = [(use.node, _reader(use, unit, own)) for use in readers.get(unit.name, [])]
+        known = [(node, reader) for node, reader in found if reader is not None]
+        seen = {name for _, reader in known for name in reader.tensors}
+        alike = all(reader.parts == known[0][1].parts for _, reader in known)
+        if not unit.in_subgraph and known and len(known) == len(found) and alike and not any(name in constant for name in seen):
+            yield _Watch(unit, known)
+
+
+def _reader(use: Use, unit: StorageUnit, own: set[int]) -> Reader | None:
+    return reader_of(use, unit) if id(use.node) in own else None
+
+
+def _groups(watches: Sequence[_Watch]) -> Iterator[list[_Watch]]:
+    group: list[_Watch] = []
+    for watch in watches:
+        if group and sum(each.bytes for each in group) + watch.bytes > GROUP_BYTES:
+            yield group
+            group = []
+        group.append(watch)
+    if group:
+        yield group
+
+
+def _zeros(watch: _Watch) -> list[Moment]:
+    return [
+        Moment(rows, columns, np.zeros((columns.stop - columns.start,) * 2, np.float32))
+        for rows in watch.readers[0][1].parts
+        for columns in pieces(watch.unit.rows.length)
+    ]
+
+
+def _run(model: ModelProto, group: Sequence[_Watch], feeds: Feeds) -> Iterator[dict[_Key, FloatArray]]:
+    """Yield, sample by sample, the values that the group's readers look at; the model's outputs are not computed."""
+    watched = copy_model(model)
+    names = Names(watched)
+    del watched.graph.output[:]
+    places = {id(node): at for at, node in enumerate(model.graph.node)}
+    shown: dict[_Key, str] = {}
+    for node, reader in (each for watch in group for each in watch.readers):
+        for value in reader.tensors:
+            key = _key(node, value)
+            if key not in shown:
+                shown[key] = names.fresh("seen")
+                name = _output(watched.graph.node[places[id(node)]], value, names) if isinstance(value, int) else value
+                watched.graph.node.append(helper.make_node("Identity", [name], [shown[key]]))
+                watched.graph.output.append(helper.make_empty_tensor_value_info(shown[key]))
+    with opened(watched, as_shipped=False) as session:
+        for feed in feeds:
+            yield dict(zip(shown, run(session, feed), strict=True))
+
+
+def _key(node: NodeProto, value: str | int) -> _Key:
+    """What a watched value is called: its name, or node and number of the output."""
+    return (id(node), value) if isinstance(value, int) else (0, value)
+
+
+def _output(node: NodeProto, index: int, names: Names) -> str:
+    """The name of an output, which gets one where it had none."""
+    while len(node.output) <= index:
+        node.output.append("")
+    node.output[index] = node.output[index] or names.fresh("state")
+    return node.output[index]
+
+
+def _add(watch: _Watch, moments: Sequence[Moment], values: Mapping[_Key, FloatArray], limit: int) -> None:
+    for node, reader in watch.readers:
+        parts = reader.unroll([values[_key(node, name)] for name in reader.tensors], limit)
+        count = len(pieces(watch.unit.rows.length))
+        for at, moment in enumerate(moments):
+            seen = np.ascontiguousarray(parts[at // count][:, moment.columns], np.float32)
+            seen = seen[np.isfinite(seen).all(axis=1)]
+            moment.matrix.__iadd__(seen.T @ seen)
