@@ -6,6 +6,7 @@ is what rounding with error feedback (Frantar et al., GPTQ, 2023) and every othe
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,7 @@ def pieces(length: int) -> list[slice]:
     """Cut columns evenly into as many pieces as their number asks for."""
     count = -(-length // WIDEST)
     edges = [length * at // count for at in range(count + 1)]
-    return [slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(first, last) for first, last in itertools.pairwise(edges)]
 
 
 def capture(model: ModelProto, units: Sequence[StorageUnit], feeds: Feeds) -> Iterator[tuple[StorageUnit, Moments]]:
@@ -99,8 +100,8 @@ def _watches(graph: GraphProto, units: Sequence[StorageUnit]) -> Iterator[_Watch
         found = [(use.node, _reader(use, unit, own)) for use in readers.get(unit.name, [])]
         known = [(node, reader) for node, reader in found if reader is not None]
         seen = {name for _, reader in known for name in reader.tensors}
-        alike = all(reader.parts == known[0][1].parts for _, reader in known)
-        if not unit.in_subgraph and known and len(known) == len(found) and alike and not any(name in constant for name in seen):
+        alike = bool(known) and all(reader.parts == known[0][1].parts for _, reader in known)
+        if alike and len(known) == len(found) and not unit.in_subgraph and not any(name in constant for name in seen):
             yield _Watch(unit, known)
 
 

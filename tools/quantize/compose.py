@@ -26,12 +26,13 @@ from ..onnx_model import iter_graphs, iter_nodes, load, model_bytes, one_line, q
 from ..session import open_session
 from .calibrate import Feeds
 from .dynamic import quantize_dynamic
-from .recovery import SERVED, recover
+from .recovery import SERVED, Built, recover
 from .recurrent_inputs import condition, remarked
 from .static import calibrate, write_static
 from .static_plan import StaticChoice
 from .static_write import StaticTypes
-from .storage import storage_units, store_weights
+from .storage import storage_units
+from .storing import store
 
 MAX_LAYERS = 512
 
@@ -93,7 +94,6 @@ def _check_forms(step: QuantizeStep) -> None:
     """Refuse by name what nothing here serves."""
     asked = {
         "half": bool(step.computed("half") or step.named("half")),
-        f"rounding {step.rounding}": step.rounding != "nearest",
         "recovery": not {*step.recovery} <= SERVED,
     }
     for name, is_asked in asked.items():
@@ -101,13 +101,14 @@ def _check_forms(step: QuantizeStep) -> None:
             raise RequestError(f"{name} is not served by this version")
 
 
-def _give_forms(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tuple[list[LayerForm], int]:
-    """Give `model` its forms in place; return what became of each unit, and the calibration samples read."""
+def _give_forms(step: QuantizeStep, model: ModelProto, data: DataView | None) -> Built:
+    """Give `model` its forms in place; return what became of each unit, the calibration samples read, and notes."""
     # Scales and zero points that integer operators bring along are not weights to be stored.
     weights = {unit.name for unit in storage_units(model)}
     layers, samples = _compute(step, model, data)
-    stored = store_weights(model, step.storage, step.stored, weights, step.block)
-    return layers + [layer for layer in stored if layer.form != "fp32" or layer.why != "asked for"], samples
+    stored, notes = store(step, model, data, weights)
+    layers += [layer for layer in stored if layer.form != "fp32" or layer.why != "asked for"]
+    return layers, samples, notes
 
 
 def _compute(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tuple[list[LayerForm], int]:

@@ -117,4 +117,3 @@ def _block_energy(errors: FloatArray, grid: Grid, moments: Moments) -> npt.NDArr
                 part = errors[moment.rows, first:last]
                 energy[moment.rows, block] += np.einsum("rc,rc->r", part @ moment.matrix[own, own], part)
     return energy
-

@@ -31,24 +31,24 @@ def learn_rounding(
 
     Args:
         matrix: `(rows, length)`.
-        grid, integers: where the search starts.
+        grid: where the search starts, and
+        integers: on it.
         moments: of what the rows are multiplied with.
     """
     parts = [_Part.of(moment, matrix, grid, integers) for moment in moments]
     work = sum(part.work for part in parts)
     allowed = max(1, min(SWEEPS, int(WORK / max(work, 1))))
-    scales, done, cost = grid.scales.copy(), 0, float("inf")
-    for done in range(1, allowed + 1):
+    scales, sweeps = grid.scales.copy(), 0
+    gain = cost = sum(part.cost() for part in parts)
+    while sweeps < allowed and gain > _ENOUGH * cost:
         for part in parts:
             part.sweep(grid, scales)
         now = sum(part.cost() for part in parts)
-        if cost - now <= _ENOUGH * now:
-            break
-        cost = now
+        sweeps, cost, gain = sweeps + 1, now, cost - now
     found = integers.copy()
     for part in parts:
         found[part.moment.rows, part.moment.columns] = part.integers.T
-    return (*better(matrix, moments, (grid, integers), (grid.with_scales(scales), found)), done)
+    return (*better(matrix, moments, (grid, integers), (grid.with_scales(scales), found)), sweeps)
 
 
 @dataclass

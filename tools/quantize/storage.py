@@ -7,34 +7,31 @@ int8 compute, and unfolds at every call.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from onnx import GraphProto, ModelProto
 
-from ...contracts import LayerForm, QuantizeStep, Rounding, Storage, WeightForm
+from ...contracts import LayerForm, Rounding, Storage, WeightForm
 from ..onnx_model import delete_named, opset, to_array
-from .capture import Feeds, Moments
+from .capture import Moments
 from .graphs import Names, replace_nodes
 from .grids import GridForm
 from .rounding import FP16_MAX, FloatArray, rounded_fp16
 from .storage_units import DEFAULT_BLOCK, StorageUnit, StoredForm, is_storable, located, storage_units
-from .stored_points import Point, captured_points, stored_point, told
+from .stored_points import Point, stored_point
 from .unfolding import Unfolder, float_frame, layout, lying
 
 __all__ = [
     "StorageUnit",
     "StoredForm",
-    "captured",
     "is_storable",
     "predict_storage_bytes",
     "storage_units",
     "store_weights",
     "stored_form",
     "stored_values",
-    "told",
 ]
 
 # Form → what reports call it.
@@ -55,7 +52,7 @@ def predict_storage_bytes(
     """Return the bytes by which storing shrinks the file, as far as names and values do not decide it."""
     saved = 0
     for unit in storage_units(model):
-        form = _asked(unit, storage, stored or {}, block)
+        form = asked_form(unit, storage, stored or {}, block)
         saved += 0 if form is None else unit.bytes - unit.stored_bytes(form, block)
     return saved
 
@@ -65,7 +62,8 @@ def stored_form(unit: StorageUnit, form: StoredForm, block: int = DEFAULT_BLOCK)
     return unit.taken_form(form, block)
 
 
-def _asked(unit: StorageUnit, storage: Storage, stored: Mapping[str, WeightForm], block: int) -> StoredForm | None:
+def asked_form(unit: StorageUnit, storage: Storage, stored: Mapping[str, WeightForm], block: int) -> StoredForm | None:
+    """Return the form that `unit` gets in a step, None where it stays as it is."""
     form = stored.get(unit.name, storage)
     return None if form == "fp32" or form == "none" else stored_form(unit, form, block)
 
@@ -128,7 +126,7 @@ def store_weights(
     for graph, tensor, unit in list(located(model)):
         if only is not None and unit.name not in only:
             continue
-        form, weight = _asked(unit, storage, stored or {}, block), to_array(tensor)
+        form, weight = asked_form(unit, storage, stored or {}, block), to_array(tensor)
         why = "asked for" if form is None else obstacle(weight, form)
         if form is None or why:
             layers.append(_layer(unit, "fp32", why, unit.bytes))
@@ -149,11 +147,10 @@ class _Front:
     graph: GraphProto
     unfolder: Unfolder
     gone: set[str] = field(default_factory=set[str])
-    held: dict[object, str] = field(default_factory=dict[object, str])
 
 
 class _Store:
-    """Takes weights one by one and rewrites their graphs at the end; what is equal is stored once a graph."""
+    """Takes weights one by one and rewrites their graphs at the end."""
 
     def __init__(self, model: ModelProto, block: int, points: Mapping[str, Point] | None) -> None:
         self._names, self._opset = Names(model), opset(model)
@@ -165,12 +162,8 @@ class _Store:
         new = _Front(graph, Unfolder(self._names, self._opset))
         front = self._fronts.setdefault(id(graph), new)
         before = front.unfolder.bytes + float_frame(unit.name, unit.shape)
-        key = form, unit.shape, unit.axes, hashlib.sha256(np.ascontiguousarray(weight).tobytes()).digest()
-        twin, why = front.held.setdefault(key, unit.name), ""
-        if twin != unit.name:
-            front.unfolder.same(twin, unit.name)
-            why = "equal to another weight, and stored with it"
-        elif form == "fp16":
+        why = ""
+        if form == "fp16":
             front.unfolder.fp16(unit.shape, lambda: weight.astype(np.float16), unit.name)
         else:
             why = self._write(front.unfolder, weight, unit, form)
@@ -192,22 +185,3 @@ class _Store:
             delete_named(front.graph.initializer, front.gone)
             front.graph.initializer.extend(front.unfolder.initializers)
             replace_nodes(front.graph, [*front.unfolder.nodes, *front.graph.node])
-
-
-def captured(
-    model: ModelProto, step: QuantizeStep, feeds: Feeds, only: Collection[str]
-) -> dict[str, Point]:
-    """Return what rounding by their inputs makes of the weights that `step` stores on a grid.
-
-    Args:
-        model: with all its weights.
-        step: storage, its exceptions, and how to round.
-        feeds: calibration samples.
-        only: names that may be touched.
-    """
-    forms: dict[StorageUnit, GridForm] = {}
-    for _, tensor, unit in located(model):
-        form = _asked(unit, step.storage, step.stored, step.block) if unit.name in only else None
-        if form is not None and form != "fp16" and not obstacle(to_array(tensor), form):
-            forms[unit] = form
-    return captured_points(model, forms, feeds, step.rounding, step.block)

@@ -102,4 +102,6 @@ def told(points: Sequence[Point], rounding: Rounding) -> str:
     gain = -10 * float(np.mean(np.log10(np.maximum(shares, 1e-30)))) if shares else 0.0
     name = "error feedback" if rounding == "error_feedback" else "learned"
     swept = f", {sum(point.sweeps for point in points)} sweeps" if rounding == "learned" else ""
-    return f"{name} rounding of {len(points)} weights: {gain:.1f} dB less error at their outputs than the nearest{swept}"
+    return (
+        f"{name} rounding of {len(points)} weights: {gain:.1f} dB less error at their outputs than the nearest{swept}"
+    )

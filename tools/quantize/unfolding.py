@@ -90,10 +90,6 @@ class Unfolder:
         self._vectors: dict[tuple[int, ...], str] = {}
         self._pairs = ""
 
-    def same(self, held: str, output: str) -> None:
-        """Give what is already held another name."""
-        self._node("Identity", [held], output)
-
     def fp16(self, shape: tuple[int, ...], make: Make, output: str) -> None:
         """Unfold fp16 values under the name `output`."""
         self._node("Cast", [self._tensor("h", TensorProto.FLOAT16, shape, make)], output, to=TensorProto.FLOAT)

@@ -30,7 +30,8 @@ ERRORS, ERRORS_OF_BEST = 1.0, 2.0
 # float32 rounding alone stays above; what falls below has changed the function.
 SAME_DB = 100.0
 
-Built = tuple[list[LayerForm], int]
+# What became of each unit, the calibration samples read, and notes.
+Built = tuple[list[LayerForm], int, list[str]]
 Build = Callable[[QuantizeStep, ModelProto, DataView | None], Built]
 Preparation = Callable[[ModelProto, QuantizeStep, Feeds], Iterator[tuple[str, ModelProto]]]
 
@@ -130,11 +131,11 @@ class _Recovery:
     def finish(self) -> Recovered:
         """Quantize the prepared model in full, and correct its biases if that is asked for."""
         prepared = copy_model(self._model) if "bias" in self._step.recovery else None
-        layers, samples = self._build(self._step, self._model, self._data)
+        layers, samples, notes = self._build(self._step, self._model, self._data)
         if prepared is not None:
             self._correct(prepared)
         step = self._step.model_copy(update={"recovery": tuple(self._kept)})
-        return Recovered(step, layers, samples, self._notes)
+        return Recovered(step, layers, samples, [*notes, *self._notes])
 
     def _correct(self, prepared: ModelProto) -> None:
         corrected = copy_model(self._model)

@@ -1,0 +1,125 @@
+"""What a weight is multiplied with is seen as it is: the node's output is inputs times rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import helper
+
+from shipfit.tools.quantize import capture as capture_module
+from shipfit.tools.quantize.capture import capture
+from shipfit.tools.quantize.graphs import uses
+from shipfit.tools.quantize.storage import storage_units
+from shipfit.tools.quantize.weight_inputs import reader_of
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def products(model: onnx.ModelProto, values: list[np.ndarray]) -> list[np.ndarray]:
+    """For each part of the rows of `w`, what they give on all that they are multiplied with: (positions, rows)."""
+    (unit,) = [each for each in storage_units(model) if each.name == "w"]
+    (use,) = uses(model.graph)["w"]
+    reader = reader_of(use, unit)
+    assert reader is not None
+    tensors = {each.name: each for each in model.graph.initializer}
+    rows = unit.rows.matrix(onnx.numpy_helper.to_array(tensors["w"]))
+    seen = reader.unroll(values, 10**9)
+    return [part @ rows[where].T for part, where in zip(seen, reader.parts, strict=True)]
+
+
+@given(st.data())
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_windows_are_what_convolutions_read(lab: Any, data: st.DataObject) -> None:
+    rank = data.draw(st.sampled_from([1, 2, 2, 3]))
+    pair = st.lists(st.integers(1, 2), min_size=rank, max_size=rank)
+    groups, kernel = (
+        data.draw(st.sampled_from([1, 2, 4])),
+        data.draw(st.lists(st.integers(1, 3), min_size=rank, max_size=rank)),
+    )
+    each = -(-1024 // (8 * int(np.prod(kernel))))
+    options: dict[str, Any] = {"strides": data.draw(pair), "dilations": data.draw(pair), "group": groups}
+    padding = data.draw(st.sampled_from(["pads", "SAME_UPPER", "SAME_LOWER", "VALID"]))
+    if padding == "pads":
+        options["pads"] = data.draw(st.lists(st.integers(0, 2), min_size=2 * rank, max_size=2 * rank))
+    else:
+        options["auto_pad"] = padding
+        options["dilations"] = [1] * rank
+    x, w = noise(2, each * groups, *(5 + at for at in range(rank))), noise(8, each, *kernel, seed=1)
+    model = lab.build(
+        [helper.make_node("Conv", ["x", "w"], ["y"], **options)], {"x": x.shape}, {"y": [None] * (2 + rank)}, {"w": w}
+    )
+    wanted = np.moveaxis(lab.run(model, {"x": x})[0], 1, -1).reshape(-1, 8)
+    np.testing.assert_allclose(np.concatenate(products(model, [x]), axis=1), wanted, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("node", "x", "w"),
+    [
+        (helper.make_node("MatMul", ["x", "w"], ["y"]), noise(2, 3, 40), noise(40, 30)),
+        (helper.make_node("MatMul", ["w", "x"], ["y"]), noise(2, 40, 3), noise(30, 40)),
+        (helper.make_node("Gemm", ["x", "w"], ["y"], transB=1), noise(3, 40), noise(30, 40)),
+        (helper.make_node("Gemm", ["x", "w"], ["y"], transA=1), noise(40, 3), noise(40, 30)),
+    ],
+)
+def test_products_of_matrices_read_rows(lab: Any, node: onnx.NodeProto, x: np.ndarray, w: np.ndarray) -> None:
+    model = lab.build([node], {"x": x.shape}, {"y": [None] * x.ndim}, {"w": w})
+    wanted = lab.run(model, {"x": x})[0]
+    wanted = wanted.swapaxes(-1, -2) if node.input[0] == "w" else wanted
+    np.testing.assert_allclose(products(model, [x])[0], wanted.reshape(-1, 30), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_recurrent_weights_see_the_state_of_the_step_before(lab: Any, kind: str, gates: int, direction: str) -> None:
+    ways, hidden = (2 if direction == "bidirectional" else 1), 32
+    start = noise(ways, 1, hidden, seed=5)
+    weights = {
+        "v": noise(ways, gates * hidden, 8) / 4,
+        "w": noise(ways, gates * hidden, hidden, seed=3) / 8,
+        "h": start,
+    }
+    node = helper.make_node(kind, ["x", "v", "w", "", "", "h"], ["", "last"], direction=direction, hidden_size=hidden)
+    model = lab.build([node], {"x": [6, 1, 8]}, {"last": [ways, 1, hidden]}, weights)
+    units = [each for each in storage_units(model) if each.name == "w"]
+    model.graph.input.append(helper.make_tensor_value_info("h", onnx.TensorProto.FLOAT, start.shape))
+    feed = {"x": noise(6, 1, 8, seed=4), "h": start}
+    (found,) = capture(model, units, [feed])
+    node.output[0] = "all"
+    shown = lab.build([node], {"x": [6, 1, 8]}, {"all": [6, ways, 1, hidden]}, weights)
+    states = lab.run(shown, {"x": feed["x"]})[0]
+    for at, moment in enumerate(found[1]):
+        back = direction == "reverse" or at == 1
+        seen = np.concatenate([start[at], (states[1:, at] if back else states[:-1, at])[:, 0]])
+        assert moment.rows == slice(at * gates * hidden, (at + 1) * gates * hidden)
+        np.testing.assert_allclose(moment.matrix, seen.T @ seen, rtol=1e-3, atol=1e-4)
+
+
+def test_moments_come_in_groups_that_fit_and_in_pieces(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = {name: noise(48, 48, seed=at) / 7 for at, name in enumerate("abc")}
+    nodes = [helper.make_node("MatMul", [f"h{at}", name], [f"h{at + 1}"]) for at, name in enumerate("abc")]
+    model = lab.build(nodes, {"h0": [2, 48]}, {"h3": [2, 48]}, weights)
+    feeds = [{"h0": noise(2, 48, seed=at)} for at in range(3)]
+    whole = {unit.name: moments for unit, moments in capture(model, storage_units(model), feeds)}
+    monkeypatch.setattr(capture_module, "GROUP_BYTES", 1)
+    monkeypatch.setattr(capture_module, "WIDEST", 20)
+    cut = {unit.name: moments for unit, moments in capture(model, storage_units(model), feeds)}
+    x = np.concatenate([feed["h0"] for feed in feeds])
+    np.testing.assert_allclose(whole["a"][0].matrix, x.T @ x, rtol=1e-4, atol=1e-4)
+    for name in "abc":
+        assert [each.columns for each in cut[name]] == [slice(0, 16), slice(16, 32), slice(32, 48)]
+        for each in cut[name]:
+            np.testing.assert_allclose(each.matrix, whole[name][0].matrix[each.columns, each.columns], rtol=1e-5)
+
+
+def test_weights_that_others_read_too_are_not_guessed_at(lab: Any) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Transpose", ["w"], ["b"])]
+    nodes.append(helper.make_node("MatMul", ["a", "b"], ["y"]))
+    model = lab.build(nodes, {"x": [1, 40]}, {"y": [1, 40]}, {"w": noise(40, 40)})
+    assert list(capture(model, storage_units(model), [{"x": noise(1, 40)}])) == []
