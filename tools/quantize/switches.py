@@ -7,7 +7,7 @@ of an `If`: as it was, and as the form's own writer makes it. All inputs that ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +22,15 @@ from .weights import drop_stale_shapes
 # Turns the unit of a model that holds nothing else to its form, in place; says what became of it.
 Writer = Callable[[ModelProto, str], Sequence[LayerForm]]
 
-# What a form may take into its unit.
+# What a form may take into its unit: activations, and what passes 8-bit values on.
 _FOLLOWERS = frozenset(
-    {"Add", "BatchNormalization", "Clip", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul", "Relu", "Sigmoid", "Tanh"}
-)
-_HOPS = 4
+    {
+        "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "DepthToSpace", "Flatten", "GlobalAveragePool",
+        "HardSigmoid", "HardSwish", "LeakyRelu", "MaxPool", "Mul", "Relu", "Reshape", "Resize", "Sigmoid", "Slice",
+        "Squeeze", "Tanh", "Transpose", "Unsqueeze",
+    }
+)  # fmt: skip
+_HOPS = 6
 _MIN_IR = 4  # below, every initializer is an input already
 
 
@@ -55,10 +59,12 @@ class Cutter:
         self._given = {each.name for each in model.graph.output}
         self._own = {id(node) for node in model.graph.node}
 
-    def cut(self, node: NodeProto, units: Iterable[str] = ()) -> Cut:
-        """Take out `node` with what follows it alone, up to the next of `units`."""
+    def cut(self, node: NodeProto, units: Iterable[str] = (), gone: Container[str] = ()) -> Cut:
+        """Take out `node` with what follows it alone, up to the next of `units` or what gives one of `gone`."""
         chain, others = [node], set(units)
-        while len(chain) <= _HOPS and (after := self._follower(chain[-1])) is not None and after.name not in others:
+        while len(chain) <= _HOPS and (after := self._follower(chain[-1])) is not None:
+            if after.name in others or _key(after) in gone:
+                break
             chain.append(after)
         made = {name for each in chain for name in each.output if name}
         outputs = [name for name in dict.fromkeys(chain[-1].output) if name and self._is_read(name)]
@@ -120,9 +126,9 @@ class Switchboard:
         node = self._at.get(unit)
         if node is None:
             return None
-        cut = self._cutter.cut(node, units)
+        cut = self._cutter.cut(node, units, self._gone)
         keys = [_key(each) for each in cut.nodes]
-        if not cut.outputs or self._gone.intersection(keys):
+        if not cut.outputs or keys[0] in self._gone:
             return None
         written = copy_model(cut.model)
         layer = next((each for each in write(written, unit) if each.name == unit), None)

@@ -105,11 +105,8 @@ def _to_calibrate(model: ModelProto, op_types: Sequence[str]) -> Iterator[str]:
     """Yield the tensors that need a range where all units have the form, and where each alone has it."""
     cutter = Cutter(model)
     every = StaticChoice(op_types)
-    alone = [
-        (cutter.cut(node).model, StaticChoice((), named={node.name}))
-        for node in model.graph.node
-        if node.op_type in op_types and node.name
-    ]
+    asked = {node.name: node for node in model.graph.node if node.op_type in op_types and node.name}
+    alone = [(cutter.cut(node, asked).model, StaticChoice((), named={name})) for name, node in asked.items()]
     for each, choice in ((model, every), *alone):
         scales = Planner(each).plan(choice).scales
         yield from (*scales, *scales.values())

@@ -65,6 +65,19 @@ def test_what_follows_a_unit_alone_goes_with_it(lab: Any) -> None:
         assert np.allclose(lab.run(board, {"x": x, switch: np.array(True)})[0], 2 * x, atol=0.5)
 
 
+def test_two_units_before_one_sum(lab: Any) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"], "one"),
+        helper.make_node("MatMul", ["x", "w"], ["b"], "two"),
+        helper.make_node("Add", ["a", "b"], ["y"], "sum"),
+    ]
+    model = lab.build(nodes, {"x": [1, 64]}, {"y": [1, 64]}, {"w": np.eye(64, dtype=np.float32)})
+    board, switches = switched(model, ["one", "two"])
+    assert switches.keys() == {"one", "two"}
+    x = np.arange(64, dtype=np.float32)[None]
+    assert np.allclose(lab.run(board, {"x": x, switches["two"]: np.array(True)})[0], 2 * x, atol=0.5)
+
+
 @pytest.mark.parametrize("unit", ["missing", "y"])
 def test_what_cannot_be_switched(lab: Any, unit: str) -> None:
     nodes = [helper.make_node("MatMul", ["x", "x"], ["z"], "y")]
