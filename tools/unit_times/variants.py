@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from onnx import ModelProto
 
-from ...contracts import NodeForm
+from ...contracts import LayerForm, NodeForm
+from ..onnx_model import iter_nodes
 from ..quantize.calibrate import Feeds
 from ..quantize.clipping import Range
 from ..quantize.dynamic import quantize_dynamic
@@ -40,18 +41,21 @@ class Variants:
 
     def __init__(self, model: ModelProto, feeds: Feeds) -> None:
         self._model = model
-        self._ranges: dict[str, Range] = calibrate(model, StaticChoice(COMPUTE), feeds)
-        static, dynamic = self.written({}, static=COMPUTE), self.written({}, dynamic=DYNAMIC)
+        products = {node.name for node in model.graph.node if node.op_type in COMPUTE and node.name}
+        others = {node.name for node in iter_nodes(model) if node.op_type in DYNAMIC and node.name}
+        self._ranges: dict[str, Range] = calibrate(model, StaticChoice((), named=products), feeds)
+        static = self.written(dict.fromkeys(products, "static"))
+        dynamic = self.written(dict.fromkeys(others, "dynamic"))
         self.able: dict[NodeForm, list[str]] = {"static": list(static.forms), "dynamic": list(dynamic.forms)}
 
-    def written(self, forms: Forms, static: tuple[str, ...] = (), dynamic: tuple[str, ...] = ()) -> Variant:
-        """Return the model with `forms`; `static` and `dynamic` are operators of which all nodes are asked for."""
+    def written(self, forms: Forms) -> Variant:
+        """Return the model with `forms`, as far as units can take them."""
         copied = copy_model(self._model)
-        asked = {form: [unit for unit, each in forms.items() if each == form] for form in ("static", "dynamic")}
-        layers = []
-        if static or asked["static"]:
-            layers += write_static(copied, StaticChoice(static, named=asked["static"]), self._ranges)
-        if dynamic or asked["dynamic"]:
-            layers += quantize_dynamic(copied, dynamic, named=asked["dynamic"])
+        static, dynamic = ({unit for unit, each in forms.items() if each == form} for form in ("static", "dynamic"))
+        layers: list[LayerForm] = []
+        if static:
+            layers += write_static(copied, StaticChoice((), named=static), self._ranges)
+        if dynamic:
+            layers += quantize_dynamic(copied, (), named=dynamic)
         taken = {layer.name: _FORMS[layer.form] for layer in layers if layer.form in _FORMS and layer.name}
         return Variant(copied, taken)
