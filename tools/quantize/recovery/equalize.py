@@ -22,11 +22,10 @@ from ..trial import copy_model
 from .chains import Chain, End, find_chains
 from .channels import Tap, peaks
 from .editor import Editor
+from .factors import balanced
 
 ROUNDS = 12
 SETTLED = 1e-3
-# A channel that is next to silent is raised by no more: its rounding errors would be too.
-LARGEST_LOG = 7.0
 
 
 @dataclass(frozen=True)
@@ -97,26 +96,15 @@ def _factors(chain: Chain, way: Equalizing, activation: FloatArray | None, edito
     if first is None:
         return np.ones(0, np.float32)
     if way.by_activations and all(end.matrix.is_depthwise for end in chain.ends):
-        return _even(first, np.ones_like(first), 1.0)
+        return balanced(first, np.ones_like(first), 1.0)
     peaks_after = [_peaks_after(end, start.outputs, editor) for end in chain.ends]
-    return _even(first, np.max(peaks_after, axis=0), way.migration)
+    return balanced(first, np.max(peaks_after, axis=0), way.migration)
 
 
 def _peaks_after(end: End, channels: int, editor: Editor) -> FloatArray:
     """The largest weight that each channel meets in one end."""
     each = end.matrix.input_peaks(editor.values(end.matrix.weight))
     return each.reshape(channels, end.repeats).max(axis=1)
-
-
-def _even(first: FloatArray, second: FloatArray, migration: float) -> FloatArray:
-    """Return first^migration / second^(1 − migration), with a geometric mean of 1."""
-    live = (first > 0) & (second > 0) & np.isfinite(first)
-    if not live.any():
-        return np.ones_like(first)
-    logs = migration * np.log(first, where=live, out=np.zeros(first.shape, np.float64))
-    logs -= (1 - migration) * np.log(second, where=live, out=np.zeros(first.shape, np.float64))
-    logs = np.where(live, logs - logs[live].mean(), 0.0)
-    return np.exp(np.clip(logs, -LARGEST_LOG, LARGEST_LOG)).astype(np.float32)
 
 
 def _apply(chain: Chain, factors: FloatArray, editor: Editor) -> None:

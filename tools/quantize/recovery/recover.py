@@ -19,6 +19,7 @@ from .bias import SAMPLES as BIAS_SAMPLES
 from .bias import correct_bias
 from .equalize import equalized
 from .judge import Fidelity, Judge
+from .smooth import smoothed
 
 SELECTION_SAMPLES = 32
 PROBED_SAMPLES = 32
@@ -69,7 +70,7 @@ def _equalized(model: ModelProto, step: QuantizeStep, feeds: Feeds) -> Iterator[
     return equalized(model, feeds)
 
 
-PREPARATIONS: dict[Recovery, Preparation] = {"equalize": _equalized}
+PREPARATIONS: dict[Recovery, Preparation] = {"equalize": _equalized, "smooth": smoothed}
 SERVED: frozenset[Recovery] = frozenset({*PREPARATIONS, "bias"})
 
 
