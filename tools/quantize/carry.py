@@ -1,8 +1,8 @@
 """Extend 8 bits from the units to the operators between them, as far as that pays.
 
-A carrier is kept only where its output reaches a unit, or where it shrinks what is to be dequantized, so that nothing
-at the end of a model loses precision for no gain; of those, where the sizes of the tensors are known, only the ones
-that make the whole faster (`form_cut`). An island of one carrier between float nodes is not.
+A carrier is kept only where its output reaches a unit in 8 bits, where it shrinks what is to be dequantized, or where
+it is asked for by name, so that nothing loses precision for no gain; of those, where the sizes of the tensors are
+known, only the ones that make the whole faster (`form_cut`). An island of one carrier between float nodes does not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from .carriers import BOUNDED, DEQUANTIZE, PER_NODE, QUANTIZE, cost, is_activation, is_mover, operands
+from .carriers import (
+    BOUNDED,
+    DEQUANTIZE,
+    PER_NODE,
+    QUANTIZE,
+    RESCALE,
+    cost,
+    is_activation,
+    is_mover,
+    operands,
+)
 from .clipping import Range
 from .form_cut import FLOAT, PACKED, FormCut, Key
 
@@ -22,17 +32,31 @@ if TYPE_CHECKING:
 REDUCERS = ("GlobalAveragePool",)
 
 
-def carry(planner: Planner, plan: StaticPlan, keep: Collection[str], ranges: Mapping[str, Range] | None) -> None:
-    """Add carriers to a plan that has its units; `keep` names nodes that stay in floating point."""
+def carry(
+    planner: Planner,
+    plan: StaticPlan,
+    keep: Collection[str],
+    named: Collection[str],
+    ranges: Mapping[str, Range] | None,
+) -> None:
+    """Add carriers to a plan that has its units.
+
+    Args:
+        planner: knows the graph.
+        plan: is added to.
+        keep: names of nodes that stay in floating point.
+        named: names of carriers that are taken wherever 8 bits reach them.
+        ranges: of the calibrated tensors, None before calibration.
+    """
     growth = _Growth(planner, plan, keep, ranges)
     scales, absorbed = dict(plan.scales), dict(plan.absorbed)
     growth.grow()
     if ranges is not None and growth.has_sizes:
-        kept = growth.cheapest()
+        kept = growth.cheapest() | {index for index in plan.carriers if planner.nodes[index].name in named}
         plan.scales, plan.absorbed = scales, absorbed
         plan.carriers.clear()
         growth.grow(kept)
-    growth.prune()
+    growth.prune(named)
 
 
 @dataclass
@@ -44,8 +68,8 @@ class _Growth:
 
     @property
     def has_sizes(self) -> bool:
-        """Whether the shapes of the quantized tensors were seen."""
-        return self.ranges is not None and all(
+        """Whether the shapes of the quantized tensors were seen, or are yet to be."""
+        return self.ranges is None or all(
             name not in self.ranges or self.ranges[name].shape is not None for name in self.plan.scales
         )
 
@@ -58,6 +82,8 @@ class _Growth:
                 continue
             if is_mover(node):
                 self._move(index)
+            elif index in self.planner.rescalings:
+                self._rescale(index)
             elif wanted := operands(node):
                 self._mix(index, wanted)
 
@@ -66,6 +92,12 @@ class _Growth:
         if node.input[0] in self.plan.scales and all(self._known(name) for name in node.output):
             self.plan.carriers.add(index)
             self.plan.scales.update(dict.fromkeys(node.output, self.plan.scales[node.input[0]]))
+
+    def _rescale(self, index: int) -> None:
+        output = self.planner.nodes[index].output[0]
+        if self.planner.rescalings[index].source in self.plan.scales and self._known(output):
+            self.plan.carriers.add(index)
+            self.plan.scales[output] = output
 
     def _mix(self, index: int, wanted: Collection[str]) -> None:
         node, scales = self.planner.nodes[index], self.plan.scales
@@ -94,7 +126,8 @@ class _Growth:
         """Return the carriers that together with the changes of form cost least."""
         cut = FormCut()
         for index in sorted(self.plan.carriers):
-            node, each = self.planner.nodes[index], cost(self.planner.nodes[index])
+            node = self.planner.nodes[index]
+            each = RESCALE if index in self.planner.rescalings else cost(node)
             size = sum(map(self._size, node.input[:1] if each.of_input else self.outputs(index)))
             cut.node(index, each.packed * size, each.floating * size)
         for tensor in sorted(self.plan.scales):
@@ -128,9 +161,11 @@ class _Growth:
         found = list(self.planner.nodes[index].output)
         return found if len(found) > 1 else [self.planner.output(self.plan, index)]
 
-    def prune(self) -> None:
-        """Take back carriers, scales of products and of operands that no unit profits from."""
+    def prune(self, named: Collection[str]) -> None:
+        """Take back carriers that are not `named`, scales of products and of operands, that no unit profits from."""
         for index in reversed(range(len(self.planner.nodes))):
+            if index in self.plan.carriers and self.planner.nodes[index].name in named:
+                continue
             if index in self.plan.quantized and not any(map(self._is_read, self.outputs(index))):
                 self._take_back(index)
         made = {name for index in self.plan.quantized for name in self.outputs(index)}
@@ -139,7 +174,7 @@ class _Growth:
 
     def _take_back(self, index: int) -> None:
         node = self.planner.nodes[index]
-        if node.op_type == "Conv" or (index in self.plan.carriers and node.op_type in REDUCERS):
+        if node.op_type in (REDUCERS if index in self.plan.carriers else ("Conv",)):
             return
         gone = self.outputs(index)
         self.plan.carriers.discard(index)

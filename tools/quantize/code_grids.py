@@ -15,6 +15,7 @@ from .clipping import Range
 CODES = 255
 SHIFT = 128  # between int8 and uint8
 _TINY = float(np.finfo(np.float32).tiny)
+_FEWEST = 4  # codes to a step: fewer would coarsen the grid by more than a quarter
 _WHOLE = 1e-3  # of a code: less is rounding of float32 scales
 
 
@@ -47,7 +48,7 @@ def range_grid(span: Range, step: float | None = None) -> CodeGrid:
     """Return the finest grid over `span`, widened to hold zero exactly, and ±`step` too where that is given."""
     low, high = min(span.low, 0.0), max(span.high, 0.0)
     scale = max((high - low) / CODES, _TINY) if high > low else 1.0
-    if step is not None and scale < step:
+    if step is not None and step >= _FEWEST * scale:
         scale = step / int(step / scale)
     scale = float(np.float32(scale))
     return CodeGrid(np.float32(scale), int(np.clip(np.rint(-low / scale), 0, CODES)))

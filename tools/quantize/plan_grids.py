@@ -2,8 +2,8 @@
 
 Most come from calibrated ranges. What leads into a `HardSwish` or `HardSigmoid` gets a scale that their corners are
 whole multiples of, and a range that ends at a corner behind which all is the same; the gate is then the same codes,
-clipped and read on another grid, without rounding. Outputs of `Sigmoid`, `Tanh` and `HardSigmoid` lie between bounds
-that need no calibration.
+clipped and read on another grid, without rounding. A rescaling too is its input read on another grid. Outputs of
+`Sigmoid`, `Tanh` and `HardSigmoid` lie between bounds that need no calibration.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from math import inf
 import numpy as np
 from onnx import NodeProto
 
-from .carriers import is_hard, offset, slope
+from .carriers import Rescaling, is_hard, offset, slope
 from .clipping import Range
 from .code_grids import CODES, UNIT, CodeGrid, range_grid
 from .static_plan import Planner, StaticPlan
@@ -70,33 +70,39 @@ class Grids:
         if index is None:
             return None
         node = self._planner.nodes[self._plan.last(index)]
+        if index in self._planner.rescalings and index in self._plan.carriers:
+            return self._rescaled(self._planner.rescalings[index])
         if node.op_type == "HardSigmoid" and index in self._plan.carriers:
             gate = self.gate(node)
             return UNIT if gate is None else gate.grid
         return {"HardSigmoid": UNIT, "Sigmoid": UNIT, "Tanh": TANH}.get(node.op_type)
 
-    def _calibrated(self, root: str) -> CodeGrid:
-        span = self._ranges[root]
-        hard = [
-            self._planner.nodes[index]
-            for name in self._sharing[root]
-            for index in self._planner.readers(name)
-            if index in self._plan.carriers and is_hard(self._planner.nodes[index])
-        ]
-        if not hard:
-            return range_grid(span)
-        return range_grid(self._cornered(root, span), offset(hard[0]) / slope(hard[0]) or None)
+    def _rescaled(self, line: Rescaling) -> CodeGrid:
+        grid = self.of(line.source)
+        zero = grid.zero + round(line.root / float(grid.scale))
+        return CodeGrid(np.float32(line.factor * float(grid.scale)), min(max(zero, 0), CODES))
 
-    def _cornered(self, root: str, span: Range) -> Range:
-        """Cut what lies behind the corners of all that reads the tensor."""
-        readers = [
-            None if index is None else self._planner.nodes[index]
-            for name in self._sharing[root]
-            for index in self._planner.readers(name)
-        ]
-        nodes = [node for node in readers if node is not None and is_hard(node)]
-        if len(self._sharing[root]) > 1 or len(nodes) < len(readers):
+    def _calibrated(self, root: str) -> CodeGrid:
+        carriers = [index for index in self._readers(root) if index is not None and index in self._plan.carriers]
+        nodes = [self._planner.nodes[index] for index in carriers]
+        corners = [-offset(node) / slope(node) for node in nodes if is_hard(node)]
+        zeros = [self._planner.rescalings[index].root for index in carriers if index in self._planner.rescalings]
+        span = self._cornered(root)
+        # What is zero after a shift has to be among the codes.
+        wide = replace(span, low=min(span.low, *zeros, 0.0), high=max(span.high, *zeros, 0.0))
+        return range_grid(wide, next((abs(each) for each in (*corners, *zeros) if each), None))
+
+    def _readers(self, root: str) -> list[int | None]:
+        return [index for name in self._sharing[root] for index in self._planner.readers(name)]
+
+    def _cornered(self, root: str) -> Range:
+        """Return the range without what lies behind the corners of all that reads the tensor, in whatever form."""
+        span, readers = self._ranges[root], self._readers(root)
+        nodes = [self._planner.nodes[index] for index in readers if index is not None]
+        if len(self._sharing[root]) > 1 or len(nodes) < len(readers) or not all(map(is_hard, nodes)):
             return span
-        low = min(-offset(node) / slope(node) for node in nodes)
-        high = max((1 - offset(node)) / slope(node) if node.op_type == "HardSigmoid" else inf for node in nodes)
+        low = min((-offset(node) / slope(node) for node in nodes), default=-inf)
+        high = max(
+            ((1 - offset(node)) / slope(node) if node.op_type == "HardSigmoid" else inf for node in nodes), default=inf
+        )
         return replace(span, low=max(span.low, low), high=max(min(span.high, high), low))

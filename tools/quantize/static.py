@@ -46,7 +46,9 @@ def write_static(
     planner = Planner(model)
     plan = planner.plan(choice, ranges)
     writer = Writer(model, planner, plan, ranges, per_channel and opset(model) >= PER_CHANNEL_OPSET, types)
-    layers = [writer.layer(index) for index in sorted(plan.units | plan.why.keys())]
+    layers = [
+        writer.layer(index) for index in sorted(plan.units | plan.why.keys() | planner.named_carriers(plan, choice))
+    ]
     layers += [
         LayerForm(name=node.name, op_type=node.op_type, form="fp32", why="it is inside a subgraph")
         for graph in list(iter_graphs(model))[1:]

@@ -15,7 +15,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from ...contracts import QuantizeStep
 from ..onnx_model import elements, is_standard, opset, to_array
-from .carriers import is_hard
+from .carriers import is_hard, is_mover, operands, rescaling
 from .carry import carry
 from .clipping import Range
 from .graphs import fixed_initializers, input_name, int_attribute, uses
@@ -106,6 +106,8 @@ class Planner:
         self._makers = {name: index for index, node in enumerate(self.nodes) for name in node.output}
         self._dequantized = {node.output[0] for node in self.nodes if node.op_type == "DequantizeLinear"}
         self.outputs = {each.name for each in model.graph.output}
+        found = {index: rescaling(node, self.constants) for index, node in enumerate(self.nodes)}
+        self.rescalings = {index: each for index, each in found.items() if each is not None}
         self._inputs = {each.name for each in model.graph.input}
 
     def plan(self, choice: StaticChoice, ranges: Mapping[str, Range] | None = None) -> StaticPlan:
@@ -115,18 +117,32 @@ class Planner:
         """
         plan = StaticPlan()
         for index, node in enumerate(self.nodes):
-            if choice.asks(node):
-                waste = "kept" if node.name in choice.keep else ""
-                why = waste or self.obstacle(node, node.name in choice.named)
-                why = why or self._waste(node, choice.least_terms(node))
+            if choice.asks(node) and not self._can_carry(index):
+                why = self._against(node, choice)
                 plan.why.update({index: why} if why else {})
                 plan.units.update(() if why else (index,))
         plan.biased.update((index, after) for index in plan.units if (after := self._bias_after(index)) is not None)
         for index in sorted(plan.units):
             self.absorb(plan, index, ranges)
         self._settle(plan, ranges)
-        carry(self, plan, choice.keep, ranges)
+        carry(self, plan, choice.keep, choice.named, ranges)
+        for index in (index for index, node in enumerate(self.nodes) if choice.asks(node) and self._can_carry(index)):
+            if index not in plan.carriers:
+                plan.why[index] = "no 8 bits reach it, or none are of use after it"
         return plan
+
+    def named_carriers(self, plan: StaticPlan, choice: StaticChoice) -> set[int]:
+        """Return the carriers that were asked for by name."""
+        return {index for index in plan.carriers if self.nodes[index].name in choice.named}
+
+    def _can_carry(self, index: int) -> bool:
+        node = self.nodes[index]
+        return index in self.rescalings or is_mover(node) or bool(operands(node))
+
+    def _against(self, node: NodeProto, choice: StaticChoice) -> str:
+        if node.name in choice.keep:
+            return "kept"
+        return self.obstacle(node, node.name in choice.named) or self._waste(node, choice.least_terms(node))
 
     def obstacle(self, node: NodeProto, named: bool = False) -> str:
         """Return why `node` cannot compute in static int8, or nothing; `named` ones may multiply two activations."""

@@ -121,6 +121,9 @@ class Writer:
 
     def _quantized(self, index: int, node: NodeProto) -> None:
         """Write a unit or carrier, its operands dequantized, its output quantized under the name it had."""
+        if index in self.plan.carriers and index in self.planner.rescalings:
+            self._packed(node.output[0], self._codes[self.planner.rescalings[index].source], is_codes=True)
+            return
         if index in self.plan.carriers and is_rewritten(node):
             raw, is_codes = write_activation(self, node, self._dequantized[node.input[0]])
             self._packed(node.output[0], raw, is_codes)

@@ -60,9 +60,9 @@ def test_hard_swish_of_every_code_is_that_of_its_value(lab: Any, low: float, opt
         helper.make_node("HardSwish", ["a"], ["h"], "swish"),
         helper.make_node("Conv", ["h", "w"], ["y"], "c2"),
     ]
-    shape = [1, 1, 64, 64]
-    original = lab.build(nodes, {"x": shape}, {"y": shape}, {"w": np.ones((1, 1, 1, 1), np.float32)})
-    feed = {"x": np.linspace(low, 5, 4096, dtype=np.float32).reshape(shape)}
+    shape = [1, 2, 64, 64]
+    original = lab.build(nodes, {"x": shape}, {"y": shape}, {"w": np.eye(2, dtype=np.float32).reshape(2, 2, 1, 1)})
+    feed = {"x": np.linspace(low, 5, 8192, dtype=np.float32).reshape(shape)}
     model = quantized(original, [feed])
     assert "QLinearMul" in kinds(lab, model)
     model.graph.output.extend(helper.make_tensor_value_info(name, 1, shape) for name in ("a", "h"))
@@ -92,12 +92,20 @@ def test_hard_swish_of_every_code_is_that_of_its_value(lab: Any, low: float, opt
           helper.make_node("Mul", ["a", "s"], ["b"], "scaled")], "QLinearGlobalAveragePool", 17),
         ([helper.make_node("Split", ["a"], ["s1", "s2"], "split", axis=1),
           helper.make_node("Concat", ["s2", "s1"], ["b"], "concat", axis=1)], "QLinearConcat", 13),
+        ([helper.make_node("HardSwish", ["a"], ["s"], "act"), helper.make_node("Mul", ["s", "two"], ["t"], "scale"),
+          helper.make_node("Add", ["one", "t"], ["b"], "shift")], "QLinearMul", 17),
+        ([helper.make_node("HardSwish", ["a"], ["s"], "act"),
+          helper.make_node("Conv", ["s", "alike", "shifts"], ["b"], "both", group=64)], "QLinearMul", 17),
     ],
 )  # fmt: skip
 def test_what_stands_between_units_computes_in_integers(
     lab: Any, nodes: list[NodeProto], wanted: str, opset: int
 ) -> None:
-    original = between_units(lab, nodes, opset)
+    weights = {
+        "one": np.float32([0.7]), "two": np.array(2, np.float32),
+        "alike": np.full((64, 1, 1, 1), 0.3, np.float32), "shifts": np.full(64, -0.4, np.float32),
+    }  # fmt: skip
+    original = between_units(lab, nodes, opset, **weights)
     model = quantized(original, images())
     found = kinds(lab, model)
     assert (found.count("QuantizeLinear"), found.count("DequantizeLinear"), found.count("QLinearConv")) == (1, 1, 2)
