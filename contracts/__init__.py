@@ -99,6 +99,7 @@ from .protocols import (
     Transformation,
 )
 from .recipe import (
+    Block,
     CalibrationMethod,
     Compute,
     ExportStep,
@@ -200,6 +201,7 @@ __all__ = [
     "BatchRow",
     "BatchSummary",
     "Benchmark",
+    "Block",
     "Bound",
     "Boundary",
     "Budget",

@@ -179,7 +179,8 @@ class OptimizationConfig(Contract):
         """The narrowest weight width that the search may use."""
         if not self.quantization.enabled or self.level == "none":
             return 32
-        return int((self.quantization.precision or "8bit").removesuffix("bit"))
+        by_level = "4bit" if self.level == "aggressive" else "8bit"
+        return int((self.quantization.precision or by_level).removesuffix("bit"))
 
     @property
     def may_prune(self) -> bool:
