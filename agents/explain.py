@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from ..contracts import Attempt, Plan, PolicyState, Predicted, PruneLever, QuantizeLever, units
+from ..contracts import Attempt, Plan, PolicyState, Predicted, PruneLever, QuantizeLever, Recovery, units
+
+_RECOVERED: dict[Recovery, str] = {
+    "equalize": "ranges equalized", "smooth": "activations smoothed into weights", "bias": "biases corrected",
+}  # fmt: skip
 
 
 def reason(plan: Plan, predicted: Predicted, state: PolicyState) -> str:
@@ -41,9 +45,22 @@ def _quantized(lever: QuantizeLever, state: PolicyState) -> str:
     if lever.storage != "none":
         parts.append(f"{'the other ' if parts else ''}weights stored as {lever.storage}")
     text = " with ".join(parts) or "nothing quantized"
+    if lever.mixture:
+        return _mixed(lever, text)
     if lever.min_fidelity_db is not None:
         text += f", sparing the most damaged units for {units.format_decibels(lever.min_fidelity_db)}"
+    text += "".join(f", {_RECOVERED[each]}" for each in lever.recovery)
+    text += ", recurrent inputs clipped" if lever.clip_recurrent is not None else ""
     return text + ("" if lever.calibration == "minmax" else f", {lever.calibration} calibration")
+
+
+def _mixed(lever: QuantizeLever, text: str) -> str:
+    """Return what a mixture chooses from, and what it aims at."""
+    aims = [units.format_decibels(lever.min_fidelity_db)] if lever.min_fidelity_db is not None else []
+    aims += [units.format_share(lever.max_size_ratio)] if lever.max_size_ratio is not None else []
+    aims += [units.format_factor(lever.min_speedup)] if lever.min_speedup is not None else []
+    corrected = ", with predictions corrected by what was measured" if lever.corrections.noise else ""
+    return f"a form for each unit of: {text}; aimed at {', '.join(aims) or 'the objective'}{corrected}"
 
 
 def _because(plan: Plan, state: PolicyState) -> str:

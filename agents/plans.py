@@ -14,16 +14,21 @@ from ..contracts import (
     Profile,
     PruneLever,
     QuantizeLever,
+    Rounding,
     Storage,
 )
 from . import priors
-from .predict import quality_need
+from .mixture_plans import mixture_levers
+from .needs import fidelity_of, quality_need
+from .sizes import same_forms
 
 NEGLIGIBLE = 0.02
 MARGINS_DB = (2.0, 4.0, 8.0, 12.0)
 ROOM_DB = 4.0
 # What may be tried after the extremes where the request leaves it open.
 FINER_CALIBRATIONS: tuple[CalibrationMethod, ...] = ("mse", "percentile")
+# Percentile at which heavy tails of recurrent inputs are cut.
+CLIPPED_AT = 99.0
 # Shares of a torch program's channels that pruning may take out.
 PRUNED_SHARES = (0.25, 0.5)
 _NO_STORAGE: tuple[Storage, ...] = ("none",)
@@ -104,14 +109,25 @@ def _graph(state: PolicyState) -> GraphLever | None:
 
 def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:
     bits = state.request.optimization.lowest_bits
-    for compute in _computes(state.profile) if bits <= 8 else [{}]:
-        for storage in _storages(bits) if _stores(state.profile) else _NO_STORAGE:
+    computes: list[dict[str, Compute]] = _computes(state.profile) if bits <= 8 else [{}]
+    for compute in computes:
+        for storage in _storages(bits, state.profile) if _stores(state.profile) else _NO_STORAGE:
             if not compute and storage == "none":
                 continue
-            lever = QuantizeLever(compute=compute, storage=storage, calibration=_calibration(state))
+            lever = QuantizeLever(
+                compute=compute, storage=storage, rounding=_rounding(storage), calibration=_calibration(state)
+            )
             yield lever
             yield from _finer(lever, state)
-            yield from _coarser(lever, state)
+            if state.profile.format == "torch":
+                yield from _coarser(lever, state)
+    if state.profile.format == "onnx" and bits <= 8:
+        yield from mixture_levers(state, computes, ["int4", "int8"] if bits <= 4 else ["int8"])
+
+
+def _rounding(storage: Storage) -> Rounding:
+    """Return how weights are rounded: to nearest at 8 bits, while at 4 that alone ruins some models."""
+    return "error_feedback" if storage == "int4" else "nearest"
 
 
 def _calibration(state: PolicyState) -> CalibrationMethod:
@@ -123,8 +139,10 @@ def _stores(profile: Profile) -> bool:
     return profile.format == "onnx" or profile.storable_bytes > 0
 
 
-def _storages(bits: int) -> list[Storage]:
-    return [*(["int8"] if bits <= 8 else []), *(["fp16"] if bits <= 16 else []), "none"]  # type: ignore[list-item]
+def _storages(bits: int, profile: Profile) -> list[Storage]:
+    """Return the forms of stored weights that are wide enough; a torch program has none of 4 bits."""
+    widths: list[tuple[int, Storage]] = [(4, "int4"), (8, "int8"), (16, "fp16"), (32, "none")]
+    return [storage for width, storage in widths if bits <= width and (width > 4 or profile.format == "onnx")]
 
 
 def _computes(profile: Profile) -> list[dict[str, Compute]]:
@@ -155,22 +173,48 @@ def _matters(operator: OperatorShare, profile: Profile) -> bool:
 
 
 def _finer(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:
-    """Yield per-layer variants of a form whose coarse version lost too much, then another calibration."""
+    """Yield variants of a form whose coarse version lost too much: recovery, another calibration; units spared.
+
+    Units of an onnx model are spared by mixtures, which know what that costs.
+    """
     missed = [
         attempt
         for attempt in state.attempts
         if attempt.plan.quantize is not None
-        and (attempt.plan.quantize.compute, attempt.plan.quantize.storage) == (lever.compute, lever.storage)
+        and same_forms(attempt.plan.quantize, lever)
         and any(result.name in _QUALITY for result in attempt.verdict.violated)
     ]
     if not missed or (lever.storage == "fp16" and not lever.compute):
         return
-    need = quality_need(state)
-    for margin in MARGINS_DB:
-        yield lever.model_copy(update={"min_fidelity_db": round(need + margin, 1)})
+    if state.profile.format == "torch":
+        need = quality_need(state)
+        for margin in MARGINS_DB:
+            yield lever.model_copy(update={"min_fidelity_db": round(need + margin, 1)})
+    else:
+        yield from _recovered(lever, state.profile)
     if "static" in lever.compute.values() and state.request.optimization.quantization.calibration.method is None:
         for method in FINER_CALIBRATIONS:
             yield lever.model_copy(update={"calibration": method})
+
+
+def _recovered(lever: QuantizeLever, profile: Profile) -> Iterator[QuantizeLever]:
+    """Yield a form of compute with what may make its damage good, without labels and without training."""
+    forms = {(op_type, form) for op_type, form in lever.compute.items()}
+    if not forms:
+        return
+    if any(form == "dynamic" and op_type in priors.RECURRENT for op_type, form in forms):
+        yield lever.model_copy(update={"clip_recurrent": CLIPPED_AT})
+    products, convolutions = (_weight_of(names, profile) for names in (priors.PRODUCTS, priors.CONVOLUTIONS))
+    if any(op_type in priors.PRODUCTS for op_type, _ in forms) and products > convolutions:
+        yield lever.model_copy(update={"recovery": ("smooth", "bias")})
+    if any(form == "static" and op_type in priors.CONVOLUTIONS for op_type, form in forms):
+        yield lever.model_copy(
+            update={"recovery": ("equalize", "bias") if priors.has_depthwise(profile) else ("bias",)}
+        )
+
+
+def _weight_of(op_types: tuple[str, ...], profile: Profile) -> int:
+    return sum(item.weight_bytes for item in profile.operators if item.op_type in op_types)
 
 
 def _coarser(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:
@@ -178,9 +222,9 @@ def _coarser(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever
     need = quality_need(state)
     for attempt in state.attempts:
         tried = attempt.plan.quantize
-        reached = attempt.comparison.fidelity if attempt.comparison else None
+        reached = fidelity_of(attempt)
         if tried is None or tried.min_fidelity_db is None or reached is None or attempt.verdict.kind != "met":
             continue
-        if (tried.compute, tried.storage) == (lever.compute, lever.storage) and reached.value > need + ROOM_DB:
-            target = tried.min_fidelity_db - (reached.value - need) + MARGINS_DB[0]
+        if same_forms(tried, lever) and reached > need + ROOM_DB:
+            target = tried.min_fidelity_db - (reached - need) + MARGINS_DB[0]
             yield tried.model_copy(update={"min_fidelity_db": round(target, 1)})

@@ -12,17 +12,21 @@ from ..contracts import (
     PolicyState,
     Predicted,
     PruneLever,
+    QuantizeLever,
     Recalled,
+    Storage,
 )
 from .explain import reason
+from .needs import speed_bounds
 from .plans import PRUNED_SHARES, plans
-from .predict import chance, estimate, speed_bounds
+from .predict import chance, estimate
 
 FURTHER_GAIN = 1.10
 WORTH_TRYING = 0.35
 HOPELESS = 0.03
 CANDIDATES_FOR_OFFERS = 3
 SIMILAR_ENOUGH = 0.95
+STORED_BITS: dict[Storage, int] = {"none": 32, "fp16": 16, "int8": 8, "int8_block": 8, "int4": 4}
 
 
 class BuiltInPolicy:
@@ -213,8 +217,14 @@ def _allowed(plan: Plan, state: PolicyState) -> bool:
     method = optimization.quantization.calibration.method
     if "static" in lever.compute.values() and method is not None and lever.calibration != method:
         return False
-    bits = optimization.lowest_bits
-    return not ((lever.compute or lever.storage == "int8") and bits > 8) and not (lever.storage == "fp16" and bits > 16)
+    return all(optimization.lowest_bits <= width for width in _widths(lever))
+
+
+def _widths(lever: QuantizeLever) -> Iterator[int]:
+    """Yield the bits of what a lever makes of weights, at the narrowest."""
+    if lever.compute:
+        yield 16 if set(lever.compute.values()) == {"half"} else 8
+    yield STORED_BITS[lever.storage]
 
 
 def _gentle(lever: PruneLever, state: PolicyState) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..contracts import Attempt, CalibrationMethod, Compute, Plan, PolicyState, Predicted, Profile, QuantizeLever
 from . import priors
+from .mixture_forecast import Extremes, Outlook, outlook
+from .needs import allowed_drop, fidelity_of, quality_need, speed_bounds
+from .sizes import UNUSED, expected_bytes, same_forms
 
 SIZE_SPREAD = 0.04
 SPEED_SPREAD, SPEED_SPREAD_MEASURED = 0.30, 0.06
@@ -14,20 +17,20 @@ QUALITY_SPREAD_DB, QUALITY_SPREAD_MEASURED_DB = 7.0, 2.5
 # What cutting outliers off the ranges usually gains.
 CUT_DB: dict[CalibrationMethod, float] = {"minmax": 0.0, "entropy": 0.5, "percentile": 1.0, "mse": 1.5}
 LAYOUT_SPREAD = 0.2
-LOWEST_DB, HIGHEST_DB = -50.0, 200.0
 # Noise powers of units add up to within this.
 ADDITIVITY_DB = 1.5
-# How much wider a model becomes for each dB that is won by sparing units.
-LOG_SIZE_PER_DB = 0.03
 # How much of the time that int8 saves is lost for each such dB; and no form saves more than this share of it.
 SAVING_LOST_PER_DB = 0.04
 MOST_SAVED = 0.9
-UNUSED = QuantizeLever()
+# What is left of an expected saving for the units that gain, once all together were measured to gain less.
+LEFT_OF_SLOW = 0.3
+# A first mixture costs its tables, which a plan by operator class does not.
+UNTRIED = 0.7
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A prediction with its uncertainty; `failed` when the same compute form did not even build."""
+    """A prediction with its uncertainty; `failed` when its forms did not even build, or would be what was built."""
 
     size_bytes: float
     speedup: float
@@ -40,19 +43,67 @@ class Estimate:
 def estimate(plan: Plan, state: PolicyState) -> Estimate:
     """Return what `plan` is expected to reach, given everything that this run measured."""
     lever = plan.quantize or UNUSED
+    if lever.mixture:
+        return _mixture(lever, state)
     speed, speed_spread = _speed(lever, state)
     quality, quality_spread = _quality(lever, state)
     if _is_new_layout(plan, state):
         speed, speed_spread = speed * priors.TORCH_GRAPH_GAIN, max(speed_spread, LAYOUT_SPREAD)
     kept = 1 - (plan.prune.ratio or 0.0 if plan.prune else 0.0)
     return Estimate(
-        size_bytes=_size(lever, quality, state) * kept**priors.CHANNELS_TO_SIZE,
+        size_bytes=expected_bytes(lever, quality, state) * kept**priors.CHANNELS_TO_SIZE,
         speedup=speed / kept,
         fidelity_db=quality if kept == 1 else min(quality, priors.PRUNED_DB * kept),
         speed_spread=speed_spread,
         quality_spread=quality_spread,
         failed=any(_broke(attempt, lever) for attempt in state.attempts),
     )
+
+
+def _mixture(lever: QuantizeLever, state: PolicyState) -> Estimate:
+    """Return what a mixture is expected to reach, from what its forms do to all units that can take them."""
+    base = base_speed(state)
+    stored = _coarse(QuantizeLever(storage=lever.storage, rounding=lever.rounding), state)
+    computed = _coarse(lever.model_copy(update={"mixture": False, "min_fidelity_db": None}), state)
+    saving = max(1 - base / computed.speedup, _mixed_saving(lever, state)) if lever.compute else 0.0
+    fastest = replace(computed, speedup=base / (1 - min(saving, MOST_SAVED)))
+    found = outlook(lever, Extremes(stored, fastest), state)
+    return Estimate(
+        size_bytes=found.size_bytes,
+        speedup=found.speedup,
+        fidelity_db=found.fidelity_db,
+        speed_spread=found.speed_spread,
+        quality_spread=found.quality_spread,
+        failed=not found.is_new or any(_broke(attempt, lever) for attempt in state.attempts),
+    )
+
+
+def _coarse(lever: QuantizeLever, state: PolicyState) -> Outlook:
+    found = estimate(Plan(quantize=lever), state)
+    return Outlook(found.size_bytes, found.speedup, found.fidelity_db)
+
+
+def _mixed_saving(lever: QuantizeLever, state: PolicyState) -> float:
+    """Return the share of time saved where only units that gain take their form."""
+    expected = _savings(lever, state)
+    for op_type in set(priors.CONVOLUTIONS) & set(expected) if priors.has_depthwise(state.profile) else ():
+        expected[op_type] = max(expected[op_type], priors.MIXED_DEPTHWISE * state.profile.time_share(op_type))
+    total = sum(max(saved, 0.0) for saved in expected.values())
+    measured = any(tried.compute == lever.compute for tried, _ in _measured_speeds(state))
+    return total if priors.has_depthwise(state.profile) or not measured else total * LEFT_OF_SLOW
+
+
+def base_speed(state: PolicyState) -> float:
+    """Return the speedup without any form of compute, as graph passes alone reach it; 1 until it was measured."""
+    for attempt in reversed(state.attempts):
+        lever, measured = attempt.plan.quantize or UNUSED, attempt.comparison.speedup if attempt.comparison else None
+        if attempt.plan.prune is not None or state.profile.format == "torch":
+            continue
+        if attempt.forecast is not None and lever.compute:
+            return attempt.forecast.gained
+        if not lever.compute and measured is not None:
+            return measured.value
+    return 1.0
 
 
 def _is_new_layout(plan: Plan, state: PolicyState) -> bool:
@@ -64,79 +115,25 @@ def _is_new_layout(plan: Plan, state: PolicyState) -> bool:
 def _broke(attempt: Attempt, lever: QuantizeLever) -> bool:
     """Tell whether this form of compute (or this storage alone) already ended in an error."""
     tried = attempt.plan.quantize
-    if tried is None or attempt.verdict.kind != "failed":
+    if tried is None or attempt.verdict.kind != "failed" or (tried.mixture and not lever.mixture):
         return False
     return tried.compute == lever.compute if tried.compute else tried.storage == lever.storage and not lever.compute
 
 
-def _same_forms(tried: QuantizeLever, lever: QuantizeLever) -> bool:
-    return tried.compute == lever.compute and tried.storage == lever.storage
-
-
-def _size(lever: QuantizeLever, quality: float, state: PolicyState) -> float:
-    """Return the expected size; units that are spared for quality stay wide, which costs size."""
-    tried = {
-        (attempt.plan.quantize or UNUSED).min_fidelity_db: (reached, attempt.candidate)
-        for attempt in state.attempts
-        if _same_forms(attempt.plan.quantize or UNUSED, lever)
-        and attempt.candidate is not None
-        and (reached := fidelity_of(attempt)) is not None
-    }
-    if lever.min_fidelity_db in tried:
-        return tried[lever.min_fidelity_db][1].size_bytes
-    if not tried:
-        return predicted_bytes(lever, state.profile)
-    points = sorted((reached, math.log(candidate.size_bytes)) for reached, candidate in tried.values())
-    coarse = math.exp(points[0][1])
-    # However much quality is missing, a few units usually do most of the damage: half of the way is pessimistic.
-    return min(math.exp(_along(points, quality)), max((coarse + _widest(lever, state.profile)) / 2, coarse))
-
-
-def _widest(lever: QuantizeLever, profile: Profile) -> float:
-    """Return the size with every unit spared: compute falls back to storage, int8 storage to fp16."""
-    spared = "fp16" if lever.storage == "int8" else lever.storage
-    return predicted_bytes(QuantizeLever(storage=spared), profile)
-
-
-def _along(points: list[tuple[float, float]], quality: float) -> float:
-    """Return log bytes at `quality` dB on the line through the measured points (one: a usual slope)."""
-    (low, small), (high, large) = points[0], points[-1]
-    slope = max((large - small) / (high - low), 0.0) if high - low > 1.0 else LOG_SIZE_PER_DB
-    return small + slope * max(quality - low, 0.0)
-
-
-def predicted_bytes(lever: QuantizeLever, profile: Profile) -> float:
-    """Return the size from the weights by operator type: int8 compute holds a quarter, storage what its form says."""
-    in_compute = {op: profile.operator(op) for op in lever.compute}
-    quantized = sum(item.weight_bytes for item in in_compute.values() if item)
-    # What can be stored small and what can be computed small are the same weights in onnx, and apart in torch.
-    stored = max(profile.storable_bytes - (quantized if profile.format == "onnx" else 0), 0)
-    fixed = max(profile.weight_bytes - quantized - stored, profile.fixed_bytes if profile.format == "onnx" else 0)
-    share = priors.STORAGE_BYTES_PER_WEIGHT_BYTE[lever.storage]
-    nodes = sum(item.count * priors.COMPUTE_NODE_BYTES[lever.compute[op]] for op, item in in_compute.items() if item)
-    stored_units = sum(
-        item.count for item in profile.operators if item.weight_bytes and item.op_type not in lever.compute
-    )
-    nodes += stored_units * priors.STORAGE_NODE_BYTES if lever.storage != "none" else 0
-    # Some nodes of a type always stay: their other input is no constant, or their dot products are short.
-    left = quantized * priors.LEFT_BY_COMPUTE
-    wide = (stored + left) * share + (quantized - left) * priors.COMPUTE_BYTES_PER_WEIGHT_BYTE
-    return profile.graph_bytes + fixed + wide + nodes
-
-
 def _speed(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
+    base = base_speed(state)
     if not lever.compute:
-        return 1.0, SPEED_SPREAD_MEASURED
+        return base, SPEED_SPREAD_MEASURED
     measured = _measured_speeds(state)
     same = [(tried, speed) for tried, speed in measured if tried.compute == lever.compute]
     if same:
         tried, speed = same[-1]
         exact = tried.min_fidelity_db == lever.min_fidelity_db
-        saving = (1 - 1 / speed) * _spared(lever, state) / _spared(tried, state)
-        return 1 / (1 - min(saving, MOST_SAVED)), SPEED_SPREAD_MEASURED if exact else SPEED_SPREAD / 2
+        saving = (1 - base / speed) * _spared(lever, state) / _spared(tried, state)
+        return base / (1 - min(saving, MOST_SAVED)), SPEED_SPREAD_MEASURED if exact else SPEED_SPREAD / 2
     computes = [(tried.compute, speed) for tried, speed in measured]
     savings = [saved * _correction(op, lever, computes, state) for op, saved in _savings(lever, state).items()]
-    return 1 / (1 - min(sum(savings) * _spared(lever, state), MOST_SAVED)), SPEED_SPREAD
+    return base / (1 - min(sum(savings) * _spared(lever, state), MOST_SAVED)), SPEED_SPREAD
 
 
 def _spared(lever: QuantizeLever, state: PolicyState) -> float:
@@ -158,7 +155,7 @@ def _correction(
     for compute, speed in reversed(measured):
         expected = sum(_savings(QuantizeLever(compute=compute), state).values())
         if compute.get(op_type) == lever.compute[op_type] and expected > 0.02:
-            return min((1 - 1 / speed) / expected, 1.5)
+            return min((1 - base_speed(state) / speed) / expected, 1.5)
     return 1.0
 
 
@@ -166,7 +163,7 @@ def _measured_speeds(state: PolicyState) -> list[tuple[QuantizeLever, float]]:
     return [
         (attempt.plan.quantize or UNUSED, attempt.comparison.speedup.value)
         for attempt in state.attempts
-        if attempt.comparison is not None and attempt.comparison.speedup is not None
+        if attempt.comparison is not None and attempt.comparison.speedup is not None and attempt.forecast is None
     ]
 
 
@@ -182,7 +179,7 @@ def _savings(lever: QuantizeLever, state: PolicyState) -> dict[str, float]:
 def _quality(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
     target = lever.min_fidelity_db
     tried = _measured_qualities(state)
-    same = [(other, reached) for other, reached in tried if _same_forms(other, lever)]
+    same = [(other, reached) for other, reached in tried if same_forms(other, lever)]
     if not same:
         prior, spread = _expected_quality(lever, state, tried)
         return (prior if target is None else max(prior, target - 2.0)), spread
@@ -191,7 +188,8 @@ def _quality(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
         if not coarse:
             return _expected_quality(lever, state, tried)
         last, reached = coarse[-1]
-        return reached + CUT_DB[lever.calibration] - CUT_DB[last.calibration], QUALITY_SPREAD_MEASURED_DB
+        won = _careful_db(lever) - _careful_db(last)
+        return reached + won, QUALITY_SPREAD_MEASURED_DB if won == 0 else QUALITY_SPREAD_DB / 2
     last, reached = same[-1]
     # Where additivity was too hopeful (or too gloomy), expect the same gap again.
     gap = last.min_fidelity_db - reached if last.min_fidelity_db is not None else ADDITIVITY_DB
@@ -202,14 +200,8 @@ def _measured_qualities(state: PolicyState) -> list[tuple[QuantizeLever, float]]
     return [
         (attempt.plan.quantize or UNUSED, reached)
         for attempt in state.attempts
-        if (reached := fidelity_of(attempt)) is not None
+        if (reached := fidelity_of(attempt)) is not None and attempt.forecast is None
     ]
-
-
-def fidelity_of(attempt: Attempt) -> float | None:
-    """Return the measured fidelity in dB, kept within what can be reckoned with: exact outputs are endless dB."""
-    measured = attempt.comparison.fidelity if attempt.comparison else None
-    return min(max(measured.value, LOWEST_DB), HIGHEST_DB) if measured else None
 
 
 def _expected_quality(
@@ -223,7 +215,13 @@ def _expected_quality(
             scale = 10 ** (-reached / 10) / sum(expected.values())
             noise |= {part: expected[part] * scale for part in shared}
             spread = QUALITY_SPREAD_DB / 2
-    return -10 * math.log10(sum(noise.values())) + CUT_DB[lever.calibration], spread
+    return -10 * math.log10(sum(noise.values())) + _careful_db(lever), spread
+
+
+def _careful_db(lever: QuantizeLever) -> float:
+    """Return what calibration and recovery usually win over the simplest, in dB."""
+    won = CUT_DB[lever.calibration] + sum(priors.RECOVERY_DB[each] for each in lever.recovery)
+    return won + (priors.CLIP_RECURRENT_DB if lever.clip_recurrent is not None else 0.0)
 
 
 def _noise(lever: QuantizeLever, profile: Profile) -> dict[str, float]:
@@ -234,52 +232,6 @@ def _noise(lever: QuantizeLever, profile: Profile) -> dict[str, float]:
     return parts
 
 
-def original_accuracy(state: PolicyState) -> float | None:
-    """Return the original's accuracy on the selection part, once an attempt has met labels."""
-    for attempt in state.attempts:
-        if attempt.comparison and attempt.comparison.accuracy_delta and attempt.metrics and attempt.metrics.accuracy:
-            return attempt.metrics.accuracy.value - attempt.comparison.accuracy_delta.value
-    return None
-
-
-def quality_need(state: PolicyState) -> float:
-    """Return the fidelity in dB that the request is expected to need, corrected by what failed and what held."""
-    bounds = state.request.constraints
-    needs = [bounds.min_fidelity_db] if bounds.min_fidelity_db is not None else []
-    if bounds.needs_labels or (state.labelled and "accuracy" not in state.request.allow_regression):
-        needs.append(_accuracy_need(state))
-    elif bounds.min_fidelity_db is None and "accuracy" not in state.request.allow_regression:
-        needs.append(20.0)
-    return max(needs, default=0.0)
-
-
-def _accuracy_need(state: PolicyState) -> float:
-    drop = allowed_drop(state)
-    need = priors.needed_db(drop)
-    if drop < 0:
-        return need  # the original itself misses the bound: no quality is enough
-    for attempt in state.attempts:
-        comparison, fidelity = attempt.comparison, fidelity_of(attempt)
-        if comparison is None or fidelity is None or comparison.accuracy_delta is None:
-            continue
-        lost = -comparison.accuracy_delta.value
-        if lost > drop:
-            need = max(need, fidelity + max(3.0, 10 * math.log10(lost / max(drop, 0.002))))
-        elif attempt.verdict.kind == "met":
-            need = min(need, fidelity)
-    return need
-
-
-def allowed_drop(state: PolicyState) -> float:
-    """Return the drop that the bounds leave room for; negative when the original itself misses them."""
-    bounds = state.request.constraints
-    room = [bounds.max_accuracy_drop] if bounds.max_accuracy_drop is not None else []
-    original = original_accuracy(state)
-    if bounds.min_accuracy is not None:
-        room.append(original - bounds.min_accuracy if original is not None else 0.01)
-    return min(room, default=0.01)
-
-
 def chance(plan: Plan, state: PolicyState) -> tuple[float, Predicted]:
     """Return the chance that `plan` meets every bound and guard, with the prediction behind it."""
     guess = estimate(plan, state)
@@ -287,6 +239,8 @@ def chance(plan: Plan, state: PolicyState) -> tuple[float, Predicted]:
     predicted = Predicted(size_ratio=ratio, speedup=guess.speedup, fidelity_db=guess.fidelity_db)
     logit = _log_odds(guess, state)
     likely = 0.001 if guess.failed else math.exp(logit)
+    if plan.quantize is not None and plan.quantize.mixture and not state.attempts:
+        likely *= UNTRIED
     return likely, predicted.model_copy(update={"chance": min(max(likely, 0.0), 1.0)})
 
 
@@ -303,19 +257,6 @@ def _log_odds(guess: Estimate, state: PolicyState) -> float:
     if allowed_drop(state) < 0:
         total += math.log(0.02)
     return total
-
-
-def speed_bounds(state: PolicyState) -> list[float]:
-    """Return the speedups that the bounds imply; the guard allows 5 % slower."""
-    bounds, latency = state.request.constraints, state.profile.latency_ms
-    wanted = [bounds.min_speedup] if bounds.min_speedup else []
-    if latency and bounds.max_latency_ms:
-        wanted.append(latency / bounds.max_latency_ms)
-    if latency and bounds.min_throughput_per_s:
-        wanted.append(bounds.min_throughput_per_s * latency / 1000)
-    if not wanted and "latency" not in state.request.allow_regression:
-        wanted.append(0.85)
-    return wanted
 
 
 def _log_sigmoid(value: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from ..contracts import Compute, HostProbe, OperatorClass, Profile
+from ..contracts import Compute, HostProbe, OperatorClass, Profile, Recovery
 from .reference import scale
 
 # Operators by ONNX's names, and by ATen's for torch programs, whose recurrent ones have no faster form.
@@ -35,13 +35,17 @@ TORCH_GRAPH_GAIN = 1.15
 CHANNELS_TO_SIZE = 1.7
 PRUNED_DB = 12.0
 
-STORAGE_BYTES_PER_WEIGHT_BYTE = {"none": 1.0, "fp16": 0.5, "int8": 0.252}
+# Of convolutions' time, what a mixture saves in nets with depthwise ones, which stay in float32.
+MIXED_DEPTHWISE = 0.25
+
+STORAGE_BYTES_PER_WEIGHT_BYTE = {"none": 1.0, "fp16": 0.5, "int8": 0.252, "int8_block": 0.266, "int4": 0.141}
 COMPUTE_BYTES_PER_WEIGHT_BYTE = 0.252
 LEFT_BY_COMPUTE = 0.05
-STORAGE_FIDELITY_DB = {"none": 140.0, "fp16": 66.0, "int8": 38.0}
+# int4 with the error of each column fed back into the next.
+STORAGE_FIDELITY_DB = {"none": 140.0, "fp16": 66.0, "int8": 38.0, "int8_block": 41.0, "int4": 29.0}
 # Two nodes and a scale for each stored weight; two node pairs and their parameters for each static unit.
 STORAGE_NODE_BYTES = 260
-COMPUTE_NODE_BYTES = {"static": 900, "dynamic": 600}
+COMPUTE_NODE_BYTES = {"static": 900, "dynamic": 600, "half": 160}
 
 
 def has_depthwise(profile: Profile) -> bool:
@@ -102,3 +106,8 @@ def fidelity_db(op_type: str, form: Compute, profile: Profile) -> float:
 def needed_db(drop: float) -> float:
     """Return the fidelity at which a drop of at most `drop` (fraction) is usual: 20 dB for a point, 34 dB for none."""
     return 34.0 if drop <= 0 else min(34.0, 20.0 + 5.0 * max(0.0, -math.log10(drop / 0.01)) * 2.0)
+
+
+# What recovery usually gains in dB on forms of compute.
+RECOVERY_DB: dict[Recovery, float] = {"bias": 1.0, "equalize": 1.0, "smooth": 2.0}
+CLIP_RECURRENT_DB = 4.0

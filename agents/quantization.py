@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ..contracts import QuantizedForm, QuantizeLever, QuantizeStep, SensitivityTable, ToolError, UnitDamage
 from .context import RunContext
+from .mixing import mix
 from .specialist import apply, failed, gate, is_over
 from .state import Draft, RunState, add_effort
 
@@ -29,12 +30,17 @@ def quantize(state: RunState, context: RunContext) -> RunState:
 
 
 def resolve(lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, QuantizeStep]:
-    """Return the step for this model: which units are spared to keep the lever's quality budget."""
+    """Return the step for this model: the mixture, or which units are spared to keep the lever's quality budget."""
+    if lever.mixture:
+        return mix(lever, state, context, draft)
     step = QuantizeStep(
         compute=lever.compute,
         storage=lever.storage,
         calibration=lever.calibration,
         samples=context.request.optimization.quantization.calibration.samples,
+        rounding=lever.rounding,
+        clip_recurrent=lever.clip_recurrent,
+        recovery=lever.recovery,
     )
     if lever.min_fidelity_db is None:
         return draft, step

@@ -14,6 +14,7 @@ from ..contracts import (
     Evaluation,
     HostProbe,
     LayerForm,
+    MixtureForecast,
     Offer,
     Plan,
     Profile,
@@ -31,6 +32,7 @@ class Draft(Contract):
     Attributes:
         artifact: the model as the last finished step left it.
         steps: the recipe so far, normalization first.
+        forecast: what the mixture of forms is predicted to reach.
         selection: evaluation on the selection part, from the last gate.
         verdict: set when the attempt ends early (a gate, an error) or was judged.
     """
@@ -40,6 +42,7 @@ class Draft(Contract):
     artifact: ArtifactRef
     steps: tuple[Step, ...] = ()
     settings: RuntimeSettings = RuntimeSettings()
+    forecast: MixtureForecast | None = None
     quantized_from: ArtifactRef | None = None
     layers: tuple[LayerForm, ...] = ()
     notes: tuple[str, ...] = ()

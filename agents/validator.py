@@ -130,6 +130,7 @@ def to_attempt(
         plan=draft.plan,
         recipe=Recipe(model=came_as(state).id, steps=draft.steps, seed=context.request.seed) if built else None,
         candidate=draft.artifact if built else None,
+        forecast=draft.forecast,
         quantized_from=draft.quantized_from,
         runtime_settings=draft.settings,
         metrics=candidate_metrics(known) if built else None,

@@ -99,9 +99,9 @@ from .protocols import (
     Transformation,
 )
 from .recipe import (
-    Block,
     CalibrationMethod,
     Compute,
+    Corrections,
     ExportStep,
     GraphLever,
     IntegerType,
@@ -201,7 +201,6 @@ __all__ = [
     "BatchRow",
     "BatchSummary",
     "Benchmark",
-    "Block",
     "Bound",
     "Boundary",
     "Budget",
@@ -215,6 +214,7 @@ __all__ = [
     "ConstraintResult",
     "Constraints",
     "Contract",
+    "Corrections",
     "DataError",
     "DataRef",
     "DataReport",

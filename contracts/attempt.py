@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .base import Contract
-from .jobs import ArtifactRef, LayerForm
+from .jobs import ArtifactRef, LayerForm, MixtureForecast
 from .metrics import DeploymentMetrics, Interval, OptimizationMetrics, Unit
 from .recipe import Plan, Recipe, RuntimeSettings
 from .request import Guarded
@@ -61,6 +61,7 @@ class Attempt(Contract):
 
     Attributes:
         stage: how far it came.
+        forecast: what its mixture of forms was predicted to reach.
         quantized_from: the model that the quantization agent was given; node names of `layers` are its.
         final_look: whether the final part of the data was used on it.
         baseline: the original, measured beside this candidate.
@@ -72,6 +73,7 @@ class Attempt(Contract):
     plan: Plan
     recipe: Recipe | None = None
     candidate: ArtifactRef | None = None
+    forecast: MixtureForecast | None = None
     quantized_from: ArtifactRef | None = None
     runtime_settings: RuntimeSettings = RuntimeSettings()
     metrics: DeploymentMetrics | None = None

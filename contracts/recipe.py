@@ -14,7 +14,6 @@ NodeForm = Literal["fp32", "static", "dynamic", "half"]
 IntegerType = Literal["uint8", "int8"]
 Storage = Literal["none", "fp16", "int8", "int8_block", "int4"]
 WeightForm = Literal["fp32", "fp16", "int8", "int8_block", "int4"]
-Block = Literal[16, 32, 64, 128, 256]
 Rounding = Literal["nearest", "error_feedback", "learned"]
 Recovery = Literal["equalize", "smooth", "bias"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
@@ -101,7 +100,7 @@ class QuantizeStep(Contract):
     clip_recurrent: Annotated[float, Field(gt=50, le=100)] | None = None
     storage: Storage = "none"
     stored: dict[str, WeightForm] = {}
-    block: Block = 32
+    block: Literal[16, 32, 64, 128, 256] = 32
     rounding: Rounding = "nearest"
     recovery: tuple[Recovery, ...] = ()
 
@@ -201,6 +200,20 @@ class PruneLever(Contract):
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
+class Corrections(Contract):
+    """By how much the models behind a mixture were wrong where it was measured.
+
+    Attributes:
+        noise: form → factor of the noise power that its units do together.
+        saving: factor of the time that quantized units save.
+        size_ratio: bytes beyond the prediction, as a share of the original.
+    """
+
+    noise: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+    saving: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    size_ratio: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+
+
 class QuantizeLever(Contract):
     """Forms by operator class, and how careful to be.
 
@@ -215,8 +228,9 @@ class QuantizeLever(Contract):
             be chosen from.
         max_size_ratio: target of a mixture, share of the original's bytes.
         min_speedup: target of a mixture, original's time / product's.
+        corrections: of the predictions that a mixture is chosen by.
         rounding: of stored and static weights.
-        recovery: see `QuantizeStep`.
+        clip_recurrent, recovery: see `QuantizeStep`.
     """
 
     compute: dict[str, Compute] = {}
@@ -226,7 +240,9 @@ class QuantizeLever(Contract):
     mixture: bool = False
     max_size_ratio: Annotated[float, Field(gt=0)] | None = None
     min_speedup: Annotated[float, Field(gt=0)] | None = None
+    corrections: Corrections = Corrections()
     rounding: Rounding = "nearest"
+    clip_recurrent: Annotated[float, Field(gt=50, le=100)] | None = None
     recovery: tuple[Recovery, ...] = ()
 
 

@@ -14,6 +14,7 @@ from ..contracts import (
     OptimizationResponse,
     Plan,
     Quantity,
+    QuantizeLever,
     is_error,
     label,
     metric_words,
@@ -165,14 +166,22 @@ def levers_text(plan: Plan) -> str:
             else f"prune {units.format_share(share)} of the channels"
         )
     if plan.quantize:
-        forms = sorted(set(plan.quantize.compute.values()))
-        words += [f"{form} int8 {'/'.join(_types(plan.quantize.compute, form))}" for form in forms]
-        words += [f"{plan.quantize.storage} storage"] if plan.quantize.storage != "none" else []
-        floor = plan.quantize.min_fidelity_db
-        words += [f"spared to keep {units.format_decibels(floor)}"] if floor is not None else []
+        words += _quantize_words(plan.quantize)
     if plan.tune:
         words.append("session tuning")
     return ", ".join(words) or "normalize only"
+
+
+def _quantize_words(lever: QuantizeLever) -> list[str]:
+    forms = sorted(set(lever.compute.values()))
+    words = [f"{form} int8 {'/'.join(_types(lever.compute, form))}" for form in forms]
+    words += [f"{lever.storage} storage"] if lever.storage != "none" else []
+    words = [f"a mixture of {' and '.join(words)}"] if lever.mixture else words
+    words += list(lever.recovery)
+    aim = "aimed at" if lever.mixture else "spared to keep"
+    return words + (
+        [f"{aim} {units.format_decibels(lever.min_fidelity_db)}"] if lever.min_fidelity_db is not None else []
+    )
 
 
 def _types(compute: Mapping[str, str], form: str) -> list[str]:

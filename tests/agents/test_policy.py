@@ -10,7 +10,9 @@ import pytest
 from shipfit.agents.policy import BuiltInPolicy, best_met, plans, value
 from shipfit.agents.predict import chance, estimate, quality_need
 from shipfit.contracts import (
+    Attempt,
     Compute,
+    MixtureForecast,
     OptimizationConfig,
     Outcome,
     Plan,
@@ -128,20 +130,26 @@ def test_endless_decibels_do_not_upset_the_ranking(conv_profile: Profile, db: fl
     assert POLICY.propose(state) is not None
 
 
+def mixed(attempt: Attempt, db: float, **changes: Any) -> Attempt:
+    """The attempt as one of a mixture that was predicted to reach `db` with int8 storage alone."""
+    forecast = MixtureForecast(
+        size_bytes=3_300_000, speedup=1.0, fidelity_db=db, within=True, noise={"int8": 10 ** (-db / 10)}
+    )
+    return attempt.model_copy(update={"forecast": forecast.model_copy(update=changes)})
+
+
 def test_quality_to_spare_is_traded_for_size(conv_profile: Profile) -> None:
-    coarse = Plan(quantize=QuantizeLever(storage="int8"))
-    careful = Plan(quantize=QuantizeLever(storage="int8", min_fidelity_db=42.0))
-    lost = make_attempt(1, coarse, "not_met", size=0.26, speed=None, db=28.0, violated=("min_fidelity_db",))
-    met = make_attempt(2, careful, "met", size=0.45, speed=1.0, db=44.0)
     bounds: dict[str, Any] = {"max_size_ratio": 0.6, "min_fidelity_db": 30, "min_speedup": 0.9}
-    tried = [Plan(quantize=QuantizeLever(storage=storage)) for storage in ("fp16",)]
-    slow = [make_attempt(3, plan, "not_met", size=0.5, speed=0.5, db=60) for plan in tried]
-    targets = [
-        plan.quantize.min_fidelity_db
-        for plan in plans(make_state(conv_profile, lost, met, *slow, labelled=False, **bounds))
-        if plan.quantize and plan.quantize.storage == "int8" and not plan.quantize.compute
-    ]
-    assert 30.0 in targets
+    lever = QuantizeLever(mixture=True, storage="int8", min_fidelity_db=31.5, max_size_ratio=0.594)
+    coarse = make_attempt(1, Plan(quantize=QuantizeLever(storage="int8")), "not_met", size=0.26, speed=1.0, db=24.0)
+    met = mixed(make_attempt(2, Plan(quantize=lever), "met", size=0.45, speed=1.0, db=39.5), 31.5)
+    bolder = propose(make_state(conv_profile, coarse, met, labelled=False, **bounds)).quantize
+    assert bolder is not None
+    assert bolder.mixture
+    assert bolder.corrections.noise["int8"] == pytest.approx(10**-0.8, rel=0.01)
+    exact = mixed(make_attempt(2, Plan(quantize=lever), "met", size=0.45, speed=1.0, db=31.5), 31.5)
+    table = make_profile(Gather=(1, 7_500_000, 0.9))
+    assert POLICY.propose(make_state(table, coarse, exact, labelled=False, **bounds)) is None
 
 
 def test_a_form_that_broke_is_avoided(conv_profile: Profile) -> None:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from onnx import ModelProto
 
 from ...contracts import SensitivityTable, TimeTable, UnitDamage
-from ..quantize.storage import storage_units
+from ..onnx_model import opset
+from ..quantize.storage_units import StorageUnit, storage_units
 from ..weight_roles import weight_uses
-from .forms import Weight, held_bytes, node_bytes, stored_bytes
+from .forms import held_bytes, node_bytes, stored_bytes
 from .problem import Choice, Cost, Need, Pick, Problem, Unit
 
 HELD = "held"
@@ -61,7 +62,7 @@ class Builder:
         times: TimeTable | None,
         rules: Rules,
     ) -> None:
-        self._rules, self._times, self._size = rules, times, size
+        self._rules, self._times, self._size, self._opset = rules, times, size, opset(model)
         self._damage: dict[tuple[str, str], UnitDamage] = {
             (table.form, unit.name): unit for table in tables for unit in table.units
         }
@@ -124,12 +125,12 @@ class Builder:
         held = bool(readers) and all(reader in offered for reader in readers)
         if not stored and not held and not any(reader in offered for reader in readers):
             return
-        wide = stored_bytes(weight, "fp32", self._rules.block)
+        wide = weight.bytes
         choices = [
             Choice(
                 form,
                 noise=self._stored_noise(form, name) or 0.0,
-                size=stored_bytes(weight, form, self._rules.block) - wide,
+                size=self._stored_bytes(weight, form) - wide,
             )
             for form in stored
         ]
@@ -158,7 +159,7 @@ class Builder:
         forms = [choice.form for choice in self._units[index].choices]
         return index, forms.index(form)
 
-    def _copies(self, weight: Weight, readers: Sequence[str], offered: Mapping[str, Sequence[str]]) -> None:
+    def _copies(self, weight: StorageUnit, readers: Sequence[str], offered: Mapping[str, Sequence[str]]) -> None:
         """Pay once for each form that any reader computes in."""
         for form in COMPUTED:
             takers = [reader for reader in readers if form in offered[reader]]
@@ -166,10 +167,12 @@ class Builder:
                 rows = tuple((self._pick(reader, form), ()) for reader in takers)
                 self._costs.append(Cost(rows, size=held_bytes(weight, form)))
 
-    def _saved(self, weight: Weight) -> int:
+    def _saved(self, weight: StorageUnit) -> int:
         """Return the bytes that a weight that no table knows saves in the form that it will have."""
-        form, block = self._rules.fallback, self._rules.block
-        return stored_bytes(weight, "fp32", block) - stored_bytes(weight, form, block)
+        return weight.bytes - self._stored_bytes(weight, self._rules.fallback)
+
+    def _stored_bytes(self, weight: StorageUnit, form: str) -> int:
+        return stored_bytes(weight, form, self._rules.block, self._opset)
 
     def _edges(self) -> None:
         """Pay for each change between integer and floating point along an edge that was timed."""
@@ -194,13 +197,12 @@ def _microseconds(times: TimeTable | None) -> dict[str, dict[str, float]]:
     return {unit.name: {str(form): us for form, us in unit.us.items()} for unit in units}
 
 
-def _weights(model: ModelProto) -> dict[str, Weight]:
+def _weights(model: ModelProto) -> dict[str, StorageUnit]:
     """Return the initializers that storage can take; branches may use one name twice: the larger counts."""
-    found: dict[str, Weight] = {}
+    found: dict[str, StorageUnit] = {}
     for unit in storage_units(model):
-        weight = Weight(unit.name, unit.shape, unit.axes)
-        if unit.name not in found or weight.elements > found[unit.name].elements:
-            found[unit.name] = weight
+        if unit.name not in found or unit.bytes > found[unit.name].bytes:
+            found[unit.name] = unit
     return found
 
 

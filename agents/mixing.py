@@ -1,0 +1,151 @@
+"""Resolve a mixture: have damage and time measured, the choice solved, and name the units in a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..contracts import (
+    ArtifactRef,
+    Benchmark,
+    MixtureReport,
+    NodeForm,
+    QuantizedForm,
+    QuantizeLever,
+    QuantizeStep,
+    SensitivityTable,
+    Storage,
+    TimeTable,
+    ToolError,
+    WeightForm,
+)
+from .context import RunContext
+from .state import Draft, RunState, add_effort
+
+DAMAGE_SECONDS = 12.0
+# What graph passes gained is told apart from what forms gain by a short measurement.
+GAIN_SECONDS = 2.0
+# Stored form → forms that may be chosen with it: itself, and wider ones where it damages too much.
+WIDTHS: dict[str, tuple[WeightForm, ...]] = {
+    "none": (),
+    "fp16": ("fp16",),
+    "int8": ("int8", "fp16"),
+    "int8_block": ("int8_block", "fp16"),
+    "int4": ("int4", "int8", "fp16"),
+}
+# Stored forms that damage is measured for; that of the others follows from these.
+_MEASURED: tuple[QuantizedForm, ...] = ("int4", "int8")
+
+
+def mix(lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, QuantizeStep]:
+    """Return the step that gives each unit the form chosen for it, and the draft with what that is predicted to reach.
+
+    Raises:
+        ToolError: no form could be measured.
+    """
+    draft, tables = _tables(lever, state, context, draft)
+    timed: dict[str, ArtifactRef] = {}
+    if lever.compute:
+        draft, timed = _times(state, context, draft)
+    draft, gained = _gained(state, context, draft) if timed else (draft, 1.0)
+    inputs = {"model": draft.artifact, **tables, **timed}
+    done = context.execute("mixture", MixtureReport, inputs=inputs, params=_params(lever, state, context, gained))
+    update = {"effort": add_effort(draft.effort, done.effort), "forecast": done.report.forecast}
+    return draft.model_copy(update=update), _step(lever, done.report, context)
+
+
+def _step(lever: QuantizeLever, chosen: MixtureReport, context: RunContext) -> QuantizeStep:
+    nodes: dict[str, NodeForm] = {name: form for name, form in chosen.nodes.items() if form != "fp32"}
+    return QuantizeStep(
+        nodes=nodes,
+        stored=chosen.stored,
+        storage=_fallback(lever),
+        calibration=lever.calibration,
+        samples=context.request.optimization.quantization.calibration.samples,
+        rounding=lever.rounding,
+        clip_recurrent=lever.clip_recurrent,
+        recovery=lever.recovery,
+    )
+
+
+def _fallback(lever: QuantizeLever) -> Storage:
+    """Return the form of weights that no table knows: 8 bits where 4 may be chosen, which alone ruin some."""
+    return "int8" if lever.storage == "int4" else lever.storage
+
+
+def _forms(lever: QuantizeLever) -> Iterator[tuple[QuantizedForm, tuple[str, ...]]]:
+    """Yield each form that damage is measured for, and the operators that it is measured on (none: all)."""
+    for form in sorted(set(lever.compute.values())):
+        yield form, tuple(sorted(op_type for op_type, each in lever.compute.items() if each == form))
+    for stored in _MEASURED:
+        if stored in WIDTHS[lever.storage]:
+            yield stored, ()
+
+
+def _tables(
+    lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft
+) -> tuple[Draft, dict[str, ArtifactRef]]:
+    """Return the tables of damage; a form that cannot be measured is not chosen, which the draft notes."""
+    found: dict[str, ArtifactRef] = {}
+    for form, op_types in _forms(lever):
+        params: dict[str, Any] = {"form": form, "seconds": DAMAGE_SECONDS}
+        if op_types:
+            params["op_types"] = list(op_types)
+        try:
+            done = context.execute(
+                "sensitivity",
+                SensitivityTable,
+                inputs={"model": draft.artifact},
+                data=state["data"],
+                params=params,
+            )
+        except ToolError as error:
+            note = f"{form} is not chosen from: {error.message}"
+            draft = draft.model_copy(update={"notes": (*draft.notes, note)})
+            continue
+        found[f"table_{form}"] = done.outputs["table"]
+        draft = draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)})
+    if not found:
+        raise ToolError("no form could be measured that a mixture could be made of", "quantization")
+    return draft, found
+
+
+def _times(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, dict[str, ArtifactRef]]:
+    """Return the table of time in role `times`."""
+    done = context.execute("unit_times", TimeTable, inputs={"model": draft.artifact}, data=state["data"])
+    draft = draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)})
+    return draft, {"times": done.outputs["table"]}
+
+
+def _gained(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, float]:
+    """Return the original's time / that of the model to be quantized, measured side by side."""
+    if draft.artifact == state["original"]:
+        return draft, 1.0
+    done = context.execute(
+        "benchmark",
+        Benchmark,
+        inputs={"original": state["original"], "candidate": draft.artifact},
+        data=state["data"],
+        params={"seconds": GAIN_SECONDS, "at_most": GAIN_SECONDS},
+    )
+    draft = draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)})
+    return draft, done.report.speedup.value
+
+
+def _params(lever: QuantizeLever, state: RunState, context: RunContext, gained: float) -> dict[str, Any]:
+    original, known = state["original"].size_bytes, lever.corrections
+    params: dict[str, Any] = {
+        "compute": {op_type: [form] for op_type, form in lever.compute.items()},
+        "storage": list(WIDTHS[lever.storage]),
+        "fallback": "fp32" if lever.storage == "none" else _fallback(lever),
+        "objective": context.request.objective,
+        "gained": gained,
+        "noise": known.noise,
+        "time": dict.fromkeys(set(lever.compute.values()), known.saving),
+        "boundary": known.saving,
+        "size_offset": known.size_ratio * original,
+        "min_fidelity_db": lever.min_fidelity_db,
+        "min_speedup": lever.min_speedup,
+        "max_size_bytes": int(lever.max_size_ratio * original) if lever.max_size_ratio else None,
+    }
+    return {name: value for name, value in params.items() if value is not None}

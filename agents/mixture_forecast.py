@@ -1,0 +1,116 @@
+"""What a mixture of forms is expected to reach, before and after one was measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from ..contracts import Attempt, PolicyState, QuantizeLever
+from .needs import fidelity_of
+from .sizes import LOG_SIZE_PER_DB, same_forms
+
+SPEED_SPREAD, SPEED_SPREAD_MEASURED = 0.2, 0.05
+QUALITY_SPREAD_DB, QUALITY_SPREAD_MEASURED_DB = 3.0, 1.2
+# How much of the time that int8 saves is lost for each dB that is won by giving units wider forms.
+SAVING_LOST_PER_DB = 0.04
+# Less quality to spare than this, in dB, changes nothing; nor does it where all weights have the narrowest form.
+LEAST_SLACK_DB = 1.0
+NARROWEST = 1.03
+# Quality predicted within this of what was aimed at was what bounded the choice.
+BINDING_DB = 1.0
+# A correction of saved time that may change what is chosen, as a logarithm.
+RETIMED = 0.1
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A prediction with its uncertainty: of log speed, and in dB; `is_new` unless it would be what was built before."""
+
+    size_bytes: float
+    speedup: float
+    fidelity_db: float
+    speed_spread: float = SPEED_SPREAD
+    quality_spread: float = QUALITY_SPREAD_DB
+    is_new: bool = True
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """What the narrowest forms do.
+
+    Attributes:
+        stored: every weight stored, none computed with: the smallest size, and the quality that storage leaves.
+        computed: every unit that gains by it in its form of compute: the highest speed, and the quality it leaves.
+    """
+
+    stored: Outlook
+    computed: Outlook
+
+
+def outlook(lever: QuantizeLever, extremes: Extremes, state: PolicyState) -> Outlook:
+    """Return what the mixture of `lever` is expected to reach."""
+    narrow = extremes.computed if lever.compute else extremes.stored
+    aim = lever.min_fidelity_db if lever.min_fidelity_db is not None else narrow.fidelity_db
+    measured = [attempt for attempt in state.attempts if _is_like(attempt, lever)]
+    if measured:
+        known = _reached(measured[-1])
+        return replace(_shifted(known, aim, extremes), is_new=_differs(lever, measured[-1], known, extremes))
+    if not lever.compute:
+        # Storage costs no time; and where it damages too little, its narrowest form is no mixture.
+        spread, is_new = SPEED_SPREAD_MEASURED, aim > extremes.stored.fidelity_db
+    else:
+        spread, is_new = SPEED_SPREAD, True
+    start = replace(narrow, size_bytes=extremes.stored.size_bytes, speed_spread=spread, is_new=is_new)
+    return _shifted(start, max(aim, narrow.fidelity_db), extremes)
+
+
+def _differs(lever: QuantizeLever, last: Attempt, known: Outlook, extremes: Extremes) -> bool:
+    """Tell whether another choice is to be expected than the last one's."""
+    before, forecast = last.plan.quantize, last.forecast
+    if before is None or forecast is None or lever.min_fidelity_db is None or before.min_fidelity_db is None:
+        return False
+    slack = known.fidelity_db - lever.min_fidelity_db
+    if slack < 0:
+        return True
+    # Where quality did not bound the last choice, more of it to spare does not change the next one.
+    bounded = forecast.fidelity_db - before.min_fidelity_db < BINDING_DB
+    narrowest = known.size_bytes <= extremes.stored.size_bytes * NARROWEST and not lever.compute
+    retimed = abs(math.log(lever.corrections.saving / before.corrections.saving)) > RETIMED
+    return (slack > LEAST_SLACK_DB and bounded and not narrowest) or (retimed and bool(lever.compute))
+
+
+def _is_like(attempt: Attempt, lever: QuantizeLever) -> bool:
+    tried = attempt.plan.quantize
+    known = attempt.forecast is not None and fidelity_of(attempt) is not None and attempt.candidate is not None
+    return known and tried is not None and same_forms(tried, lever)
+
+
+def _reached(attempt: Attempt) -> Outlook:
+    """Return what a mixture reached; its speed as predicted where it was not measured."""
+    comparison, reached = attempt.comparison, fidelity_of(attempt)
+    assert comparison is not None
+    assert reached is not None
+    assert attempt.forecast is not None
+    speed = comparison.speedup
+    return Outlook(
+        comparison.optimized_size.value,
+        speed.value if speed else attempt.forecast.speedup,
+        reached,
+        SPEED_SPREAD_MEASURED if speed else SPEED_SPREAD,
+        QUALITY_SPREAD_MEASURED_DB,
+    )
+
+
+def _shifted(known: Outlook, aim: float, extremes: Extremes) -> Outlook:
+    """Return where a mixture is expected that aims at `aim` dB, from one that is known.
+
+    Units that compute would damage too much are stored instead, which costs time; weights that storage damages too
+    much are stored wider, which costs size.
+    """
+    floor = extremes.stored.fidelity_db
+    widened = max(aim, floor) - max(known.fidelity_db, floor)
+    size = max(known.size_bytes * math.exp(LOG_SIZE_PER_DB * widened), extremes.stored.size_bytes)
+    lost = math.exp(-SAVING_LOST_PER_DB * (aim - known.fidelity_db))
+    fastest = max(extremes.computed.speedup, known.speedup)
+    speed = min(1 / (1 - min((1 - 1 / known.speedup) * lost, 0.9)), fastest) if known.speedup > 1 else known.speedup
+    return replace(known, size_bytes=size, speedup=speed, fidelity_db=aim)

@@ -1,0 +1,58 @@
+"""Mixtures that a request allows: aimed at its bounds, with margins for what the models behind them do not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..contracts import Compute, PolicyState, QuantizeLever, Storage
+from .corrections import corrections
+from .needs import quality_need, speed_bounds
+
+# Quality beyond the need in dB: noise powers add up within 1.5 dB on most models, and the parts of the data differ.
+MARGINS_DB = (1.5, 4.0)
+MARGINS_CORRECTED_DB = (1.0, 2.5)
+# Size is predicted almost exactly, time within a few per cent.
+SIZE_MARGIN, SPEED_MARGIN = 0.99, 1.05
+# A speedup that is only guarded, not bounded.
+GUARDED = 1.0
+
+
+def mixture_levers(
+    state: PolicyState, computes: Iterable[dict[str, Compute]], storages: Iterable[Storage]
+) -> Iterator[QuantizeLever]:
+    """Yield mixtures of the given forms; with the corrections of what was measured, so that none is tried twice."""
+    known = corrections(state)
+    margins = MARGINS_CORRECTED_DB if known.noise else MARGINS_DB
+    need, ratio, speed = quality_need(state), _size_ratio(state), _speedup(state)
+    widths = list(storages)
+    for compute in computes:
+        for storage in widths:
+            for margin in margins:
+                yield QuantizeLever(
+                    mixture=True,
+                    compute=compute,
+                    storage=storage,
+                    rounding="error_feedback" if storage == "int4" else "nearest",
+                    min_fidelity_db=round(need + margin, 1),
+                    max_size_ratio=ratio,
+                    min_speedup=speed if compute else None,
+                    calibration=state.request.optimization.quantization.calibration.method or "minmax",
+                    corrections=known,
+                )
+
+
+def _size_ratio(state: PolicyState) -> float | None:
+    """Return the share of the original's bytes to stay within."""
+    bounds = state.request.constraints
+    ratios = [bounds.max_size_ratio] if bounds.max_size_ratio else []
+    if bounds.max_size_bytes:
+        ratios.append(bounds.max_size_bytes / state.profile.size_bytes)
+    return round(min(ratios) * SIZE_MARGIN, 4) if ratios else None
+
+
+def _speedup(state: PolicyState) -> float | None:
+    """Return the speedup to aim at."""
+    wanted = max(speed_bounds(state), default=None)
+    if wanted is None:
+        return None
+    return round(wanted * SPEED_MARGIN, 3) if wanted >= 1 else GUARDED

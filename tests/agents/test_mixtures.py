@@ -1,0 +1,153 @@
+"""Mixtures: what is aimed at, what measured ones teach, and when there is nothing more to learn from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shipfit.agents.corrections import corrections
+from shipfit.agents.mixture_plans import mixture_levers
+from shipfit.agents.plans import plans
+from shipfit.agents.policy import BuiltInPolicy
+from shipfit.agents.predict import chance
+from shipfit.contracts import (
+    Attempt,
+    Compute,
+    Corrections,
+    MixtureForecast,
+    OptimizationConfig,
+    Plan,
+    PolicyState,
+    Profile,
+    Quantity,
+    QuantizeLever,
+)
+
+from .facts import make_attempt, make_profile, make_state
+
+POLICY = BuiltInPolicy()
+STATIC: dict[str, Compute] = {"Conv": "static"}
+BOUNDS: dict[str, Any] = {"max_size_ratio": 0.4, "min_fidelity_db": 28, "min_speedup": 1.3}
+
+
+def mixture(compute: dict[str, Compute] | None = None, aim: float = 29.5, **changes: Any) -> QuantizeLever:
+    return QuantizeLever(mixture=True, compute=compute or {}, storage="int8", min_fidelity_db=aim, **changes)
+
+
+def attempt(lever: QuantizeLever, kind: str, noise: dict[str, float], *, index: int = 1, **measured: Any) -> Attempt:
+    """A mixture that was predicted at the noise given, 1.5 times the speed and 36 % of the size."""
+    total, used = sum(noise.values()), lever.corrections
+    forecast = MixtureForecast(
+        size_bytes=2_700_000, speedup=1.5, fidelity_db=db(total), within=True,
+        noise={form: power * used.noise.get(form, 1.0) for form, power in noise.items()},
+    )  # fmt: skip
+    made = make_attempt(index, Plan(quantize=lever), kind, **measured)
+    return made.model_copy(update={"forecast": forecast})
+
+
+def db(noise: float) -> float:
+    from math import log10
+
+    return -10 * log10(noise)
+
+
+def test_additivity_that_was_too_pessimistic_makes_the_next_mixture_bolder(conv_profile: Profile) -> None:
+    first = attempt(mixture(STATIC), "not_met", {"static": 10**-2.95}, db=37.5, speed=1.2, size=0.36)
+    known = corrections(make_state(conv_profile, first, labelled=False, **BOUNDS))
+    assert known.noise == {"static": pytest.approx(10**-0.8, rel=0.01)}
+    bolder = POLICY.propose(make_state(conv_profile, first, labelled=False, **BOUNDS))
+    assert bolder is not None
+    assert bolder.quantize is not None
+    assert bolder.quantize.corrections == known
+
+
+def test_hope_that_was_too_high_makes_it_safer(conv_profile: Profile) -> None:
+    first = attempt(mixture(STATIC), "not_met", {"static": 10**-2.95}, db=24.0, speed=None, size=0.36)
+    assert corrections(make_state(conv_profile, first)).noise["static"] > 3
+
+
+def test_mixtures_of_several_forms_tell_them_apart(conv_profile: Profile) -> None:
+    mostly_static = attempt(mixture(STATIC), "not_met", {"static": 1e-3, "int8": 1e-5}, db=db(4e-3), speed=1.0)
+    mostly_stored = attempt(mixture(STATIC), "not_met", {"static": 1e-5, "int8": 1e-3}, db=db(1e-3), speed=1.0, index=2)
+    known = corrections(make_state(conv_profile, mostly_static, mostly_stored)).noise
+    assert known["static"] == pytest.approx(4.0, rel=0.1)
+    assert known["int8"] == pytest.approx(1.0, rel=0.1)
+
+
+def test_corrections_are_of_the_tables_and_do_not_pile_up(conv_profile: Profile) -> None:
+    used = Corrections(noise={"static": 0.2}, saving=0.8, size_ratio=0.01)
+    again = attempt(mixture(STATIC, corrections=used), "met", {"static": 5e-3}, db=db(1e-3), speed=1.5, size=0.36)
+    known = corrections(make_state(conv_profile, again))
+    assert known.noise["static"] == pytest.approx(0.2, rel=0.02)
+    assert known.saving == pytest.approx(0.8, rel=0.01)
+
+
+def test_time_that_was_not_saved_is_not_expected_again(conv_profile: Profile) -> None:
+    slow = attempt(mixture(STATIC), "not_met", {"static": 1e-3}, db=30.0, speed=1.2, size=0.36)
+    assert corrections(make_state(conv_profile, slow)).saving == pytest.approx((1 - 1 / 1.2) / (1 - 1 / 1.5), rel=0.01)
+
+
+def test_what_passes_gained_is_not_taken_for_a_saving(conv_profile: Profile) -> None:
+    made = attempt(mixture(STATIC), "met", {"static": 1e-3}, db=30.0, speed=1.5, size=0.36)
+    assert made.forecast is not None
+    rewritten = made.model_copy(update={"forecast": made.forecast.model_copy(update={"gained": 1.4})})
+    assert corrections(make_state(conv_profile, rewritten)).saving == pytest.approx(1.0)
+
+
+def test_nothing_new_is_expected_of_a_mixture_that_quality_did_not_bound(conv_profile: Profile) -> None:
+    state = make_state(conv_profile, labelled=False, **BOUNDS)
+    free = attempt(mixture(STATIC), "not_met", {"static": 1e-5}, db=50.0, speed=1.2, size=0.36)
+    bound = attempt(mixture(STATIC), "not_met", {"static": 10**-2.95}, db=50.0, speed=1.2, size=0.36)
+    for tried, is_hopeless in ((free, True), (bound, False)):
+        seen = state.model_copy(update={"attempts": (tried,)})
+        likely, _ = chance(Plan(quantize=mixture(STATIC, corrections=Corrections(saving=1.0))), seen)
+        assert (likely <= 0.001) == is_hopeless
+
+
+def test_the_aims_are_the_bounds_with_a_margin(conv_profile: Profile) -> None:
+    levers = list(mixture_levers(make_state(conv_profile, labelled=False, **BOUNDS), [STATIC, {}], ["int8"]))
+    assert all(lever.max_size_ratio is not None and 0.38 < lever.max_size_ratio < 0.4 for lever in levers)
+    assert {lever.min_speedup for lever in levers if lever.compute} == {1.365}
+    assert {lever.min_speedup for lever in levers if not lever.compute} == {None}
+    assert min(lever.min_fidelity_db or 0 for lever in levers) > 28
+
+
+def test_units_are_told_apart_where_a_form_by_class_lost_too_much(mobile_profile: Profile) -> None:
+    bounds: dict[str, Any] = {"max_size_ratio": 0.4, "min_fidelity_db": 28, "min_speedup": 1.1}
+    first = POLICY.propose(make_state(mobile_profile, labelled=False, **bounds))
+    assert first is not None
+    coarse = Plan(quantize=QuantizeLever(compute=STATIC, storage="int8"))
+    lost = make_attempt(1, coarse, "not_met", size=0.3, speed=None, db=14.0, violated=("min_fidelity_db",))
+    second = POLICY.propose(make_state(mobile_profile, lost, labelled=False, **bounds))
+    assert second is not None
+    assert second.quantize is not None
+    assert second.quantize.mixture
+    assert "a form for each unit" in second.reason
+
+
+def restricted(state: PolicyState, **options: object) -> PolicyState:
+    optimization = OptimizationConfig.model_validate(options)
+    return state.model_copy(update={"request": state.request.model_copy(update={"optimization": optimization})})
+
+
+def test_four_bits_are_mixed_only_where_they_may_be_used() -> None:
+    profile = make_profile(Conv=(8, 7_000_000, 0.9))
+    eight = restricted(make_state(profile))
+    assert not any(plan.quantize.storage == "int4" for plan in plans(eight) if plan.quantize)
+    four = [plan.quantize for plan in plans(restricted(make_state(profile), level="aggressive")) if plan.quantize]
+    assert {lever.rounding for lever in four if lever.storage == "int4"} == {"error_feedback"}
+    assert {lever.mixture for lever in four if lever.storage == "int4"} == {True, False}
+    sixteen = restricted(make_state(profile), quantization={"precision": "16bit"})
+    assert not any(plan.quantize.mixture for plan in plans(sixteen) if plan.quantize)
+
+
+def test_quality_counts_at_the_logits(conv_profile: Profile) -> None:
+    lost = attempt(mixture(STATIC), "not_met", {"static": 10**-2.95}, db=30.0, speed=1.2)
+    assert lost.comparison is not None
+    logits = Quantity(value=24.0, unit="dB")
+    seen = lost.model_copy(update={"comparison": lost.comparison.model_copy(update={"logits_fidelity": logits})})
+    assert (
+        corrections(make_state(conv_profile, seen)).noise["static"]
+        > corrections(make_state(conv_profile, lost)).noise["static"]
+    )
