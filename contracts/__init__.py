@@ -99,6 +99,7 @@ from .protocols import (
     Transformation,
 )
 from .recipe import (
+    Block,
     CalibrationMethod,
     Compute,
     Corrections,
@@ -201,6 +202,7 @@ __all__ = [
     "BatchRow",
     "BatchSummary",
     "Benchmark",
+    "Block",
     "Bound",
     "Boundary",
     "Budget",

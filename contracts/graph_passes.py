@@ -68,24 +68,25 @@ _STANDARD: tuple[tuple[Carrier, PassFamily, str], ...] = (
     (
         "onnxruntime",
         "layer_optimization",
-        "AttentionFusion BiasDropoutFusion BiasGeluFusion BiasSkipLayerNormFusion BiasSoftmaxFusion "
-        "EmbedLayerNormFusion FastGeluFusion GatherSliceToSplitFusion GatherToSliceFusion GeluFusionL2 "
-        "GroupQueryAttentionFusion GroupQueryAttentionPreNormFusion LayerNormFusionL2 MatMulNBitsFusion "
-        "QuickGeluFusion SkipLayerNormFusion SwiGluFusion",
+        "AttentionFusion BiasDropoutFusion BiasGeluFusion BiasSoftmaxFusion EmbedLayerNormFusion FastGeluFusion "
+        "GatherSliceToSplitFusion GatherToSliceFusion GeluFusionL2 GroupQueryAttentionFusion "
+        "GroupQueryAttentionPreNormFusion LayerNormFusionL2 MatMulNBitsFusion QuickGeluFusion SwiGluFusion",
     ),
     (
         "shipfit",
         "fusion",
-        "gather_one_hot fold_row_tables fuse_hard_swish fold_affine_after fold_affine_before merge_layers factor_gate "
-        "affine_as_conv",
+        "fold_known_shapes gather_one_hot fold_row_tables fuse_hard_swish fold_affine_after fold_affine_before "
+        "merge_layers factor_gate affine_as_conv sum_before_norm",
     ),
 )
 
 # The result of each is checked, so they are open to those who name them, but not run unasked: they do again what
 # another pass above does (the `nop` ones, onnxslim's doubles, `eliminate_common_subexpression`), merge products that
 # quantization takes one by one (`fuse_qkv`), belong to normalization (`extract_constant_to_initializer`), or rely on
-# shapes that exporters often write wrong (`eliminate_shape_*`, `eliminate_slice_after_shape`, the chains of Reshape).
+# shapes that exporters often write wrong (`eliminate_shape_*`, `eliminate_slice_after_shape`, the chains of Reshape),
+# or are slower on the CPU than what they replace (`SkipLayerNormFusion`, see `tools.rewrite.sum_before_norm`).
 _ON_REQUEST: tuple[tuple[Carrier, PassFamily, str], ...] = (
+    ("onnxruntime", "layer_optimization", "BiasSkipLayerNormFusion SkipLayerNormFusion"),
     (
         "onnxoptimizer",
         "elimination",

@@ -14,6 +14,7 @@ NodeForm = Literal["fp32", "static", "dynamic", "half"]
 IntegerType = Literal["uint8", "int8"]
 Storage = Literal["none", "fp16", "int8", "int8_block", "int4"]
 WeightForm = Literal["fp32", "fp16", "int8", "int8_block", "int4"]
+Block = Literal[16, 32, 64, 128, 256]
 Rounding = Literal["nearest", "error_feedback", "learned"]
 Recovery = Literal["equalize", "smooth", "bias"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
@@ -100,7 +101,7 @@ class QuantizeStep(Contract):
     clip_recurrent: Annotated[float, Field(gt=50, le=100)] | None = None
     storage: Storage = "none"
     stored: dict[str, WeightForm] = {}
-    block: Literal[16, 32, 64, 128, 256] = 32
+    block: Block = 32
     rounding: Rounding = "nearest"
     recovery: tuple[Recovery, ...] = ()
 

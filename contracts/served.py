@@ -10,7 +10,7 @@ from .scoring import is_error
 SERVED_PLATFORMS: frozenset[str] = frozenset({"server", "edge"})
 SERVED_RUNTIMES: frozenset[str] = frozenset({"onnx", "torch"})
 SERVED_PRUNING: frozenset[str] = frozenset({"magnitude"})
-SERVED_PRECISIONS: frozenset[str] = frozenset({"8bit", "16bit", "32bit"})
+SERVED_PRECISIONS: frozenset[str] = frozenset({"4bit", "8bit", "16bit", "32bit"})
 
 
 def refuse_unserved(what: str, value: str, served: frozenset[str]) -> str:

@@ -20,6 +20,7 @@ from pydantic import Field
 from ..contracts import (
     GRAPH_PASSES,
     Benchmark,
+    Block,
     CalibrationMethod,
     Compute,
     Contract,
@@ -32,9 +33,11 @@ from ..contracts import (
     OptimizeGraphStep,
     QuantizeStep,
     RequestError,
+    Rounding,
     RuntimeSettings,
     StepReport,
     Storage,
+    WeightForm,
     validate,
 )
 from ..contracts.graph_passes import PassName
@@ -101,6 +104,9 @@ class QuantizationOptions(Contract):
         samples: calibration samples at most.
         compute: operator type → form; absent, what suits the operators that are there.
         storage: form of the weights that no integer operator takes.
+        stored: exceptions from `storage` by name of the weight.
+        block: neighbouring elements of a row that share a scale in `int4` and `int8_block`.
+        rounding: how stored weights are rounded; all but `nearest` look at their inputs on calibration samples.
         keep: names of nodes that stay in floating point.
     """
 
@@ -111,6 +117,9 @@ class QuantizationOptions(Contract):
     samples: Annotated[int, Field(gt=0, le=100_000)] = 1000
     compute: dict[str, Compute] | None = None
     storage: Storage = "int8"
+    stored: dict[str, WeightForm] = {}
+    block: Block = 32
+    rounding: Rounding = "nearest"
     keep: tuple[str, ...] = ()
 
     def step(self, analysis: QuantizationAnalysis) -> QuantizeStep:
@@ -128,6 +137,9 @@ class QuantizationOptions(Contract):
             "calibration": self.calibration_method,
             "samples": self.samples,
             "storage": self.storage,
+            "stored": self.stored,
+            "block": self.block,
+            "rounding": self.rounding,
         }
         return validate(QuantizeStep, fields)
 
@@ -333,6 +345,8 @@ def _chosen(report: StepReport) -> dict[str, str]:
     static = "static" in step.compute.values()
     units = ", ".join(f"{count} × {form}" for form, count in report.details["units"].items())
     effects = {"forms": units, "per_channel": "one scale per output channel" if step.per_channel else "one per weight"}
+    if step.storage in ("int4", "int8_block") or step.rounding != "nearest":
+        effects["storage"] = f"{step.storage}, blocks of {step.block}, rounding {step.rounding}"
     if static:
         effects["types"] = f"{step.activations} activations, {step.weights} weights"
         effects["calibration_method"] = f"{step.calibration} over {report.details['calibration_samples']} samples"

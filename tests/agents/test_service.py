@@ -118,7 +118,6 @@ def test_a_target_that_cannot_be_measured_here_is_unverified(
     [
         {"target": {"platform": "browser"}},
         {"target": {"runtime": "webgl"}},
-        {"optimization": {"quantization": {"precision": "4bit"}}},
         {"optimization": {"pruning": {"method": "fisher"}}},
         {"output": "no such output"},
         {"model": "missing.onnx"},

@@ -61,7 +61,6 @@ def test_a_fast_model_of_low_throughput_is_no_contradiction() -> None:
 @pytest.mark.parametrize(
     ("part", "name"),
     [({"target": {"platform": "node"}}, "node"), ({"target": {"runtime": "wasm"}}, "wasm"),
-     ({"optimization": {"quantization": {"precision": "4bit"}}}, "4bit"),
      ({"optimization": {"pruning": {"method": "structured"}}}, "structured"),
      ({"constraints": {"min_accuracy": 0.9}}, "labelled data"),
      ({"monitoring": {"alerts": {"error_rate": 0.1}}}, "error_rate")],
@@ -109,6 +108,9 @@ def test_switches_say_what_the_search_may_use() -> None:
     assert optimization(level="none").lowest_bits == 32
     assert optimization(quantization={"enabled": False}).lowest_bits == 32
     assert optimization(quantization={"precision": "16bit"}).lowest_bits == 16
+    assert optimization(quantization={"precision": "4bit"}).lowest_bits == 4
+    assert optimization(level="aggressive").lowest_bits == 4
+    assert optimization(level="aggressive", quantization={"precision": "8bit"}).lowest_bits == 8
     assert not optimization().may_prune
     assert optimization(level="aggressive").may_prune
     assert not optimization(level="aggressive", pruning={"enabled": False}).may_prune

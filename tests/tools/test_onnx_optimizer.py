@@ -134,10 +134,31 @@ def test_storage_is_of_what_no_integer_operator_takes(digits_model: Path) -> Non
     only = {"compute": {"Gemm": "dynamic"}}
     sizes = [
         OPTIMIZER.quantize_for_deployment(digits_model, {**only, "storage": storage}).validation.size_ratio
-        for storage in ("int8", "fp16", "none")
+        for storage in ("int4", "int8", "int8_block", "fp16", "none")
     ]
     assert sizes == sorted(sizes)
-    assert len(set(sizes)) == 3
+    assert len(set(sizes)) == 5
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("block", 128), ("rounding", "error_feedback"), ("stored", {"conv3.weight": "fp32"})]
+)
+def test_every_option_of_storage_changes_the_product(
+    option: str, value: Any, digits_model: Path, digits_data: Path, stored_product: OnnxProduct
+) -> None:
+    options = {"compute": {}, "storage": "int4", option: value}
+    other = OPTIMIZER.quantize_for_deployment(digits_model, options, str(digits_data))
+    assert other.model.SerializeToString() != stored_product.model.SerializeToString()
+    assert other.effects != stored_product.effects
+    accuracy = other.validation.evaluation.candidate_accuracy
+    assert accuracy is not None
+    assert accuracy.value > 0.9
+
+
+@pytest.fixture(scope="module")
+def stored_product(digits_model: Path, digits_data: Path) -> OnnxProduct:
+    options: dict[str, Any] = {"compute": {}, "storage": "int4"}
+    return OPTIMIZER.quantize_for_deployment(digits_model, options, str(digits_data))
 
 
 def test_types_are_in_the_file_and_slower_ones_are_said(digits_model: Path, digits_data: Path) -> None:

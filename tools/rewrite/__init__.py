@@ -16,9 +16,11 @@ from .affine_as_conv import affine_as_conv
 from .affine_before import fold_affine_before
 from .factor_gate import factor_gate
 from .hard_swish import fuse_hard_swish
+from .known_shapes import fold_known_shapes
 from .merge_layers import merge_layers
 from .one_hot import gather_one_hot
 from .row_tables import fold_row_tables
+from .sum_before_norm import sum_before_norm
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Rewrite:
 
 
 REWRITES: Sequence[Rewrite] = (
+    Rewrite("fold_known_shapes", fold_known_shapes),
     Rewrite("gather_one_hot", gather_one_hot),
     Rewrite("fold_row_tables", fold_row_tables),
     Rewrite("fuse_hard_swish", fuse_hard_swish),
@@ -45,4 +48,5 @@ REWRITES: Sequence[Rewrite] = (
     Rewrite("merge_layers", merge_layers),
     Rewrite("factor_gate", factor_gate),
     Rewrite("affine_as_conv", affine_as_conv, timed=True),
+    Rewrite("sum_before_norm", sum_before_norm),
 )

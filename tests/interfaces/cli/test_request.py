@@ -260,8 +260,8 @@ def test_missing_file():
 
 
 def test_values_that_nothing_serves_are_refused_by_name(config: Config):
-    text = "optimization: {quantization: {precision: 4bit}}"
-    with pytest.raises(RequestError, match="'4bit' is not served"):
+    text = "optimization: {pruning: {method: fisher}}"
+    with pytest.raises(RequestError, match="'fisher' is not served"):
         build_request(MODEL, config(text))
 
 

@@ -1,0 +1,91 @@
+"""Shapes that are known, or can be taken over, are not computed; at sizes that nobody declared too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from shipfit.tools.rewrite.known_shapes import fold_known_shapes
+from shipfit.tools.rewrite.sum_before_norm import sum_before_norm
+
+from ... import models
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.asarray(np.random.default_rng(seed).standard_normal(shape), np.float32)
+
+
+def attention(width: int, heads: int, masked: bool = False) -> onnx.ModelProto:
+    """Heads as exporters write them: sizes from the input's shape, the head's width as a quotient."""
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["x", "w"], ["q"]),
+        node("Shape", ["x"], ["shape"]),
+        node("Gather", ["shape", "0"], ["b"]),
+        node("Gather", ["shape", "1"], ["t"]),
+        node("Gather", ["shape", "2"], ["c"]),
+        node("Div", ["c", "heads"], ["d"]),
+        *(node("Unsqueeze", [each, "axis"], [f"{each}1"]) for each in ("b", "t", "d", "c")),
+        node("Concat", ["b1", "t1", "heads1", "d1"], ["split"], axis=0),
+        node("Reshape", ["q", "split"], ["apart"]),
+        node("Transpose", ["apart"], ["turned"], perm=[0, 2, 1, 3]),
+        *([node("Mul", ["turned", "mask"], ["mixed"])] if masked else [node("Relu", ["turned"], ["mixed"])]),
+        node("Transpose", ["mixed"], ["back"], perm=[0, 2, 1, 3]),
+        node("Concat", ["b1", "t1", "c1"], ["join"], axis=0),
+        node("Reshape", ["back", "join"], ["joined"]),
+        node("Add", ["x", "joined"], ["sum"]),
+        node("LayerNormalization", ["sum", "gain", "shift"], ["y"], axis=-1),
+    ]
+    weights: dict[str, Any] = {str(each): np.array(each) for each in range(3)}
+    weights |= {"heads": np.array(heads), "heads1": np.array([heads]), "axis": np.array([0]), "w": noise(width, width)}
+    weights |= {"gain": noise(width, seed=1), "shift": noise(width, seed=2)}
+    inputs = [models.spec("x", ["batch", "time", width])]
+    inputs += [models.spec("mask", ["batch", 1, 1, 1])] if masked else []
+    return models.build(nodes, inputs, [models.spec("y", [None, None, None])], weights)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 5), st.sampled_from([1, 2, 4]), st.booleans())
+def test_heads(before, batch: int, time: int, heads: int, masked: bool):
+    feeds = {"x": noise(batch, time, 8)} | ({"mask": noise(batch, 1, 1, 1, seed=3)} if masked else {})
+    case = before(attention(8, heads, masked), feeds)
+    assert case.rewritten(fold_known_shapes) > 0
+    assert not {"Shape", "Gather", "Concat", "Unsqueeze", "Div"} & {*case.types}
+
+
+def test_inputs_that_are_named_alike_may_differ(before):
+    node = helper.make_node
+    nodes = [node("Shape", ["x"], ["shape"]), node("Reshape", ["z", "shape"], ["y"])]
+    inputs = [models.spec("x", ["n", "m"]), models.spec("z", ["n", "m"])]
+    model = models.build(nodes, inputs, [models.spec("y", [None, None])], {})
+    case = before(model, {"x": noise(2, 6), "z": noise(3, 4)})
+    assert case.rewritten(fold_known_shapes) == 0
+
+
+def test_what_is_given_out_is_still_computed(before):
+    node = helper.make_node
+    nodes = [node("Shape", ["x"], ["shape"]), node("Gather", ["shape", "one"], ["y"])]
+    outputs = [models.spec("y", [], TensorProto.INT64), models.spec("shape", [2], TensorProto.INT64)]
+    case = before(models.build(nodes, [models.spec("x", ["n", 5])], outputs, {"one": np.array(1)}), {"x": noise(2, 5)})
+    assert case.rewritten(fold_known_shapes) == 0
+
+
+def test_a_residual_is_added_as_a_sum(before):
+    case = before(attention(8, 2), {"x": noise(2, 3, 8)})
+    assert case.rewritten(sum_before_norm) == 1
+    assert case.types[-2:] == ["Sum", "LayerNormalization"]
+    assert case.rewritten(sum_before_norm) == 0
+
+
+def test_a_bias_stays_an_addition(before):
+    node = helper.make_node
+    nodes = [node("Add", ["x", "shift"], ["s"]), node("LayerNormalization", ["s", "gain"], ["y"])]
+    model = models.build(
+        nodes, [models.spec("x", [2, 8])], [models.spec("y", [2, 8])], {"gain": noise(8), "shift": noise(8)}
+    )
+    assert before(model, {"x": noise(2, 8)}).rewritten(sum_before_norm) == 0

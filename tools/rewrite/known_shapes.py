@@ -1,0 +1,179 @@
+"""Compute no shape that is known, or that a Reshape can take over from what it reshapes.
+
+Exporters of transformers write head sizes and Reshape targets as `Shape → Gather → Unsqueeze → Concat`, which takes a
+tenth of the time of a small encoder in int8. Before → after:
+
+- `Gather(Shape(x), i)` of a dimension that inference knows → that number
+- arithmetic of such numbers → its result
+- `Reshape(x, Concat(…))` → `Reshape(x, (0, 0, 12, 32))` where inference knows each dimension of the result, or that it
+  is the one that x has at the same place, which 0 stands for
+
+Symbols count as equal only where inference made them so from one input: callers are not held to what two inputs name
+alike. What nothing reads any more goes. Only the main graph is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from math import prod
+
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto
+from onnx.reference import ReferenceEvaluator
+
+from ..normalize.shapes import infer_shapes
+from ..onnx_model import elements
+from ..quantize.graphs import int_attribute
+from .scope import Scope, rewrite_graphs
+
+Dims = tuple[int | str, ...]
+_ROUNDS = 3
+_FEW, _READ = 16, 1024
+_ARITHMETIC = {"Add", "Cast", "Concat", "Div", "Mul", "Pow", "Sqrt", "Squeeze", "Sub", "Unsqueeze"}
+_PURE = _ARITHMETIC | {"Gather", "Shape", "Slice"}
+
+
+def fold_known_shapes(model: ModelProto) -> int:
+    """Rewrite in place and return how many dimensions and targets became constants."""
+    total = 0
+    # What becomes known may make more known: head sizes are quotients of dimensions.
+    for _ in range(_ROUNDS):
+        if not any(node.op_type == "Shape" for node in model.graph.node):
+            break
+        shapes = _shapes(model)
+        count = rewrite_graphs(model, partial(_rewrite, shapes=shapes, graph=model.graph))
+        total += count
+        if not count:
+            break
+    return total
+
+
+def _shapes(model: ModelProto) -> dict[str, Dims]:
+    """Name → dimensions of each value of the main graph whose rank is inferred; "" is a dimension of no name."""
+    copied = ModelProto()
+    copied.CopyFrom(model)
+    copied.graph.ClearField("value_info")
+    for tensor in copied.graph.initializer:
+        # Inference asks what small tensors hold, and of the others their shapes alone.
+        if elements(tensor) > _READ:
+            shape, kind = tuple(tensor.dims), tensor.data_type
+            name = tensor.name
+            tensor.Clear()
+            tensor.name = name
+            tensor.dims.extend(shape)
+            tensor.data_type = kind
+    for value in copied.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    for value in copied.graph.input:
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            if not dim.HasField("dim_value"):
+                dim.dim_param = f"{value.name}.{axis}"
+    inferred, note = infer_shapes(copied)
+    if note is not None:
+        return {}
+    values = (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)
+    found = {
+        value.name: tuple(
+            int(dim.dim_value) if dim.HasField("dim_value") else str(dim.dim_param)
+            for dim in value.type.tensor_type.shape.dim
+        )
+        for value in values
+        if value.type.tensor_type.HasField("shape")
+    }
+    return found | {each.name: tuple(each.dims) for each in inferred.graph.initializer}
+
+
+def _rewrite(scope: Scope, shapes: Mapping[str, Dims], graph: GraphProto) -> int:
+    if scope.graph is not graph:
+        return 0
+    count = 0
+    for node in scope.nodes:
+        if node.op_type == "Gather":
+            count += _dimension(scope, node, shapes)
+        elif node.op_type == "Reshape":
+            count += _target(scope, node, shapes)
+        elif node.op_type in _ARITHMETIC:
+            count += _number(scope, node)
+    if count:
+        _sweep(scope)
+    return count
+
+
+def _dimension(scope: Scope, node: NodeProto, shapes: Mapping[str, Dims]) -> int:
+    """Replace one dimension of a shape by its number."""
+    shape, index = scope.producer(node.input[0]), scope.constant(node.input[1])
+    if shape is None or shape.op_type != "Shape" or shape.attribute or index is None or index.size != 1:
+        return 0
+    dims = shapes.get(shape.input[0], ())
+    at = int(index.reshape(()))
+    value = dims[at] if -len(dims) <= at < len(dims) else ""
+    if not isinstance(value, int):
+        return 0
+    return _become(scope, node, np.full(index.shape, value, np.int64))
+
+
+def _number(scope: Scope, node: NodeProto) -> int:
+    """Compute what is made of a few constants, as head sizes are."""
+    operands = {name: scope.constant(name) for name in node.input if name}
+    known = {name: value for name, value in operands.items() if value is not None and value.size <= _FEW}
+    if len(known) < len(operands) or len(node.output) != 1:
+        return 0
+    try:
+        with np.errstate(all="ignore"):
+            (value,) = ReferenceEvaluator(node, opsets={"": scope.version}).run(None, known)
+    except (ValueError, IndexError, TypeError):
+        return 0  # operands that do not fit: a node that never runs may have such
+    return _become(scope, node, np.asarray(value))
+
+
+def _become(scope: Scope, node: NodeProto, value: np.ndarray) -> int:
+    """Let those who read `node` read a constant, if it is nobody else's business."""
+    if any(reader is None for reader in scope.readers(node.output[0])):
+        return 0
+    scope.replace_reads(node.output[0], scope.store(value, "known"))
+    return 1
+
+
+def _target(scope: Scope, node: NodeProto, shapes: Mapping[str, Dims]) -> int:
+    """Replace a computed target by one that takes dimensions over."""
+    before, after = shapes.get(node.input[0]), shapes.get(node.output[0])
+    computed = scope.producer(node.input[1]) is not None
+    if not computed or before is None or after is None or int_attribute(node, "allowzero", 0):
+        return 0
+    target = [_kept(before, at, dim) for at, dim in enumerate(after)]
+    unknown = [at for at, each in enumerate(target) if each is None]
+    if len(unknown) == 1 and _is_rest(before, after, unknown[0]):
+        target[unknown.pop()] = 0
+    if unknown or not target:
+        return 0
+    scope.set_inputs(node, [node.input[0], scope.store(np.array(target, np.int64), "target")])
+    return 1
+
+
+def _kept(before: Dims, at: int, dim: int | str) -> int | None:
+    """The number that stands for a dimension of the result, None where none does."""
+    if isinstance(dim, int):
+        return dim or None
+    return 0 if dim and at < len(before) and before[at] == dim else None
+
+
+def _is_rest(before: Dims, after: Dims, at: int) -> bool:
+    """Tell whether dimension `at` is the same in both because all others are, and both have as many elements."""
+    if at >= len(before) or {"", 0} & {*before, *after}:
+        return False
+    return _others(before, at) == _others(after, at)
+
+
+def _others(dims: Dims, at: int) -> tuple[int, list[str]]:
+    """The product of the numbers and the symbols of all dimensions but one."""
+    others = dims[:at] + dims[at + 1 :]
+    numbers = [each for each in others if isinstance(each, int)]
+    return prod(numbers), sorted(each for each in others if isinstance(each, str))
+
+
+def _sweep(scope: Scope) -> None:
+    """Remove what nothing reads any more; a node with a body is left, its effects are not looked at."""
+    for node in reversed(scope.nodes):
+        if node.op_type in _PURE and not any(len(scope.readers(name)) for name in node.output):
+            scope.remove([node])
