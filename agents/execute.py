@@ -141,14 +141,15 @@ class Execution:
     def key(self, job: Job, registered: ToolSpec) -> str:
         """Return the execution key: everything that decides the result.
 
-        What was timed belongs to this machine and this run: another run measures anew.
+        What was timed belongs to this machine, and to this run unless it lasts: another run measures anew.
         """
         timed = job.needs == "bench"
+        machine = [fingerprint()] if registered.lasting else [fingerprint(), self.run]
         facts = {
             "tool": [job.tool, registered.version],
             "job": job.model_dump(mode="json", exclude={"limits", "tool", "needs"}),
             "libraries": {name: version(name) for name in _VERSIONED},
-            "timed": [fingerprint(), self.run] if timed else None,
+            "timed": machine if timed else None,
             "run": self.run if registered.cached == "run" else None,
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

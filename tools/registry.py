@@ -23,12 +23,15 @@ class ToolSpec:
         needs: `bench` tools measure time.
         cached: whether an equal key may be answered from the store; `run`: only within the same run, because the
             key does not hold all that decides (a file outside of the store).
+        lasting: what it times steers a search and decides nothing, so that a later run on the same machine may have
+            it from the store.
     """
 
     home: str
     version: int = 1
     needs: Literal["cpu", "bench"] = "cpu"
     cached: bool | Literal["run"] = True
+    lasting: bool = False
 
 
 TOOLS: dict[str, ToolSpec] = {
@@ -38,7 +41,7 @@ TOOLS: dict[str, ToolSpec] = {
     "perform": ToolSpec(".perform:perform_tool", version=3),
     "sensitivity": ToolSpec(".quantize.sensitivity:sensitivity_tool", version=2),
     "mixture": ToolSpec(".mixture.tool:mixture_tool"),
-    "unit_times": ToolSpec(".unit_times:unit_times_tool", needs="bench"),
+    "unit_times": ToolSpec(".unit_times:unit_times_tool", needs="bench", lasting=True),
     "advise": ToolSpec(".prune:advise_tool"),
     "evaluate": ToolSpec(".measure.evaluate:evaluate_tool", version=2),
     "benchmark": ToolSpec(".measure.benchmark:benchmark_tool", needs="bench"),

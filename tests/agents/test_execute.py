@@ -10,6 +10,7 @@ from shipfit.agents.execute import Execution
 from shipfit.agents.intake import admit
 from shipfit.contracts import (
     ArtifactRef,
+    Job,
     NormalizeStep,
     PruneStep,
     Request,
@@ -20,6 +21,7 @@ from shipfit.contracts import (
 )
 from shipfit.memory.ledger import Ledger
 from shipfit.memory.store import LocalArtifactStore
+from shipfit.tools.registry import spec
 from shipfit.tools.worker.local import LocalExecutor
 
 
@@ -45,6 +47,22 @@ def test_equal_work_is_done_once_across_runs(tmp_path: Path, old_opset_model: Pa
     assert normalized(later, model, NormalizeStep(target_opset=18)) == (1, 0)
     assert normalized(execution(settings, request, seed=1), model, NormalizeStep()) == (1, 0)
     assert not list(settings.work.iterdir())
+
+
+def test_what_is_timed_is_measured_anew_by_every_run_unless_it_lasts(
+    tmp_path: Path, old_opset_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, request = Settings(home=tmp_path / "home"), Request(model=str(old_opset_model))
+    runs = execution(settings, request), execution(settings, request)
+
+    def keys(tool: str) -> set[str]:
+        return {each.key(Job(tool=tool, needs=spec(tool).needs), spec(tool)) for each in runs}
+
+    assert len(keys("benchmark")) == 2
+    lasting = keys("unit_times")
+    assert len(lasting) == 1
+    monkeypatch.setattr("shipfit.agents.execute.fingerprint", lambda: "another machine")
+    assert not lasting & keys("unit_times")
 
 
 def test_a_lost_artifact_is_made_again(tmp_path: Path, old_opset_model: Path) -> None:
