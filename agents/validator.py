@@ -110,6 +110,8 @@ def _final(context: RunContext, state: RunState, draft: Draft) -> tuple[Draft, E
     judged = _judged(context, state, draft, done.report)
     if judged.verdict is not None and judged.verdict.kind == "met":
         return judged, done.report, 1
+    if judged.verdict is not None and judged.verdict.kind == "failed":
+        return judged, draft.selection, 1
     reason = "passed on the selection part and failed on the final part"
     return draft.model_copy(update={"verdict": _refused(draft, reason)}), draft.selection, 1
 

@@ -14,6 +14,7 @@ from ..contracts import (
     Interval,
     Quantity,
     Request,
+    ToolError,
     Unit,
     Verdict,
     label,
@@ -26,6 +27,8 @@ MEMORY_GUARD_BYTES = 16 * 10**6
 SIZE_GUARD = 1.02
 DROP_GUARD = 0.01
 FIDELITY_GUARD_DB = 20.0
+NOT_FINITE = "the candidate answers NaN or infinity where the original does not"
+CONSTANT = "the candidate answers the same to different inputs where the original does not"
 
 
 class Evidence(Contract):
@@ -53,7 +56,7 @@ def judge(request: Request, evidence: Evidence, measured_on: str = "-") -> Verdi
         result.model_copy(update={"measured_on": "-" if "size" in result.name else measured_on, "metric": metric})
         for result in (*_bounds(request, evidence), *_guards(request, evidence))
     )
-    broken = _broken(evidence.evaluation)
+    broken = flaw(evidence.evaluation)
     if broken:
         return Verdict(kind="failed", reason=broken, constraints=results)
     missed = [item for item in results if item.met is False]
@@ -92,14 +95,26 @@ def _noise(benchmark: Benchmark) -> str:
     return f"timing too noisy to decide: speed {units.format_factor(benchmark.speedup.value)} {width}"
 
 
-def _broken(evaluation: Evaluation | None) -> str | None:
+def flaw(evaluation: Evaluation | None) -> str | None:
+    """Return what makes a candidate useless whatever was asked, if anything does."""
     if evaluation is None:
         return None
     if not evaluation.finite:
-        return "the candidate answers NaN or infinity where the original does not"
+        return NOT_FINITE
     if evaluation.constant:
-        return "the candidate answers the same to different inputs where the original does not"
+        return CONSTANT
     return None
+
+
+def without_flaw(evaluation: Evaluation) -> Evaluation:
+    """Return `evaluation`.
+
+    Raises:
+        ToolError: the candidate is useless, whatever was asked.
+    """
+    if found := flaw(evaluation):
+        raise ToolError(found)
+    return evaluation
 
 
 def _result(

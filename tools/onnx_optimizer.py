@@ -43,6 +43,7 @@ from ..contracts import (
 from ..contracts.graph_passes import PassName
 from .context import MODEL_FILE
 from .graph import optimize_graph
+from .judge import without_flaw
 from .measure.benchmark import MAX_FEEDS, Patience, benchmark_models
 from .measure.data import open_data
 from .measure.data_tool import build_data
@@ -272,7 +273,7 @@ class _Workbench:
         self, report: StepReport | None, effects: Mapping[str, str], settings: RuntimeSettings, seconds: float
     ) -> OnnxProduct:
         """Validate the product and return it."""
-        evaluation = compare_models(self.source, self.target, self.view, "final")
+        evaluation = without_flaw(compare_models(self.source, self.target, self.view, "final"))
         timing = None
         if seconds > 0:
             feeds = list(self.view.feeds("selection", MAX_FEEDS))

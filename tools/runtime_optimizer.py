@@ -26,6 +26,7 @@ from .check import check
 from .context import MODEL_FILE
 from .graph import optimize_graph
 from .inspect import inspect
+from .judge import without_flaw
 from .measure.benchmark import DEFAULT_SECONDS, MAX_FEEDS, Patience, benchmark_models
 from .measure.data import open_data
 from .measure.data_tool import build_data
@@ -162,6 +163,6 @@ class RuntimeOptimizer:
         """Compare answers and speed with the original."""
         feeds = list(view.feeds("selection", MAX_FEEDS))
         return RuntimeValidation(
-            evaluation=compare_models(model, candidate, view, "final"),
+            evaluation=without_flaw(compare_models(model, candidate, view, "final")),
             benchmark=benchmark_models(model, candidate, feeds, Patience(seconds, seconds), threads, settings),
         )

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from onnx import ModelProto
 
-from ...contracts import DataError, NoOpError, Session, StepReport, TensorSpec, ToolError
+from ...contracts import DataError, NoOpError, QuantizeStep, Session, StepReport, TensorSpec, ToolError
 from ...contracts.errors import ErrorType
-from ..onnx_model import quoted
+from ..context import TORCH_SUFFIX
+from ..onnx_model import external_files, iter_graphs, load_structure, model_bytes, quoted
 from .session import open_session
 from .synthesize import synthesizer
 
 Shape = tuple[int | str, ...] | None
 
+_MAY_DO_NOTHING = frozenset({"normalize", "tune_runtime"})
 _FAULTS: dict[str, ErrorType] = {"quantize": "quantization", "prune": "pruning"}
 
 
@@ -25,22 +28,65 @@ def ensure_sound(source: Path, target: Path, report: StepReport) -> None:
     Inputs are synthesised for the check; a model for which that is impossible is only loaded.
 
     Raises:
-        NoOpError: `report` says that something changed, but the files are the same byte for byte.
+        NoOpError: nothing changed where the step may not leave a model alone, whatever `report` says: the files are
+            the same byte for byte, or but for names and remarks; or storing weights made the file no smaller.
         ToolError: no file, it does not load, its inputs or outputs changed, or it answers with NaN or
             infinity where the source does not.
     """
     fault = _FAULTS.get(report.step.kind, "runtime")
     if not target.is_file():
         raise ToolError(f"the step {report.step.kind!r} wrote no model", fault)
-    if report.changed and _same_files(source, target):
-        raise NoOpError(f"the step {report.step.kind!r} changed nothing in the model", fault)
     before, after = open_session(source), open_session(target)
+    _ensure_change(source, target, report, fault)
     _ensure_signature(before, after, fault)
     try:
         feed = synthesizer(before, seed=0)(0)
     except DataError:
         return
     _ensure_finite(before, after, feed, fault)
+
+
+def _ensure_change(source: Path, target: Path, report: StepReport, fault: ErrorType) -> None:
+    if not report.changed and report.step.kind in _MAY_DO_NOTHING:
+        return
+    if not report.changed or _same_files(source, target) or _same_graphs(source, target):
+        raise NoOpError(f"the step {report.step.kind!r} changed nothing in the model", fault)
+    step = report.step
+    if isinstance(step, QuantizeStep) and not step.compute and not {*step.nodes.values()} - {"fp32"}:
+        before, after = (_bytes(path) for path in (source, target))
+        if after >= before:
+            raise NoOpError(f"storing weights made the file no smaller: {after:,} bytes of {before:,}", fault)
+
+
+def _bytes(model: Path) -> int:
+    return model.stat().st_size if model.suffix == TORCH_SUFFIX else model_bytes(model)
+
+
+def _same_graphs(source: Path, target: Path) -> bool:
+    """Compare what two ONNX files compute with: their graphs without remarks, shapes and names of nodes."""
+    if TORCH_SUFFIX in (source.suffix, target.suffix) or source.suffix != target.suffix:
+        return False
+    models = [load_structure(path) for path in (source, target)]
+    if any(external_files(model) for model in models):
+        return False
+    first, second = (_bare(model) for model in models)
+    return first == second
+
+
+def _bare(model: ModelProto) -> bytes:
+    """Return the graph as bytes, without what changes no answer and no size of note."""
+    for graph in iter_graphs(model):
+        graph.ClearField("doc_string")
+        graph.ClearField("metadata_props")
+        graph.ClearField("name")
+        del graph.value_info[:]
+        for node in graph.node:
+            node.ClearField("doc_string")
+            node.ClearField("metadata_props")
+            node.ClearField("name")
+        for tensor in graph.initializer:
+            tensor.ClearField("doc_string")
+    return model.graph.SerializeToString(deterministic=True)
 
 
 def _same_files(source: Path, target: Path) -> bool:

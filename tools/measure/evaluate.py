@@ -45,20 +45,21 @@ def compare_models(
 
     Raises:
         RequestError: the models do not take the same inputs, so nothing can be fed to both.
-        ToolError: a model does not load or run, or the outputs differ in name or number.
+        ToolError: a model does not load or run, or the outputs differ in name, number, type or fixed sizes.
     """
     started = time.perf_counter()
     first, second = (open_session(path, stock(threads)) for path in (original, candidate))
     _require_same_inputs(first, second)
     if first.output_names != second.output_names:
         raise ToolError(f"the candidate's outputs {list(second.output_names)} are not {list(first.output_names)}")
-    names = first.output_names
+    names, shapes = first.output_names, {each.name: each.shape or () for each in first.output_specs}
     (first, second), pairs, tried = _with_logits((first, second), (original, candidate), view, part, threads)
     errors, logits = {name: OutputError() for name in names}, LogitsError(pairs)
     scored = _Scored(view, part, limit, quality_of(view.ref))
     samples = 0
     for ours, theirs in _answers((first, second), view, part, limit, progress):
         for name, error in errors.items():
+            _require_alike(name, shapes[name], ours[name], theirs[name])
             error.add(ours[name], theirs[name])
         logits.add(ours, theirs)
         scored.add(samples, {name: (ours[name], theirs[name]) for name in names})
@@ -151,6 +152,19 @@ def _joined(stream: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
         for side in (0, 1)
     )
     return first, second
+
+
+def _require_alike(name: str, shape: Sequence[int | str], known: Any, answer: Any) -> None:
+    """Answers must be of one element type and rank, and of the sizes that the original fixes and keeps."""
+    if not (isinstance(known, np.ndarray) and isinstance(answer, np.ndarray)):
+        return
+    if known.dtype != answer.dtype:
+        raise ToolError(f"the candidate's output {quoted(name)} is {answer.dtype}, the original's is {known.dtype}")
+    fixed = [axis for axis, size in enumerate(shape) if size in known.shape[axis : axis + 1]]
+    if known.ndim != answer.ndim or any(known.shape[axis] != answer.shape[axis] for axis in fixed):
+        raise ToolError(
+            f"the candidate's output {quoted(name)} is of shape {[*answer.shape]}, the original's is {[*known.shape]}"
+        )
 
 
 def _require_same_inputs(first: Session, second: Session) -> None:

@@ -5,13 +5,64 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 # An output whose energy moves less than this share from sample to sample is constant for our purposes.
-_STILL = 1e-2
+_STILL = 1e-4
+# A candidate does not follow where it moves less than this share of what the original does.
+_FROZEN = 1e-4
+# Answers that are right or wrong may agree by chance; this share of them must differ before one tells.
+_OFTEN = 0.5
+
+
+@dataclass
+class Motion:
+    """How much one tensor of both models moves from sample to sample.
+
+    Whoever changes shape answers to the input, so that samples of two shapes are not compared.
+    """
+
+    signal: float = 0.0
+    movement: float = 0.0
+    follows: bool = False
+    exact: bool = False
+    last: tuple[np.ndarray, np.ndarray] | None = None
+
+    def add(self, reference: Any, candidate: Any) -> None:
+        """Account for one sample."""
+        if not (isinstance(reference, np.ndarray) and isinstance(candidate, np.ndarray)):
+            return
+        self.exact = not (_is_float(reference) and _is_float(candidate))
+        self.signal += float(reference.size) if self.exact else _energy(reference)
+        known, answer = self.last or (reference, candidate)
+        self.last = reference.copy(), candidate.copy()
+        if known.shape != reference.shape or answer.shape != candidate.shape:
+            self.follows = True
+            return
+        step = self._distance(reference, known)
+        self.movement += step
+        # One sample far from all others, which a candidate cuts off, says nothing of how it follows the others.
+        self.follows = self.follows or (step > 0 and self._distance(candidate, answer) >= _FROZEN * step)
+
+    def _distance(self, values: np.ndarray, other: np.ndarray) -> float:
+        if self.exact:
+            return float(np.count_nonzero(values != other))
+        with np.errstate(invalid="ignore"):
+            return _energy(values.astype(np.float64) - other)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the candidate never moves as the reference does, which clearly moves."""
+        return not self.follows and self.movement > (_OFTEN if self.exact else _STILL) * self.signal
+
+
+def _energy(values: np.ndarray) -> float:
+    """Sum of the squares of what is finite."""
+    finite = np.where(np.isfinite(values), values, 0).astype(np.float64)
+    return float(np.vdot(finite, finite))
 
 
 @dataclass
@@ -28,18 +79,16 @@ class OutputError:
     signal: float = 0.0
     noise: float = 0.0
     finite: bool = True
-    movement: float = 0.0
-    moved: bool = False
-    first: tuple[Any, Any] | None = None
+    motions: dict[int, Motion] = field(default_factory=dict[int, Motion])
 
     def add(self, reference: Any, candidate: Any) -> None:
         """Account for one sample."""
-        for known, answer in _parts(reference, candidate):
+        for index, (known, answer) in enumerate(_parts(reference, candidate)):
             if _is_float(known) and _is_float(answer):
                 self._add_floats(known, answer)
             else:
                 self._add_exact(known, answer)
-        self._watch(reference, candidate)
+            self.motions.setdefault(index, Motion()).add(known, answer)
 
     def _add_floats(self, reference: np.ndarray, candidate: np.ndarray) -> None:
         known = np.isfinite(reference)
@@ -66,19 +115,6 @@ class OutputError:
             agree = type(reference) is type(candidate) and reference == candidate
             self.noise += 0 if agree else 1
 
-    def _watch(self, reference: Any, candidate: Any) -> None:
-        """Note how much the reference moves between samples, and whether the candidate moves at all."""
-        if not (_is_float(reference) and _is_float(candidate)):
-            return
-        if self.first is None:
-            self.first = reference, candidate
-            return
-        start, answer = self.first
-        if start.shape == reference.shape:
-            step = np.nan_to_num(reference.astype(np.float64) - start)
-            self.movement += float(np.vdot(step, step))
-        self.moved = self.moved or not np.array_equal(answer, candidate, equal_nan=True)
-
     @property
     def decibels(self) -> float:
         """SQNR in dB: infinite when exact, minus infinity when nothing of the signal is left to compare."""
@@ -91,7 +127,7 @@ class OutputError:
     @property
     def constant(self) -> bool:
         """Whether the candidate always answers the same where the reference clearly does not."""
-        return self.first is not None and not self.moved and self.movement > _STILL * self.signal
+        return any(motion.frozen for motion in self.motions.values())
 
 
 def _parts(reference: Any, candidate: Any) -> Iterator[tuple[Any, Any]]:

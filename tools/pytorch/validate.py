@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from ...contracts import Contract
+from ...contracts import Contract, ToolError
+from ..judge import CONSTANT, NOT_FINITE
 from ..measure.fidelity import OutputError
 from .feeds import Calls
 from .graph import answers
@@ -46,7 +47,11 @@ class TorchValidation(Contract):
 def validate(
     original: ExportedProgram, optimized: ExportedProgram, calls: Calls, labels: torch.Tensor | None, synthetic: bool
 ) -> TorchValidation:
-    """Run both on the same calls."""
+    """Run both on the same calls.
+
+    Raises:
+        ToolError: the optimized one answers NaN or infinity, or always the same, where the original does not.
+    """
     first, second = original.module(), optimized.module()
     errors: list[OutputError] = []
     right = [0, 0]
@@ -59,6 +64,10 @@ def validate(
             if labels is not None:
                 for place, scores in enumerate((known[0], given[0])):
                     right[place] += int(scores.reshape(-1).argmax() == labels[index])
+    if not all(error.finite for error in errors):
+        raise ToolError(NOT_FINITE)
+    if any(error.constant for error in errors):
+        raise ToolError(CONSTANT)
     return TorchValidation(
         samples=len(calls),
         fidelity_db=min(error.decibels for error in errors),

@@ -18,6 +18,7 @@ from ...contracts import (
     StepReport,
 )
 from ..context import MODEL_FILE
+from ..judge import without_flaw
 from ..measure.data import open_data
 from ..measure.data_tool import build_data
 from ..measure.evaluate import compare_models
@@ -111,7 +112,7 @@ class QuantizationTool:
             step = step or advisable(analysis)
             calibration = summarize(plain, step, view)
             result = quantize(step, plain, written, view, Limits())
-            evaluation = compare_models(original, written, view, "selection")
+            evaluation = without_flaw(compare_models(original, written, view, "selection"))
         ratio = model_bytes(written) / model_bytes(original)
         validation = QuantizationValidation(evaluation=evaluation, size_ratio=ratio)
         return QuantizationReport(analysis=analysis, calibration=calibration, result=result, validation=validation)
