@@ -72,11 +72,13 @@ _STANDARD: tuple[tuple[Carrier, PassFamily, str], ...] = (
         "GatherSliceToSplitFusion GatherToSliceFusion GeluFusionL2 GroupQueryAttentionFusion "
         "GroupQueryAttentionPreNormFusion LayerNormFusionL2 MatMulNBitsFusion QuickGeluFusion SwiGluFusion",
     ),
+    ("shipfit", "layer_optimization", "fuse_fast_gelu"),
     (
         "shipfit",
         "fusion",
-        "fold_known_shapes gather_one_hot fold_row_tables fuse_hard_swish fold_affine_after fold_affine_before "
-        "merge_layers factor_gate affine_as_conv sum_before_norm",
+        "fold_known_shapes gather_one_hot fold_row_tables fuse_sigmoid fuse_gelu fuse_layer_norm spell_rms_norm "
+        "fuse_softmax fuse_hard_swish fuse_hard_sigmoid fuse_rectifiers pool_mean round_down_resize fold_affine_after "
+        "fold_affine_before merge_layers factor_gate affine_as_conv sum_before_norm",
     ),
 )
 

@@ -15,11 +15,20 @@ from .affine_after import fold_affine_after
 from .affine_as_conv import affine_as_conv
 from .affine_before import fold_affine_before
 from .factor_gate import factor_gate
+from .gelu import fuse_fast_gelu, fuse_gelu
+from .hard_sigmoid import fuse_hard_sigmoid
 from .hard_swish import fuse_hard_swish
 from .known_shapes import fold_known_shapes
+from .layer_norm import fuse_layer_norm
 from .merge_layers import merge_layers
+from .nearest_resize import round_down_resize
 from .one_hot import gather_one_hot
+from .pool_mean import pool_mean
+from .rectifier import fuse_rectifiers
+from .rms_norm import spell_rms_norm
 from .row_tables import fold_row_tables
+from .sigmoid import fuse_sigmoid
+from .softmax import fuse_softmax
 from .sum_before_norm import sum_before_norm
 
 
@@ -38,11 +47,22 @@ class Rewrite:
     timed: bool = False
 
 
+# What is one operator is recognised first, while its parts still stand as they were written.
 REWRITES: Sequence[Rewrite] = (
     Rewrite("fold_known_shapes", fold_known_shapes),
     Rewrite("gather_one_hot", gather_one_hot),
     Rewrite("fold_row_tables", fold_row_tables),
+    Rewrite("fuse_sigmoid", fuse_sigmoid),
+    Rewrite("fuse_gelu", fuse_gelu),
+    Rewrite("fuse_fast_gelu", fuse_fast_gelu, timed=True),
+    Rewrite("fuse_layer_norm", fuse_layer_norm),
+    Rewrite("spell_rms_norm", spell_rms_norm),
+    Rewrite("fuse_softmax", fuse_softmax),
     Rewrite("fuse_hard_swish", fuse_hard_swish),
+    Rewrite("fuse_hard_sigmoid", fuse_hard_sigmoid),
+    Rewrite("fuse_rectifiers", fuse_rectifiers),
+    Rewrite("pool_mean", pool_mean),
+    Rewrite("round_down_resize", round_down_resize),
     Rewrite("fold_affine_after", fold_affine_after),
     Rewrite("fold_affine_before", fold_affine_before),
     Rewrite("merge_layers", merge_layers),

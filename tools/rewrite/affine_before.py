@@ -3,7 +3,8 @@
 Before: `Conv(x · a + b)` with a and b scalar or one number per channel, written with Mul, Div, Add, Sub, Neg or
 BatchNormalization; also before ConvTranspose, Gemm and MatMul. After: the layer alone. A shift folds only where the
 layer adds no zeros of its own at the border (nor into a MatMul, which has no bias). Every reader must take it, each
-with float32 constants of its own.
+with float32 constants of its own. The half of a Gelu and the scale of a normalization stay: without them the runtime
+would not recognise those.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from onnx import ModelProto, NodeProto
 
 from .affine import AFFINE, Affine, read_affine, read_chain
+from .gelu import ends_gelu
 from .linear import LINEAR, Linear, read_linear
 from .scope import Scope, rewrite_graphs
 
@@ -34,10 +36,17 @@ def _absorb(scope: Scope, node: NodeProto) -> int:
     ranks = {layer.rank for layer in layers}
     chain = read_chain(scope, node, ranks.pop() if len(ranks) == 1 else None)
     folded = [] if chain is None else [made for layer in layers if (made := layer.before(chain)) is not None]
-    if chain is None or len(folded) < len(layers):
+    if chain is None or len(folded) < len(layers) or _completes(scope, chain):
         return 0
     _write(scope, folded, chain)
     return len(chain.nodes)
+
+
+def _completes(scope: Scope, chain: Affine) -> bool:
+    """Tell whether the chain belongs to a Gelu or a normalization that the runtime fuses as it stands."""
+    quotient = scope.producer(chain.source)
+    root = scope.producer(quotient.input[1]) if quotient is not None and quotient.op_type == "Div" else None
+    return (root is not None and root.op_type == "Sqrt") or any(ends_gelu(scope, node) for node in chain.nodes)
 
 
 def _write(scope: Scope, folded: list[Linear], chain: Affine) -> None:

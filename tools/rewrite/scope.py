@@ -118,7 +118,12 @@ class Scope:
 
     def declared_rank(self, name: str) -> int | None:
         """Return the dimensions of an input of this graph, which the runtime holds its callers to."""
-        for each in self.graph.input:
+        inputs = {each.name for each in self.graph.input}
+        return self.stated_rank(name) if name in inputs else None
+
+    def stated_rank(self, name: str) -> int | None:
+        """Return the dimensions that the file states for `name`, which may be wrong: what relies on them is checked."""
+        for each in (*self.graph.input, *self.graph.value_info, *self.graph.output):
             if each.name == name and each.type.tensor_type.HasField("shape"):
                 return len(each.type.tensor_type.shape.dim)
         return None

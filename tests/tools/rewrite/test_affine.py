@@ -16,6 +16,8 @@ from shipfit.tools.rewrite.affine_as_conv import affine_as_conv
 from shipfit.tools.rewrite.affine_before import fold_affine_before
 
 from ... import models
+from .written import feeds as row_feeds
+from .written import written
 
 CHANNELS = 4
 X = models.spec("x", [2, CHANNELS, 6, 6])
@@ -193,3 +195,17 @@ def test_in_a_body_with_weights_outside(before):
     bodies = {each.name: [node.op_type for node in each.g.node] for each in model.graph.node[0].attribute}
     assert bodies == {"then_branch": ["Conv"], "else_branch": ["Mul"]}
     assert [each.name for each in model.graph.initializer] == ["c"]
+
+
+FUSED = {
+    "gelu": "a = Div(x, root); e = Erf(a); g = Add(e, one); p = Mul(x, g); h = Mul(p, half); y = MatMul(h, w)",
+    "root mean square": "q = Pow(x, two); m = ReduceMean(q, axes=[-1]); e = Add(m, eps); s = Sqrt(e); n = Div(x, s);"
+    "h = Mul(n, scale); y = MatMul(h, w)",
+}
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_what_the_runtime_fuses_stays_whole(before, name: str):
+    scalars = {"root": 2**0.5, "one": 1.0, "half": 0.5, "two": 2.0, "eps": 1e-5}
+    model = written(FUSED[name], {**scalars, "scale": weight(8), "w": weight(8, 8)})
+    assert before(model, row_feeds()).rewritten(fold_affine_before) == 0
