@@ -26,7 +26,7 @@ from ..onnx_model import iter_graphs, iter_nodes, load, model_bytes, one_line, q
 from ..session import open_session
 from .calibrate import Feeds
 from .dynamic import quantize_dynamic
-from .recovery import SERVED, Built, recover
+from .recovery import Built, recover
 from .recurrent_inputs import condition, remarked
 from .static import calibrate, write_static
 from .static_plan import StaticChoice
@@ -94,7 +94,6 @@ def _check_forms(step: QuantizeStep) -> None:
     """Refuse by name what nothing here serves."""
     asked = {
         "half": bool(step.computed("half") or step.named("half")),
-        "recovery": not {*step.recovery} <= SERVED,
     }
     for name, is_asked in asked.items():
         if is_asked:

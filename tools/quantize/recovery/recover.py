@@ -71,7 +71,6 @@ def _equalized(model: ModelProto, step: QuantizeStep, feeds: Feeds) -> Iterator[
 
 
 PREPARATIONS: dict[Recovery, Preparation] = {"equalize": _equalized, "smooth": smoothed}
-SERVED: frozenset[Recovery] = frozenset({*PREPARATIONS, "bias"})
 
 
 class _Recovery:
