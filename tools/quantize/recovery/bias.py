@@ -53,7 +53,7 @@ def _correct(found: QuantizedUnits, units: Sequence[Unit], known: Mapping[str, F
     corrected = 0
     for unit in units:
         if unit.given in given:
-            by = shrunk_mean(known[unit.known] - given[unit.given])
+            by = shrunk_mean(unit.error(known[unit.known], given[unit.given]))
             corrected += int(np.any(by != 0))
             found.shift(unit, by)
     return corrected

@@ -11,16 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from ...onnx_model import elements, is_standard, to_array
-from ..graphs import Use, fixed_initializers, input_name, uses
+from ..graphs import Use, attribute, fixed_initializers, float_attribute, input_name, int_attribute, uses
 from ..rounding import FloatArray
 from .channels import Tap
 from .editor import Editor
-from .matrix import Matrix, matrix_of
+from .matrix import Constants, Matrix, matrix_of
 
 _INT32_MAX = 2**30
+# Rounding moves the slope between a weight and itself by less.
+_SAME = 0.05
 
 # Operator (domain com.microsoft) → input that is added to its first before anything else happens.
 _ADDED = {"BiasGelu": 1, "FastGelu": 1, "SkipLayerNormalization": 4}
@@ -47,7 +50,8 @@ class Unit:
 
     Attributes:
         known: what it gives in the original, before its activation function.
-        given: the same in the quantized model.
+        given: the same in the quantized model, times `slope` and plus `offset` where an activation function that
+            begins so was pulled into it.
         place: its bias in the quantized model.
     """
 
@@ -55,6 +59,12 @@ class Unit:
     known: str
     given: str
     place: Place
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def error(self, known: FloatArray, given: FloatArray) -> FloatArray:
+        """Return by how much `given` is too small."""
+        return (np.float32(self.slope) * known + np.float32(self.offset) - given).astype(np.float32)
 
     def tap(self, tensor: str) -> Tap:
         """Return how to watch the unit's output under the name `tensor`."""
@@ -83,7 +93,7 @@ class QuantizedUnits:
             given = self._given(node)
             place = self._place(given, matrix.outputs) if given else None
             if place is not None:
-                yield Unit(matrix, node.output[0], given, place)
+                yield Unit(matrix, node.output[0], given, place, *self._pulled(matrix, given, place, constants))
 
     def _given(self, node: NodeProto) -> str:
         """What the unit gives in the quantized model, empty where that cannot be told."""
@@ -129,6 +139,37 @@ class QuantizedUnits:
         if maker is None or maker.op_type not in _UNFOLDS or len(self._readers[name]) != 1:
             return None
         return self._constant(maker, 0, width)
+
+    def _pulled(self, matrix: Matrix, given: str, place: Place, constants: Constants) -> tuple[float, float]:
+        """What the unit's output is multiplied with and what is added to it, told by its weight and its bias."""
+        maker = self._makers[given]
+        weight = self._dequantized(input_name(maker, 1)) if maker.op_type == matrix.node.op_type else None
+        if weight is None:
+            return 1.0, 0.0
+        before = to_array(constants[matrix.weight]).astype(np.float64) * float_attribute(matrix.node, "alpha", 1.0)
+        energy = float(np.vdot(before, before))
+        slope = float(np.vdot(weight, before)) / energy if weight.shape == before.shape and energy else 1.0
+        if abs(slope - 1) < _SAME:
+            return 1.0, 0.0
+        bias = self._dequantized(place.node.output[0]) if place.node.op_type == "DequantizeLinear" else None
+        if bias is None or matrix.node.op_type == "MatMul":  # whose bias is added after what is watched
+            return slope, 0.0
+        own = to_array(constants[matrix.bias]).reshape(-1) if matrix.bias else np.zeros(matrix.outputs)
+        return slope, float(np.mean(bias.reshape(-1) - slope * own * float_attribute(matrix.node, "beta", 1.0)))
+
+    def _dequantized(self, name: str) -> npt.NDArray[np.float64] | None:
+        """The values of a constant behind `DequantizeLinear`."""
+        maker = self._makers.get(name)
+        if maker is None or maker.op_type != "DequantizeLinear":
+            return None
+        held = [self.editor.tensors.get(each) for each in maker.input]
+        if any(each is None for each in held) or attribute(maker, "block_size") is not None:
+            return None
+        values, scale, *zero = [to_array(each).astype(np.float64) for each in held if each is not None]
+        axis = int_attribute(maker, "axis", 1) % max(1, values.ndim)
+        shape = [-1 if index == axis and scale.size > 1 else 1 for index in range(values.ndim)]
+        shifted = values - (zero[0].reshape(shape) if zero else 0.0)
+        return np.asarray(shifted * scale.reshape(shape), np.float64)
 
     def shift(self, unit: Unit, by: FloatArray) -> None:
         """Add `by` to the unit's bias, one value per channel."""

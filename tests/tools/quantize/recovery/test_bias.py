@@ -113,6 +113,25 @@ def test_bias_of_two_nodes_is_changed_for_one(lab: Any) -> None:
     assert _mean_error(model, corrected, feeds) < _mean_error(model, quantized, feeds)
 
 
+def test_activation_that_static_compute_pulls_into_a_unit_is_no_error(lab: Any) -> None:
+    rng = np.random.default_rng(8)
+    nodes = [
+        helper.make_node("Conv", ["x", "a", "ab"], ["t"], "a"),
+        helper.make_node("HardSigmoid", ["t"], ["gate"], "gate"),
+        helper.make_node("Conv", ["gate", "b", "bb"], ["y"], "b"),
+    ]
+    weights = {name: (rng.normal(size=(40, 40, 1, 1)) / 6).astype(np.float32) for name in "ab"}
+    weights |= {f"{name}b": rng.normal(size=40).astype(np.float32) for name in "ab"}
+    model = lab.build(nodes, {"x": ["n", 40, 4, 4]}, {"y": ["n", 40, 4, 4]}, weights)
+    feeds = [{"x": rng.uniform(0, 2, size=(1, 40, 4, 4)).astype(np.float32)} for _ in range(8)]
+    quantized = _quantized(lab, model, feeds, STEPS["static"])
+    first = QuantizedUnits(model, quantized).units[0]
+    assert (first.slope, first.offset) == pytest.approx((0.2, 0.5), abs=0.01)
+    before = lab.sqnr(model, quantized, feeds)
+    correct_bias(model, quantized, feeds)
+    assert lab.sqnr(model, quantized, feeds) > before - 0.5
+
+
 def test_unit_that_is_not_finite_is_left_alone(lab: Any) -> None:
     model, feeds = _network(lab, 4, 1)
     quantized = _quantized(lab, model, feeds, STEPS["four bits"])
