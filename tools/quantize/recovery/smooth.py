@@ -172,7 +172,7 @@ class _Rounding:
         return _Weighed(rows, lambda values: rounded_int8(values, axes), rounded_uint8)
 
     def _stored(self, rows: FloatArray, unit: StorageUnit, lies: bool) -> FloatArray:
-        storage = self._step.stored.get(unit.name, self._step.storage)
+        storage = self._step.stored.get(unit.name) or self._step.storage
         weight = rows if lies else np.ascontiguousarray(rows.T)
         if storage == "none" or storage == "fp32":
             return rows

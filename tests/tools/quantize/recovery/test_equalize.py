@@ -74,7 +74,7 @@ class Chained:
             self.nodes.append(_branch(tensor, name))
             return name
         if kind == "Clip":
-            self.weights |= {"low": np.float32(0).reshape(()), "high": np.float32(1).reshape(())}
+            self.weights |= {"low": np.zeros((), np.float32), "high": np.ones((), np.float32)}
         self.nodes.append(helper.make_node(kind, inputs, [name], **extra))
         return name
 

@@ -32,20 +32,25 @@ def _uneven(lab: Any, spread: float) -> tuple[ModelProto, list[dict[str, np.ndar
     return lab.build(nodes, {"x": ["n", 64, 4, 4]}, {"y": ["n", 64, 4, 4]}, weights), feeds
 
 
-def _quantize(lab: Any, model: ModelProto, feeds: Any, step: QuantizeStep, name: str) -> StepReport:
+def _quantize(
+    lab: Any, model: ModelProto, feeds: Any, step: QuantizeStep, name: str
+) -> tuple[QuantizeStep, StepReport]:
+    """Return the step as it was performed, and the report."""
     source, target = lab.save(model), lab.folder / name
-    return quantize(step, source, target, lab.view(feeds), Limits())
+    report = quantize(step, source, target, lab.view(feeds), Limits())
+    assert isinstance(report.step, QuantizeStep)
+    return report.step, report
 
 
 def test_equalizing_is_kept_where_it_helps(lab: Any) -> None:
     model, feeds = _uneven(lab, 2.0)
-    report = _quantize(lab, model, feeds, STATIC, "recovered.onnx")
-    plain = _quantize(lab, model, feeds, STATIC.model_copy(update={"recovery": ()}), "plain.onnx")
-    assert report.step.recovery == ("equalize",)
+    performed, report = _quantize(lab, model, feeds, STATIC, "recovered.onnx")
+    plain, _ = _quantize(lab, model, feeds, STATIC.model_copy(update={"recovery": ()}), "plain.onnx")
+    assert performed.recovery == ("equalize",)
     recovered, without = (lab.sqnr(model, lab.folder / f"{name}.onnx", feeds) for name in ("recovered", "plain"))
     assert recovered > without + 6
     assert any(note.startswith("equalize: ") and "dB" in note for note in report.notes)
-    assert plain.step.recovery == ()
+    assert plain.recovery == ()
 
 
 def test_equalizing_is_dropped_where_it_hurts(lab: Any) -> None:
@@ -56,8 +61,8 @@ def test_equalizing_is_dropped_where_it_hurts(lab: Any) -> None:
         values.reshape(values.shape[0], -1)[:, 0] = 127
         tensor.raw_data = values.astype(np.float32).tobytes()
     step = QuantizeStep(storage="int8", recovery=("equalize",))
-    report = _quantize(lab, model, feeds, step, "recovered.onnx")
-    assert report.step.recovery == ()
+    performed, report = _quantize(lab, model, feeds, step, "recovered.onnx")
+    assert performed.recovery == ()
     assert any(note.startswith("equalize dropped: no gain") for note in report.notes)
     _quantize(lab, model, feeds, QuantizeStep(storage="int8"), "plain.onnx")
     assert (lab.folder / "plain.onnx").read_bytes() == (lab.folder / "recovered.onnx").read_bytes()
@@ -65,9 +70,9 @@ def test_equalizing_is_dropped_where_it_hurts(lab: Any) -> None:
 
 def test_reported_step_leads_to_the_same_bytes(lab: Any) -> None:
     model, feeds = _uneven(lab, 2.0)
-    first = _quantize(lab, model, feeds, STATIC, "first.onnx")
-    second = _quantize(lab, model, feeds, first.step, "second.onnx")
-    assert first.step == second.step
+    first, _ = _quantize(lab, model, feeds, STATIC, "first.onnx")
+    second, _ = _quantize(lab, model, feeds, first, "second.onnx")
+    assert first == second
     assert (lab.folder / "first.onnx").read_bytes() == (lab.folder / "second.onnx").read_bytes()
 
 
@@ -96,8 +101,8 @@ def test_bias_is_kept_after_equalizing(lab: Any) -> None:
     model.opset_import[0].version = 21
     model.ir_version = 10
     feeds = [{"x": np.abs(each["x"])} for each in feeds]
-    report = _quantize(lab, model, feeds, step, "recovered.onnx")
-    assert "bias" in report.step.recovery
-    assert report.step.recovery in (("equalize", "bias"), ("bias",))
-    _quantize(lab, model, feeds, report.step, "again.onnx")
+    performed, _ = _quantize(lab, model, feeds, step, "recovered.onnx")
+    assert "bias" in performed.recovery
+    assert performed.recovery in (("equalize", "bias"), ("bias",))
+    _quantize(lab, model, feeds, performed, "again.onnx")
     assert (lab.folder / "recovered.onnx").read_bytes() == (lab.folder / "again.onnx").read_bytes()

@@ -83,6 +83,7 @@ def test_smoothing_helps_where_channels_are_loud(lab: Any) -> None:
     step = DYNAMIC.model_copy(update={"recovery": ("smooth",)})
     report = quantize(step, source, lab.folder / "smooth.onnx", view, Limits())
     quantize(DYNAMIC, source, lab.folder / "plain.onnx", view, Limits())
+    assert isinstance(report.step, QuantizeStep)
     assert report.step.recovery == ("smooth",)
     assert any(note.startswith("smooth: ") and "1 by a Mul" in note for note in report.notes)
     smooth, plain = (lab.sqnr(model, lab.folder / f"{name}.onnx", feeds) for name in ("smooth", "plain"))
