@@ -25,6 +25,8 @@ from .state import Draft, RunState, add_effort
 DAMAGE_SECONDS = 12.0
 # What graph passes gained is told apart from what forms gain by a short measurement.
 GAIN_SECONDS = 2.0
+# What feeding the error of each column back into the next leaves of the noise of 4 bits, usually.
+FED_BACK = 0.4
 # Stored form → forms that may be chosen with it: itself, and wider ones where it damages too much.
 WIDTHS: dict[str, tuple[WeightForm, ...]] = {
     "none": (),
@@ -91,6 +93,8 @@ def _tables(
         params: dict[str, Any] = {"form": form, "seconds": DAMAGE_SECONDS}
         if op_types:
             params["op_types"] = list(op_types)
+        if form == "static":
+            params["calibration"] = lever.calibration
         try:
             done = context.execute(
                 "sensitivity",
@@ -132,6 +136,13 @@ def _gained(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, 
     return draft, done.report.speedup.value
 
 
+def _noise(lever: QuantizeLever) -> dict[str, float]:
+    """Return form → factor of the noise in the tables, which round weights to the nearest value."""
+    usual = {"int4": FED_BACK} if lever.rounding == "error_feedback" else {}
+    known = lever.corrections.noise
+    return {form: usual.get(form, 1.0) * known.get(form, 1.0) for form in sorted({*usual, *known})}
+
+
 def _params(lever: QuantizeLever, state: RunState, context: RunContext, gained: float) -> dict[str, Any]:
     original, known = state["original"].size_bytes, lever.corrections
     params: dict[str, Any] = {
@@ -140,7 +151,7 @@ def _params(lever: QuantizeLever, state: RunState, context: RunContext, gained: 
         "fallback": "fp32" if lever.storage == "none" else _fallback(lever),
         "objective": context.request.objective,
         "gained": gained,
-        "noise": known.noise,
+        "noise": _noise(lever),
         "time": dict.fromkeys(set(lever.compute.values()), known.saving),
         "boundary": known.saving,
         "size_offset": known.size_ratio * original,

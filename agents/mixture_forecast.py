@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..contracts import Attempt, PolicyState, QuantizeLever
 from .needs import fidelity_of
@@ -18,6 +19,8 @@ LEAST_SLACK_DB = 1.0
 NARROWEST = 1.03
 # Quality predicted within this of what was aimed at was what bounded the choice.
 BINDING_DB = 1.0
+# Computing adds nodes; only where it adds more than this to the size is there something to choose.
+WIDER = 0.05
 # A correction of saved time that may change what is chosen, as a logarithm.
 RETIMED = 0.1
 
@@ -55,13 +58,23 @@ def outlook(lever: QuantizeLever, extremes: Extremes, state: PolicyState) -> Out
     if measured:
         known = _reached(measured[-1])
         return replace(_shifted(known, aim, extremes), is_new=_differs(lever, measured[-1], known, extremes))
+    start = replace(narrow, **_first(lever, aim, extremes, state.profile.size_bytes))
+    return _shifted(start, max(aim, narrow.fidelity_db), extremes)
+
+
+def _first(lever: QuantizeLever, aim: float, extremes: Extremes, original_bytes: int) -> dict[str, Any]:
+    """Return size, speed and spread of a first mixture; units that compute hold 8 bits, however weights are stored."""
+    stored, computed = extremes.stored, extremes.computed
     if not lever.compute:
         # Storage costs no time; and where it damages too little, its narrowest form is no mixture.
-        spread, is_new = SPEED_SPREAD_MEASURED, aim > extremes.stored.fidelity_db
-    else:
-        spread, is_new = SPEED_SPREAD, True
-    start = replace(narrow, size_bytes=extremes.stored.size_bytes, speed_spread=spread, is_new=is_new)
-    return _shifted(start, max(aim, narrow.fidelity_db), extremes)
+        return {"speed_spread": SPEED_SPREAD_MEASURED, "is_new": aim > stored.fidelity_db}
+    wider = computed.size_bytes - stored.size_bytes
+    share = 1.0
+    if lever.max_size_ratio is not None and wider > WIDER * stored.size_bytes:
+        room = lever.max_size_ratio * original_bytes - stored.size_bytes
+        share = min(max(room / wider, 0.0), 1.0)
+    saving = (1 - stored.speedup / computed.speedup) * share
+    return {"size_bytes": stored.size_bytes + max(wider, 0.0) * share, "speedup": stored.speedup / (1 - saving)}
 
 
 def _differs(lever: QuantizeLever, last: Attempt, known: Outlook, extremes: Extremes) -> bool:

@@ -13,8 +13,8 @@ MARGINS_DB = (1.5, 4.0)
 MARGINS_CORRECTED_DB = (1.0, 2.5)
 # Size is predicted almost exactly, time within a few per cent.
 SIZE_MARGIN, SPEED_MARGIN = 0.99, 1.05
-# A speedup that is only guarded, not bounded.
-GUARDED = 1.0
+# Of what must only not be slower, nothing more is asked than that.
+NOT_SLOWER = 0.95
 
 
 def mixture_levers(
@@ -55,4 +55,4 @@ def _speedup(state: PolicyState) -> float | None:
     wanted = max(speed_bounds(state), default=None)
     if wanted is None:
         return None
-    return round(wanted * SPEED_MARGIN, 3) if wanted >= 1 else GUARDED
+    return round(wanted * SPEED_MARGIN, 3) if wanted >= 1 else max(wanted, NOT_SLOWER)

@@ -38,7 +38,8 @@ class BuiltInPolicy:
         remembered = next((plan for plan in _remembered(state) if not _in(plan, tried)), None)
         if remembered is not None and not state.attempts:
             return remembered
-        ranked = [item for item in (_rank(plan, state) for plan in plans(state)) if not _in(item[1], tried)]
+        fresh = [plan for plan in plans(state) if not _in(plan, tried) and not estimate(plan, state).repeats]
+        ranked = [_rank(plan, state) for plan in fresh]
         best = max(ranked, key=lambda item: item[0], default=None)
         if best is None:
             return None

@@ -30,7 +30,7 @@ UNTRIED = 0.7
 
 @dataclass(frozen=True)
 class Estimate:
-    """A prediction with its uncertainty; `failed` when its forms did not even build, or would be what was built."""
+    """A prediction with its uncertainty; `failed` where its forms broke, `repeats` where nothing would change."""
 
     size_bytes: float
     speedup: float
@@ -38,6 +38,7 @@ class Estimate:
     speed_spread: float
     quality_spread: float
     failed: bool = False
+    repeats: bool = False
 
 
 def estimate(plan: Plan, state: PolicyState) -> Estimate:
@@ -74,7 +75,8 @@ def _mixture(lever: QuantizeLever, state: PolicyState) -> Estimate:
         fidelity_db=found.fidelity_db,
         speed_spread=found.speed_spread,
         quality_spread=found.quality_spread,
-        failed=not found.is_new or any(_broke(attempt, lever) for attempt in state.attempts),
+        failed=any(_broke(attempt, lever) for attempt in state.attempts),
+        repeats=not found.is_new,
     )
 
 

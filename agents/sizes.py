@@ -45,8 +45,10 @@ def _offset(state: PolicyState) -> float:
         lever = attempt.plan.quantize or UNUSED
         if attempt.candidate is None or attempt.plan.prune or (lever.min_fidelity_db is not None and not lever.mixture):
             continue
-        predicted = QuantizeLever(storage=lever.storage) if lever.mixture else lever
-        return attempt.candidate.size_bytes - predicted_bytes(predicted, state.profile)
+        if lever.mixture:  # holds wider forms than the narrowest: only that it is smaller tells something
+            narrowest = predicted_bytes(QuantizeLever(storage=lever.storage), state.profile)
+            return min(attempt.candidate.size_bytes - narrowest, 0.0)
+        return attempt.candidate.size_bytes - predicted_bytes(lever, state.profile)
     return 0.0
 
 

@@ -10,7 +10,7 @@ from shipfit.agents.corrections import corrections
 from shipfit.agents.mixture_plans import mixture_levers
 from shipfit.agents.plans import plans
 from shipfit.agents.policy import BuiltInPolicy
-from shipfit.agents.predict import chance
+from shipfit.agents.predict import estimate
 from shipfit.contracts import (
     Attempt,
     Compute,
@@ -101,8 +101,7 @@ def test_nothing_new_is_expected_of_a_mixture_that_quality_did_not_bound(conv_pr
     bound = attempt(mixture(STATIC), "not_met", {"static": 10**-2.95}, db=50.0, speed=1.2, size=0.36)
     for tried, is_hopeless in ((free, True), (bound, False)):
         seen = state.model_copy(update={"attempts": (tried,)})
-        likely, _ = chance(Plan(quantize=mixture(STATIC, corrections=Corrections(saving=1.0))), seen)
-        assert (likely <= 0.001) == is_hopeless
+        assert estimate(Plan(quantize=mixture(STATIC)), seen).repeats == is_hopeless
 
 
 def test_the_aims_are_the_bounds_with_a_margin(conv_profile: Profile) -> None:

@@ -11,19 +11,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from onnx import ModelProto
 
 from ...contracts import SensitivityTable, TimeTable, UnitDamage
-from ..onnx_model import opset
-from ..quantize.storage_units import StorageUnit, storage_units
+from ..onnx_model import iter_tensors, opset, to_array
+from ..quantize.rounding import FP16_MAX, FloatArray, rounded_fp16, rounded_int8
+from ..quantize.storage_units import StorageUnit, is_storable, storage_units
 from ..weight_roles import weight_uses
 from .forms import held_bytes, node_bytes, stored_bytes
 from .problem import Choice, Cost, Need, Pick, Problem, Unit
 
 HELD = "held"
 COMPUTED = ("static", "dynamic", "half")
-# Rounding to fp16 damages a weight less than rounding to int8: 11 bits against 8, and each value has its own step.
-FP16_GAIN_DB = 25.0
 # Power that a unit is given whose damage could not be told apart from none.
 LEAST_NOISE = 1e-14
 
@@ -67,6 +67,7 @@ class Builder:
             (table.form, unit.name): unit for table in tables for unit in table.units
         }
         self._weights, self._readers = _weights(model), _readers(model)
+        self._finer = _finer(model, self._weights)
         self._units: list[Unit] = []
         self._at: dict[tuple[str, str], int] = {}
         self._costs: list[Cost] = []
@@ -140,13 +141,13 @@ class Builder:
         self._copies(weight, [reader for reader in sorted(readers) if reader in offered], offered)
 
     def _stored_noise(self, form: str, name: str) -> float | None:
-        """Return the noise of a stored form, None where it is not known."""
+        """Return the noise of a stored form, None where it is not known; that of fp16 follows from that of int8."""
         if (form, name) in self._damage:
             return self._noise(form, name)
-        finer = {"fp16": FP16_GAIN_DB, "int8_block": 0.0}.get(form)
-        if finer is None or ("int8", name) not in self._damage:
+        if form not in self._finer.get(name, {}) or ("int8", name) not in self._damage:
             return None
-        return self._noise("int8", name) * 10 ** (-finer / 10)
+        power = 10 ** (-self._damage["int8", name].damage_db / 10) * self._finer[name][form]
+        return max(power, LEAST_NOISE) * self._rules.noise.get(form, 1.0)
 
     def _hold(self, name: str, readers: Iterable[str], at: int, offered: Mapping[str, Sequence[str]]) -> None:
         """Let the weight be dropped only where each reader computes in a form that holds a copy."""
@@ -204,6 +205,30 @@ def _weights(model: ModelProto) -> dict[str, StorageUnit]:
         if unit.name not in found or unit.bytes > found[unit.name].bytes:
             found[unit.name] = unit
     return found
+
+
+def _finer(model: ModelProto, weights: Mapping[str, StorageUnit]) -> dict[str, dict[str, float]]:
+    """Return initializer → finer form → power of its rounding errors / that of int8, which the tables tell of."""
+    found: dict[str, dict[str, float]] = {}
+    for tensor in iter_tensors(model):
+        unit = weights.get(tensor.name)
+        if unit is None or tensor.name in found or not is_storable(tensor) or tuple(tensor.dims) != unit.shape:
+            continue
+        weight = to_array(tensor)
+        if np.isfinite(weight).all() and float(np.abs(weight).max(initial=0.0)) <= FP16_MAX:
+            found[tensor.name] = {"fp16": _fp16_share(weight, unit)}
+    return found
+
+
+def _fp16_share(weight: FloatArray, unit: StorageUnit) -> float:
+    if unit.taken_form("int8") == "fp16":
+        return 1.0
+    fine, coarse = _power(weight - rounded_fp16(weight)), _power(weight - rounded_int8(weight, unit.axes))
+    return min(fine / coarse, 1.0) if coarse > 0 else 1.0
+
+
+def _power(errors: np.ndarray) -> float:
+    return float(np.mean(np.square(errors, dtype=np.float64))) if errors.size else 0.0
 
 
 def _readers(model: ModelProto) -> dict[str, set[str]]:
