@@ -5,10 +5,12 @@ from __future__ import annotations
 import onnx
 from onnx import ModelProto, shape_inference
 
-from ..onnx_model import LARGE_BYTES, one_line, weight_bytes
+from ..onnx_model import LARGE_BYTES, elements, iter_graphs, one_line, weight_bytes
 
 # A model is delivered with what it needs: shapes that any tool can infer again may cost this share of the file.
 _SHARE = 0.005
+# Inference reads what small tensors hold, such as targets of Reshape.
+_READ = 1024
 
 
 def infer_shapes(model: ModelProto) -> tuple[ModelProto, str | None]:
@@ -25,6 +27,20 @@ def infer_shapes(model: ModelProto) -> tuple[ModelProto, str | None]:
         except (shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError, ValueError) as error:
             reason = one_line(str(error), 120)
     return model, f"shapes could not be inferred: {reason}"
+
+
+def skeleton(model: ModelProto) -> ModelProto:
+    """Return a copy for inference alone: of large tensors it has types and shapes, which is all that is asked."""
+    copied = ModelProto()
+    copied.CopyFrom(model)
+    for graph in iter_graphs(copied):
+        for tensor in graph.initializer:
+            if elements(tensor) > _READ:
+                shape, kind, name = tuple(tensor.dims), tensor.data_type, tensor.name
+                tensor.Clear()
+                tensor.dims.extend(shape)
+                tensor.data_type, tensor.name = kind, name
+    return copied
 
 
 def store_shapes(model: ModelProto) -> tuple[ModelProto, str | None]:

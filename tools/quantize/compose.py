@@ -1,4 +1,4 @@
-"""Perform a quantize step: static compute, dynamic compute, then storage of what is still float32."""
+"""Perform a quantize step: static, dynamic and fp16 compute, then storage of what is still float32."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from ..onnx_model import iter_graphs, iter_nodes, load, model_bytes, one_line, q
 from ..session import open_session
 from .calibrate import Feeds
 from .dynamic import quantize_dynamic
+from .half import compute_half, half_feeds
 from .recovery import Built, recover
 from .recurrent_inputs import condition, remarked
 from .static import calibrate, write_static
@@ -59,7 +60,6 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
     started = time.perf_counter()
     model = load(source)
     _check_names(step, model)
-    _check_forms(step)
     step, told = condition(step, model, data)
     recovered = recover(step, model, data, _give_forms)
     step, layers = recovered.step, remarked(recovered.layers, told)
@@ -90,16 +90,6 @@ def _check_names(step: QuantizeStep, model: ModelProto) -> None:
                 raise RequestError(f"{label}: the model has no {quoted(name)}; `shipfit inspect` lists what it has")
 
 
-def _check_forms(step: QuantizeStep) -> None:
-    """Refuse by name what nothing here serves."""
-    asked = {
-        "half": bool(step.computed("half") or step.named("half")),
-    }
-    for name, is_asked in asked.items():
-        if is_asked:
-            raise RequestError(f"{name} is not served by this version")
-
-
 def _give_forms(step: QuantizeStep, model: ModelProto, data: DataView | None) -> Built:
     """Give `model` its forms in place; return what became of each unit, the calibration samples read, and notes."""
     # Scales and zero points that integer operators bring along are not weights to be stored.
@@ -111,7 +101,7 @@ def _give_forms(step: QuantizeStep, model: ModelProto, data: DataView | None) ->
 
 
 def _compute(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tuple[list[LayerForm], int]:
-    choice, dynamic = StaticChoice.of(step), step.computed("dynamic")
+    choice, dynamic, half = StaticChoice.of(step), step.computed("dynamic"), step.computed("half")
     layers: list[LayerForm] = []
     feeds: Feeds = ()
     if any(choice.asks(node) for node in model.graph.node):
@@ -124,6 +114,8 @@ def _compute(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tu
         layers += write_static(model, choice, ranges, step.per_channel, types)
     if dynamic or step.named("dynamic"):
         layers += quantize_dynamic(model, dynamic, step.others("dynamic"), step.per_channel, step.named("dynamic"))
+    if half or step.named("half"):
+        layers += compute_half(model, half, step.others("half"), step.named("half"), half_feeds(model, data))
     return layers, len(feeds)
 
 

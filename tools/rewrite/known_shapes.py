@@ -22,14 +22,13 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto
 from onnx.reference import ReferenceEvaluator
 
-from ..normalize.shapes import infer_shapes
-from ..onnx_model import elements
+from ..normalize.shapes import infer_shapes, skeleton
 from ..quantize.graphs import int_attribute
 from .scope import Scope, rewrite_graphs
 
 Dims = tuple[int | str, ...]
 _ROUNDS = 3
-_FEW, _READ = 16, 1024
+_FEW = 16
 _ARITHMETIC = {"Add", "Cast", "Concat", "Div", "Mul", "Pow", "Sqrt", "Squeeze", "Sub", "Unsqueeze"}
 _PURE = _ARITHMETIC | {"Gather", "Shape", "Slice"}
 
@@ -51,18 +50,8 @@ def fold_known_shapes(model: ModelProto) -> int:
 
 def _shapes(model: ModelProto) -> dict[str, Dims]:
     """Name → dimensions of each value of the main graph whose rank is inferred; "" is a dimension of no name."""
-    copied = ModelProto()
-    copied.CopyFrom(model)
+    copied = skeleton(model)
     copied.graph.ClearField("value_info")
-    for tensor in copied.graph.initializer:
-        # Inference asks what small tensors hold, and of the others their shapes alone.
-        if elements(tensor) > _READ:
-            shape, kind = tuple(tensor.dims), tensor.data_type
-            name = tensor.name
-            tensor.Clear()
-            tensor.name = name
-            tensor.dims.extend(shape)
-            tensor.data_type = kind
     for value in copied.graph.output:
         value.type.tensor_type.ClearField("shape")
     for value in copied.graph.input:
