@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from ..measure.logits import logits_of, unmasked, with_outputs
 from ..onnx_model import delete_named, load, quoted
 from .calibrate import Feeds
 from .trial import opened, run
-from .units import FORMS, Ranging, Trial, trials
+from .units import FORMS, Making, Trial, trials
 
 DEFAULT_SAMPLES = 4
 FIRST_SAMPLES = 2
@@ -47,8 +48,9 @@ REFERENCE_BYTES = 256 * 2**20
 def sensitivity_tool(context: ToolContext) -> ToolAnswer:
     """Measure role `model` on role `data`.
 
-    Params: `form`, `samples`, `seconds`, `op_types`; for `static` also `calibration`, `percentile` and
-    `calibration_samples`. The answer's table is the whole one, the report its 128 most damaged units.
+    Params: `form`, `samples`, `seconds`, `op_types`, `calibration_samples`; `calibration` and `percentile` for
+    `static`; `rounding` and `block` for storage, where 4 bits are rounded with error feedback unless told otherwise.
+    The answer's table is the whole one, the report its 128 most damaged units.
     """
     job = context.job
     if job.data is None:
@@ -66,7 +68,7 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
             context.model(),
             form,
             view.feeds("selection", samples),
-            _ranging(params, view),
+            _making(form, params, view),
             op_types,
             seconds,
             context.progress,
@@ -86,22 +88,26 @@ def _form(name: str) -> QuantizedForm:
     return known[name]
 
 
-def _ranging(params: Mapping[str, Any], view: DataView) -> Ranging:
-    """Read how ranges are taken, with the checks and defaults of a step."""
-    names = [name for name in ("calibration", "percentile") if name in params]
+def _making(form: QuantizedForm, params: Mapping[str, Any], view: DataView) -> Making:
+    """Read how the form is made, with the checks and defaults of a step."""
+    asked = {name: params[name] for name in ("calibration", "percentile", "rounding", "block") if name in params}
+    if form == "int4":
+        # Round to nearest is lossless on some models and ruins others: it would mislead whoever chooses.
+        asked = {"rounding": "error_feedback"} | asked
     try:
-        step = QuantizeStep.model_validate({name: params[name] for name in names})
+        step = QuantizeStep.model_validate(asked)
     except ValidationError as error:
-        raise RequestError(f"calibration: {error.errors()[0]['msg']}") from error
-    samples = int(params.get("calibration_samples", CALIBRATION_SAMPLES))
-    return Ranging(view.feeds("calibration", samples), step.calibration, step.percentile)
+        first = error.errors()[0]
+        raise RequestError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    feeds = view.feeds("calibration", int(params.get("calibration_samples", CALIBRATION_SAMPLES)))
+    return Making(feeds, step.calibration, step.percentile, step.rounding, step.block)
 
 
 def measure_sensitivity(
     model: Path,
     form: QuantizedForm,
     feeds: Feeds,
-    ranging: Ranging | None = None,
+    making: Making | None = None,
     op_types: Sequence[str] = (),
     seconds: float = TIME_LIMIT_S,
     progress: ProgressSink = silent,
@@ -114,7 +120,7 @@ def measure_sensitivity(
         form: of compute or of storage.
         feeds: samples to measure on; fewer are used where their outputs take more than 256 MB. All units are
             measured on two of them before any is on the others.
-        ranging: how `static` gets the ranges that it needs, and from what.
+        making: how the form is made, and from which calibration samples.
         op_types: operators whose nodes are units; empty for all that the form is advisable for.
         seconds: time after which no further unit is begun; the heaviest is always measured.
         progress: told after each unit.
@@ -125,10 +131,10 @@ def measure_sensitivity(
         ToolError: the model does not load, or does not run on the samples.
     """
     started = time.perf_counter()
-    ranged = _Counted(ranging.feeds if ranging else ())
-    read = Ranging(ranged, ranging.method, ranging.percentile) if ranging else Ranging(ranged)
+    making = making or Making()
+    calibration = _Counted(making.feeds)
     watched, logits = _watched(load(model), states)
-    work = trials(watched, form, read, op_types)
+    work = trials(watched, form, replace(making, feeds=calibration), op_types)
     gauges = [_Gauge(trial) for trial in work.units]
     with opened(work.reference) as session:
         references = list(_references(session, feeds, logits))
@@ -143,7 +149,7 @@ def measure_sensitivity(
         samples=min((gauge.samples for gauge in measured), default=0),
         units=tuple(sorted((each.damage(form) for each in measured), key=lambda each: (each.damage_db, each.name))),
         total_units=len(gauges),
-        sample_runs=ranged.fed + len(references) + sum(gauge.samples for gauge in measured),
+        sample_runs=calibration.fed + len(references) + sum(gauge.samples for gauge in measured),
         seconds=time.perf_counter() - started,
     )
 
@@ -165,20 +171,27 @@ def _watched(model: ModelProto, states: Collection[str]) -> tuple[ModelProto, li
 class _Counted(Sequence[Mapping[str, Any]]):
     """Samples that count how often one was fed."""
 
-    def __init__(self, feeds: Feeds) -> None:
+    def __init__(self, feeds: Feeds, tally: list[int] | None = None) -> None:
         self._feeds = feeds
-        self.fed = 0
+        self._tally = [0] if tally is None else tally
+
+    @property
+    def fed(self) -> int:
+        """Return how often, in slices of it too."""
+        return self._tally[0]
 
     def __len__(self) -> int:
         return len(self._feeds)
 
     def __getitem__(self, index: Any) -> Any:
-        self.fed += 1
+        if isinstance(index, slice):
+            return _Counted(self._feeds[index], self._tally)
+        self._tally[0] += 1
         return self._feeds[index]
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         for feed in self._feeds:
-            self.fed += 1
+            self._tally[0] += 1
             yield feed
 
 

@@ -14,15 +14,18 @@ from typing import Any, get_args
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
-from ...contracts import CalibrationMethod, LayerForm, QuantizedForm, RequestError
+from ...contracts import CalibrationMethod, LayerForm, QuantizedForm, RequestError, Rounding
 from ..onnx_model import iter_graphs, iter_nodes, to_array
 from .calibrate import Feeds, tensor_ranges
 from .dynamic import quantize_dynamic
 from .dynamic_ops import EMITTERS
 from .graphs import fixed_initializers
+from .grids import GridForm
 from .static import write_static
 from .static_plan import COMPUTE, Planner, StaticChoice
-from .storage import StorageUnit, StoredForm, storage_units, store_weights, stored_values
+from .storage import obstacle, store_weights, stored_form, stored_values
+from .storage_units import DEFAULT_BLOCK, StorageUnit, StoredForm, storage_units
+from .stored_points import Point, captured_points
 from .switches import Cutter, Switchboard
 from .trial import copy_model
 
@@ -36,12 +39,20 @@ Write = Callable[[ModelProto, set[str]], Sequence[LayerForm]]
 
 
 @dataclass(frozen=True)
-class Ranging:
-    """How activation ranges are taken for `static`; what a `QuantizeStep` says."""
+class Making:
+    """How forms are made, as a `QuantizeStep` says it.
+
+    Attributes:
+        feeds: calibration samples, for the ranges of `static` and for rounding that looks at inputs.
+        calibration, percentile: how ranges are taken.
+        rounding, block: of stored weights.
+    """
 
     feeds: Feeds = ()
-    method: CalibrationMethod = "minmax"
+    calibration: CalibrationMethod = "minmax"
     percentile: float = 99.99
+    rounding: Rounding = "nearest"
+    block: int = DEFAULT_BLOCK
 
 
 @dataclass(frozen=True)
@@ -69,31 +80,29 @@ class Trials:
     units: Sequence[Trial]
 
 
-def trials(
-    model: ModelProto, form: QuantizedForm, ranging: Ranging = Ranging(), op_types: Sequence[str] = ()
-) -> Trials:
+def trials(model: ModelProto, form: QuantizedForm, making: Making = Making(), op_types: Sequence[str] = ()) -> Trials:
     """Return the units of `model` that can take `form`.
 
     Args:
         model: with all its weights; its outputs are those that damage is measured at.
         form: what each unit is tried in.
-        ranging: for `static`.
+        making: how forms are made.
         op_types: operators whose nodes are units; empty for those that the form is advisable for.
     """
     if form == "static":
-        made = _computed(model, op_types or COMPUTE, _static_writer(model, op_types or COMPUTE, ranging))
+        made = _computed(model, op_types or COMPUTE, _static_writer(model, op_types or COMPUTE, making))
     elif form == "dynamic":
         made = _computed(model, op_types or DYNAMIC_TYPES, _dynamic)
     elif form == "half":
         raise RequestError("half is not served by this version")
     else:
-        made = Trials(_with_weights_as_inputs(model), list(_stored(model, form, op_types)))
+        made = Trials(_with_weights_as_inputs(model), list(_stored(model, form, op_types, making)))
     return Trials(made.reference, sorted(made.units, key=lambda each: (-each.weight_bytes, each.name)))
 
 
-def _static_writer(model: ModelProto, op_types: Sequence[str], ranging: Ranging) -> Write:
+def _static_writer(model: ModelProto, op_types: Sequence[str], making: Making) -> Write:
     tensors = set(_to_calibrate(model, op_types))
-    ranges = tensor_ranges(model, sorted(tensors), ranging.feeds, ranging.method, ranging.percentile)
+    ranges = tensor_ranges(model, sorted(tensors), making.feeds, making.calibration, making.percentile)
 
     def write(alone: ModelProto, named: set[str]) -> Sequence[LayerForm]:
         return write_static(alone, StaticChoice((), named=named), ranges)
@@ -145,23 +154,40 @@ def _alone(model: ModelProto, unit: str, write: Write) -> Iterator[Trial]:
         yield Trial(unit, layers[0].op_type, 4 * sum(each.weight_bytes or 0 for each in layers), made)
 
 
-def _stored(model: ModelProto, form: StoredForm, op_types: Sequence[str]) -> Iterator[Trial]:
+def _stored(model: ModelProto, form: StoredForm, op_types: Sequence[str], making: Making) -> Iterator[Trial]:
     tensors = fixed_initializers(model.graph)
-    for unit in storage_units(model):
-        if op_types and unit.op_type not in op_types:
-            continue
+    units = [unit for unit in storage_units(model) if not op_types or unit.op_type in op_types]
+    points = _points(model, form, units, making)
+    for unit in units:
         if unit.in_subgraph:
-            yield Trial(unit.name, unit.op_type, unit.bytes, _stored_alone(model, unit, form))
+            yield Trial(unit.name, unit.op_type, unit.bytes, _stored_alone(model, unit, form, making.block))
             continue
-        rounded = stored_values(to_array(tensors[unit.name]), unit, form)
+        rounded = (
+            points[unit.name].values(unit.shape)
+            if unit.name in points
+            else stored_values(to_array(tensors[unit.name]), unit, form, making.block)
+        )
         if rounded is not None:
             yield Trial(unit.name, unit.op_type, unit.bytes, overrides={unit.name: rounded})
 
 
-def _stored_alone(model: ModelProto, unit: StorageUnit, form: StoredForm) -> Callable[[], ModelProto]:
+def _points(model: ModelProto, form: StoredForm, units: Sequence[StorageUnit], making: Making) -> Mapping[str, Point]:
+    """Return what weights become where rounding looks at their inputs."""
+    if making.rounding == "nearest" or form == "fp16" or not len(making.feeds):
+        return {}
+    tensors = fixed_initializers(model.graph)
+    forms: dict[StorageUnit, GridForm] = {}
+    for unit in units:
+        taken = stored_form(unit, form, making.block)
+        if not unit.in_subgraph and taken != "fp16" and not obstacle(to_array(tensors[unit.name]), taken):
+            forms[unit] = taken
+    return captured_points(model, forms, making.feeds, making.rounding, making.block)
+
+
+def _stored_alone(model: ModelProto, unit: StorageUnit, form: StoredForm, block: int) -> Callable[[], ModelProto]:
     def made() -> ModelProto:
         copied = copy_model(model)
-        store_weights(copied, form, only=[unit.name])
+        store_weights(copied, form, only=[unit.name], block=block)
         return copied
 
     return made

@@ -13,7 +13,7 @@ from shipfit.contracts import ArtifactRef, Job, Progress, RequestError, Sensitiv
 from shipfit.tools.context import TABLE_FILE, ToolContext
 from shipfit.tools.measure.data_tool import build_data
 from shipfit.tools.quantize.sensitivity import REPORTED, measure_sensitivity, sensitivity_tool
-from shipfit.tools.quantize.units import Ranging
+from shipfit.tools.quantize.units import Making
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -43,7 +43,7 @@ COMPUTE_FORMS = ("dynamic", "static")
 
 @pytest.mark.parametrize("form", ["int8", "int8_block", "int4", "fp16", *COMPUTE_FORMS])
 def test_the_fragile_unit_comes_first(lab: Any, form: Any) -> None:
-    table = measure_sensitivity(uneven(lab), form, feeds(), Ranging(feeds()))
+    table = measure_sensitivity(uneven(lab), form, feeds(), Making(feeds()))
     assert [unit.name for unit in table.units] == (
         ["first", "second"] if form in COMPUTE_FORMS else ["fragile", "robust"]
     )
@@ -68,7 +68,7 @@ def squashed(lab: Any) -> Path:
 
 @pytest.mark.parametrize("form", ["int8", "dynamic", "static"])
 def test_damage_is_told_at_the_logits(lab: Any, form: Any) -> None:
-    table = measure_sensitivity(squashed(lab), form, feeds(), Ranging(feeds()))
+    table = measure_sensitivity(squashed(lab), form, feeds(), Making(feeds()))
     assert len(table.units) == 2
     assert all(20 < unit.damage_db < 60 for unit in table.units)
 
@@ -88,11 +88,21 @@ def test_ranges_are_taken_as_asked(lab: Any) -> None:
     samples = feeds(8)
     samples[0]["x"][0, 1] = 300  # one outlier, which a percentile cuts off
     found = {
-        method: measure_sensitivity(squashed(lab), "static", samples[1:5], Ranging(samples, method, 99.0)).units
+        method: measure_sensitivity(squashed(lab), "static", samples[1:5], Making(samples, method, 99.0)).units
         for method in ("minmax", "percentile")
     }
     first = {method: {unit.name: unit.damage_db for unit in units}["first"] for method, units in found.items()}
     assert first["percentile"] > first["minmax"] + 6
+
+
+def test_rounding_is_what_is_asked(lab: Any) -> None:
+    found = {
+        rounding: measure_sensitivity(uneven(lab), "int4", feeds(2), Making(feeds(16), rounding=rounding))
+        for rounding in ("nearest", "error_feedback")
+    }
+    worst = {rounding: {unit.name: unit.damage_db for unit in table.units} for rounding, table in found.items()}
+    assert worst["error_feedback"]["robust"] > worst["nearest"]["robust"] + 1
+    assert found["error_feedback"].sample_runs == found["nearest"].sample_runs + 16
 
 
 def test_fp16_damages_less_than_int8(lab: Any) -> None:
@@ -121,7 +131,7 @@ def test_one_session_for_all_units_does_what_each_alone_does(
     from shipfit.contracts import Limits, QuantizeStep
     from shipfit.tools.quantize import quantize
 
-    table = measure_sensitivity(digits_model, form, digit_feeds, Ranging(digit_feeds), op_types=("Conv", "Gemm"))
+    table = measure_sensitivity(digits_model, form, digit_feeds, Making(digit_feeds), op_types=("Conv", "Gemm"))
     assert {unit.op_type for unit in table.units} == {"Conv", "Gemm"}
     for unit in table.units:
         target = lab.folder / f"{unit.name.replace('/', '')}.onnx"
