@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from ..contracts import Attempt, Effort, LayerForm, LayersReport, SensitivityTable, ToolError
+from ..contracts import Attempt, Effort, LayerForm, LayersReport, QuantizeStep, ToolError
 from ..tools.table_forms import TABLE_FORMS
 from .context import RunContext
+from .damage import damage_table
 from .state import RunState, add_effort
-
-# A table is for people here: what was not measured in this time is shown without its damage.
-TABLE_SECONDS = 3.0
 
 
 def completed_layers(state: RunState, context: RunContext, best: Attempt) -> tuple[tuple[LayerForm, ...], Effort]:
@@ -19,13 +17,7 @@ def completed_layers(state: RunState, context: RunContext, best: Attempt) -> tup
     inputs = {"model": source}
     try:
         for form in sorted({TABLE_FORMS[layer.form] for layer in best.layers if layer.form in TABLE_FORMS}):
-            done = context.execute(
-                "sensitivity",
-                SensitivityTable,
-                inputs={"model": source},
-                data=state["data"],
-                params={"form": form, "seconds": TABLE_SECONDS},
-            )
+            done = damage_table(context, source, state["data"], form, _quantized(best))
             inputs[f"table_{form}"] = done.outputs["table"]
             effort = add_effort(effort, done.effort)
         given = [layer.model_dump(mode="json") for layer in best.layers]
@@ -33,3 +25,9 @@ def completed_layers(state: RunState, context: RunContext, best: Attempt) -> tup
     except ToolError:
         return best.layers, effort
     return report.report.layers, add_effort(effort, report.effort)
+
+
+def _quantized(best: Attempt) -> QuantizeStep:
+    """Return how the attempt was quantized."""
+    steps = best.recipe.steps if best.recipe else ()
+    return next((step for step in reversed(steps) if isinstance(step, QuantizeStep)), QuantizeStep())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from ..contracts import (
@@ -13,20 +12,17 @@ from ..contracts import (
     QuantizedForm,
     QuantizeLever,
     QuantizeStep,
-    SensitivityTable,
     Storage,
     TimeTable,
     ToolError,
     WeightForm,
 )
 from .context import RunContext
+from .damage import damage_table
 from .state import Draft, RunState, add_effort
 
-DAMAGE_SECONDS = 12.0
 # What graph passes gained is told apart from what forms gain by a short measurement.
 GAIN_SECONDS = 2.0
-# What feeding the error of each column back into the next leaves of the noise of 4 bits, usually.
-FED_BACK = 0.4
 # Stored form → forms that may be chosen with it: itself, and wider ones where it damages too much.
 WIDTHS: dict[str, tuple[WeightForm, ...]] = {
     "none": (),
@@ -75,13 +71,9 @@ def _fallback(lever: QuantizeLever) -> Storage:
     return "int8" if lever.storage == "int4" else lever.storage
 
 
-def _forms(lever: QuantizeLever) -> Iterator[tuple[QuantizedForm, tuple[str, ...]]]:
-    """Yield each form that damage is measured for, and the operators that it is measured on (none: all)."""
-    for form in sorted(set(lever.compute.values())):
-        yield form, tuple(sorted(op_type for op_type, each in lever.compute.items() if each == form))
-    for stored in _MEASURED:
-        if stored in WIDTHS[lever.storage]:
-            yield stored, ()
+def _forms(lever: QuantizeLever) -> list[QuantizedForm]:
+    """Return each form that damage is measured for."""
+    return [*sorted(set(lever.compute.values())), *(form for form in _MEASURED if form in WIDTHS[lever.storage])]
 
 
 def _tables(
@@ -89,20 +81,9 @@ def _tables(
 ) -> tuple[Draft, dict[str, ArtifactRef]]:
     """Return the tables of damage; a form that cannot be measured is not chosen, which the draft notes."""
     found: dict[str, ArtifactRef] = {}
-    for form, op_types in _forms(lever):
-        params: dict[str, Any] = {"form": form, "seconds": DAMAGE_SECONDS}
-        if op_types:
-            params["op_types"] = list(op_types)
-        if form == "static":
-            params["calibration"] = lever.calibration
+    for form in _forms(lever):
         try:
-            done = context.execute(
-                "sensitivity",
-                SensitivityTable,
-                inputs={"model": draft.artifact},
-                data=state["data"],
-                params=params,
-            )
+            done = damage_table(context, draft.artifact, state["data"], form, lever)
         except ToolError as error:
             note = f"{form} is not chosen from: {error.message}"
             draft = draft.model_copy(update={"notes": (*draft.notes, note)})
@@ -136,13 +117,6 @@ def _gained(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, 
     return draft, done.report.speedup.value
 
 
-def _noise(lever: QuantizeLever) -> dict[str, float]:
-    """Return form → factor of the noise in the tables, which round weights to the nearest value."""
-    usual = {"int4": FED_BACK} if lever.rounding == "error_feedback" else {}
-    known = lever.corrections.noise
-    return {form: usual.get(form, 1.0) * known.get(form, 1.0) for form in sorted({*usual, *known})}
-
-
 def _params(lever: QuantizeLever, state: RunState, context: RunContext, gained: float) -> dict[str, Any]:
     original, known = state["original"].size_bytes, lever.corrections
     params: dict[str, Any] = {
@@ -151,7 +125,7 @@ def _params(lever: QuantizeLever, state: RunState, context: RunContext, gained: 
         "fallback": "fp32" if lever.storage == "none" else _fallback(lever),
         "objective": context.request.objective,
         "gained": gained,
-        "noise": _noise(lever),
+        "noise": lever.corrections.noise,
         "time": dict.fromkeys(set(lever.compute.values()), known.saving),
         "boundary": known.saving,
         "size_offset": known.size_ratio * original,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..contracts import QuantizedForm, QuantizeLever, QuantizeStep, SensitivityTable, ToolError, UnitDamage
+from ..contracts import QuantizedForm, QuantizeLever, QuantizeStep, ToolError, UnitDamage
 from .context import RunContext
+from .damage import damage_table
 from .mixing import mix
 from .specialist import apply, failed, gate, is_over
 from .state import Draft, RunState, add_effort
-
-TABLE_SECONDS = 12.0
 
 
 def quantize(state: RunState, context: RunContext) -> RunState:
@@ -46,26 +45,20 @@ def resolve(lever: QuantizeLever, state: RunState, context: RunContext, draft: D
         return draft, step
     keep: list[str] = []
     for form in sorted(set(lever.compute.values())):
-        draft, units = _damage(form, state, context, draft)
+        draft, units = _damage(form, lever, state, context, draft)
         quantized = (unit for unit in units if lever.compute.get(unit.op_type) == form)
         keep += spare(quantized, lever.min_fidelity_db)
     wide: list[str] = []
     if lever.storage == "int8":
-        draft, units = _damage("int8", state, context, draft)
+        draft, units = _damage("int8", lever, state, context, draft)
         wide = spare(units, lever.min_fidelity_db)
     return draft, step.model_copy(update={"nodes": dict.fromkeys(keep, "fp32"), "stored": dict.fromkeys(wide, "fp16")})
 
 
 def _damage(
-    form: QuantizedForm, state: RunState, context: RunContext, draft: Draft
+    form: QuantizedForm, lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft
 ) -> tuple[Draft, tuple[UnitDamage, ...]]:
-    done = context.execute(
-        "sensitivity",
-        SensitivityTable,
-        inputs={"model": draft.artifact},
-        data=state["data"],
-        params={"form": form, "seconds": TABLE_SECONDS},
-    )
+    done = damage_table(context, draft.artifact, state["data"], form, lever)
     return draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)}), done.report.units
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-TABLE_FORMS: Mapping[str, str] = {
+from ..contracts import QuantizedForm
+
+TABLE_FORMS: Mapping[str, QuantizedForm] = {
     "int8 static": "static",
     "int8 dynamic": "dynamic",
     "int8 stored": "int8",
