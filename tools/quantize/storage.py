@@ -177,7 +177,8 @@ class _Store:
         how = layout(unit.shape, unit.axes, form, self._block)
         integers, scales = lying(how, point.integers, point.grid.scales, point.grid.narrow)
         unfolder.grid(how, form, point.grid.narrow, unit.name, (lambda: integers, lambda: scales))
-        return "" if known or self._points is None else "rounded to the nearest: its input cannot be looked at"
+        silent = known or self._points is None or unit.is_vector
+        return "" if silent else "rounded to the nearest: its input cannot be looked at"
 
     def finish(self) -> None:
         """Rewrite the graphs, inner ones first: giving a graph its nodes anew copies the graphs inside them."""

@@ -64,6 +64,11 @@ class StorageUnit:
         return 4 * math.prod(self.shape)
 
     @property
+    def is_vector(self) -> bool:
+        """Whether it has one axis in effect."""
+        return max(self.shape) == math.prod(self.shape)
+
+    @property
     def rows(self) -> Rows:
         """How it reads as rows."""
         return rows_of(self.shape, self.axes)[0]
@@ -89,7 +94,7 @@ class StorageUnit:
 
         A vector gets blocks for 4 bits and fp16 for 8: biases and the like deserve more, and one scale is too coarse.
         """
-        if max(self.shape) == math.prod(self.shape):
+        if self.is_vector:
             form = "fp16" if form in ("int8", "fp16") else "int8_block"
         order: tuple[StoredForm, ...] = ("fp16", "int8", "int8_block", "int4")
         skipped = {"int8_block"} if form == "int4" else {"int8"} if form == "int8_block" else set[str]()

@@ -101,6 +101,13 @@ def test_recurrent_weights_see_the_state_of_the_step_before(lab: Any, kind: str,
         np.testing.assert_allclose(moment.matrix, seen.T @ seen, rtol=1e-3, atol=1e-4)
 
 
+@pytest.fixture(autouse=True)
+def plain_sums(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let large positions count in full, but where that is what is tested."""
+    if "outliers" not in request.node.name:
+        monkeypatch.setattr(capture_module, "LARGEST", 1e9)
+
+
 def test_moments_come_in_groups_that_fit_and_in_pieces(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = {name: noise(48, 48, seed=at) / 7 for at, name in enumerate("abc")}
     nodes = [helper.make_node("MatMul", [f"h{at}", name], [f"h{at + 1}"]) for at, name in enumerate("abc")]
@@ -123,3 +130,16 @@ def test_weights_that_others_read_too_are_not_guessed_at(lab: Any) -> None:
     nodes.append(helper.make_node("MatMul", ["a", "b"], ["y"]))
     model = lab.build(nodes, {"x": [1, 40]}, {"y": [1, 40]}, {"w": noise(40, 40)})
     assert list(capture(model, storage_units(model), [{"x": noise(1, 40)}])) == []
+
+
+def test_outliers_count_as_twice_the_median(lab: Any) -> None:
+    model = lab.build(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": ["n", 40]}, {"y": ["n", 40]}, {"w": noise(40, 40)}
+    )
+    x = np.eye(40, dtype=np.float32)
+    x[7] *= 1e6
+    x[9, 9] = np.inf
+    ((_, (moment,)),) = capture(model, storage_units(model), [{"x": x}])
+    expected = np.eye(40)
+    expected[7, 7], expected[9, 9] = 4, 0
+    np.testing.assert_allclose(moment.matrix, expected, rtol=1e-5)
