@@ -9,6 +9,7 @@ from ..contracts import QuantizedForm
 TABLE_FORMS: Mapping[str, QuantizedForm] = {
     "int8 static": "static",
     "int8 dynamic": "dynamic",
+    "fp16 half": "half",
     "int8 stored": "int8",
     "int8 block stored": "int8_block",
     "int4 stored": "int4",

@@ -14,13 +14,14 @@ from typing import Any, get_args
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
-from ...contracts import CalibrationMethod, LayerForm, QuantizedForm, RequestError, Rounding
-from ..onnx_model import iter_graphs, iter_nodes, to_array
+from ...contracts import CalibrationMethod, LayerForm, QuantizedForm, Rounding
+from ..onnx_model import elements, iter_graphs, iter_nodes, to_array
 from .calibrate import Feeds, tensor_ranges
 from .dynamic import quantize_dynamic
 from .dynamic_ops import EMITTERS
 from .graphs import fixed_initializers
 from .grids import GridForm
+from .half_write import Kinds, Place, write_half
 from .static import write_static
 from .static_plan import COMPUTE, Planner, StaticChoice
 from .storage import obstacle, store_weights, stored_form, stored_values
@@ -33,6 +34,8 @@ FORMS: tuple[QuantizedForm, ...] = get_args(QuantizedForm)
 
 # Dynamic Conv is 2 to 9 times slower than float32: its damage is measured where it is asked for by name.
 DYNAMIC_TYPES = tuple(op_type for _, op_type in EMITTERS if op_type != "Conv")
+# Where fp16 saves work or memory of note.
+HALF_TYPES = tuple(dict.fromkeys((*COMPUTE, "ConvTranspose", "GRU", "LSTM", "RNN")))
 OVERRIDES_IR = 4  # below, every initializer is an input already
 
 Write = Callable[[ModelProto, set[str]], Sequence[LayerForm]]
@@ -94,7 +97,7 @@ def trials(model: ModelProto, form: QuantizedForm, making: Making = Making(), op
     elif form == "dynamic":
         made = _computed(model, op_types or DYNAMIC_TYPES, _dynamic)
     elif form == "half":
-        raise RequestError("half is not served by this version")
+        made = _computed(model, op_types or HALF_TYPES, _half)
     else:
         made = Trials(_with_weights_as_inputs(model), list(_stored(model, form, op_types, making)))
     return Trials(made.reference, sorted(made.units, key=lambda each: (-each.weight_bytes, each.name)))
@@ -123,6 +126,20 @@ def _to_calibrate(model: ModelProto, op_types: Sequence[str]) -> Iterator[str]:
 
 def _dynamic(alone: ModelProto, named: set[str]) -> Sequence[LayerForm]:
     return quantize_dynamic(alone, (), named=named)
+
+
+def _half(alone: ModelProto, named: set[str]) -> Sequence[LayerForm]:
+    """Turn nodes to fp16 as targets compute it that have kernels for it; values beyond fp16 become infinite."""
+    kinds, places, layers = Kinds(alone), list[Place](), list[LayerForm]()
+    for at, graph in enumerate(iter_graphs(alone)):
+        for index, node in enumerate(graph.node):
+            operands = kinds.operands(at, node) if node.name in named else None
+            if operands is not None and operands.inputs and operands.outputs:
+                places.append((at, index))
+                size = sum(elements(each) for each in graph.initializer if each.name in node.input)
+                layers.append(LayerForm(name=node.name, op_type=node.op_type, form="fp16 half", weight_bytes=size))
+    write_half(alone, places, rounding=True)
+    return layers
 
 
 def _computed(model: ModelProto, op_types: Sequence[str], write: Write) -> Trials:

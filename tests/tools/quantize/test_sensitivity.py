@@ -105,6 +105,11 @@ def test_rounding_is_what_is_asked(lab: Any) -> None:
     assert found["error_feedback"].sample_runs == found["nearest"].sample_runs + 16
 
 
+def test_half_rounds_what_it_computes_with(lab: Any) -> None:
+    table = measure_sensitivity(uneven(lab), "half", feeds())
+    assert {unit.name: 50 < unit.damage_db < 90 for unit in table.units} == {"first": True, "second": True}
+
+
 def test_fp16_damages_less_than_int8(lab: Any) -> None:
     worst = {form: measure_sensitivity(uneven(lab), form, feeds()).units[0].damage_db for form in ("int8", "fp16")}
     assert worst["fp16"] > worst["int8"] + 20
