@@ -20,6 +20,7 @@ from ..rounding import FloatArray
 from .channels import Tap
 from .editor import Editor
 from .matrix import Constants, Matrix, matrix_of
+from .slopes import ScaleFinder
 
 _INT32_MAX = 2**30
 # Rounding moves the slope between a weight and itself by less.
@@ -53,18 +54,16 @@ class Unit:
         given: the same in the quantized model, times `slope` and plus `offset` where an activation function that
             begins so was pulled into it.
         place: its bias in the quantized model.
+        biased: whether the bias is in what is watched, rather than added after.
     """
 
     matrix: Matrix
     known: str
     given: str
     place: Place
+    biased: bool
     slope: float = 1.0
     offset: float = 0.0
-
-    def error(self, known: FloatArray, given: FloatArray) -> FloatArray:
-        """Return by how much `given` is too small."""
-        return (np.float32(self.slope) * known + np.float32(self.offset) - given).astype(np.float32)
 
     def tap(self, tensor: str) -> Tap:
         """Return how to watch the unit's output under the name `tensor`."""
@@ -82,6 +81,7 @@ class QuantizedUnits:
         self._makers = {name: node for node in quantized.graph.node for name in node.output if name}
         self._readers = uses(quantized.graph)
         self._outputs = {each.name for each in quantized.graph.output}
+        self._scales = ScaleFinder(quantized, self.editor, self._makers, self._readers)
         self.units = list(self._found(original))
 
     def _found(self, original: ModelProto) -> Iterator[Unit]:
@@ -93,7 +93,8 @@ class QuantizedUnits:
             given = self._given(node)
             place = self._place(given, matrix.outputs) if given else None
             if place is not None:
-                yield Unit(matrix, node.output[0], given, place, *self._pulled(matrix, given, place, constants))
+                biased = self._makers[given].op_type in ("Add", "Conv", "ConvTranspose", "Gemm")
+                yield Unit(matrix, node.output[0], given, place, biased, *self._pulled(matrix, given, place, constants))
 
     def _given(self, node: NodeProto) -> str:
         """What the unit gives in the quantized model, empty where that cannot be told."""
@@ -181,6 +182,19 @@ class QuantizedUnits:
             self.editor.change(node, index, lambda values: _moved(values, by / scale))
         else:
             self.editor.change(node, index, lambda values: (values + by.reshape(values.shape)).astype(values.dtype))
+
+    def stretch(self, unit: Unit, factors: FloatArray) -> bool:
+        """Multiply what the unit gives, channel by channel; return whether there was a way."""
+        scales = self._scales.of(unit.matrix, self._makers[unit.given])
+        if scales is None:
+            return False
+        scales.multiply(self.editor, factors)
+        node, index = unit.place.node, unit.place.index
+        if not unit.biased or not input_name(node, index):
+            return True
+        own = 1 if node.op_type == "DequantizeLinear" else index
+        self.editor.change(node, own, lambda values: (values * factors.reshape(values.shape)).astype(values.dtype))
+        return True
 
     def _give_bias(self, node: NodeProto, by: FloatArray) -> None:
         del node.input[2:]

@@ -115,15 +115,19 @@ class _Recovery:
         return self._trial(model)
 
     def _helps(self, name: Recovery, label: str, fidelity: Fidelity, errors: float = ERRORS) -> bool:
-        gain, error = fidelity.gain(self._best)
+        error = fidelity.gain(self._best)[1]
         found = f"{self._best.decibels:.1f} → {fidelity.decibels:.1f} dB {self._judge.place} (± {error:.1f})"
-        if gain < max(LEAST_GAIN_DB, errors * error):
+        if not self._gains(fidelity, errors):
             self._drop(name, f"no gain to rely on: {found}, {label}")
             return False
         self._notes.append(f"{name}: {found}, {label}")
         self._best = fidelity
         self._kept.append(name)
         return True
+
+    def _gains(self, fidelity: Fidelity, errors: float) -> bool:
+        gain, error = fidelity.gain(self._best)
+        return gain >= max(LEAST_GAIN_DB, errors * error)
 
     def _drop(self, name: Recovery, why: str) -> None:
         self._notes.append(f"{name} dropped: {why}")
@@ -138,15 +142,23 @@ class _Recovery:
         return Recovered(step, layers, samples, [*notes, *self._notes])
 
     def _correct(self, prepared: ModelProto) -> None:
-        corrected = copy_model(self._model)
+        """Correct mean and deviation, or the mean alone where matching the deviation too does not help."""
+        self._best = self._judge.measure(self._model)
+        feeds = self._data.feeds("calibration", BIAS_SAMPLES)
+        tried: list[tuple[str, ModelProto, Fidelity]] = []
         try:
-            count = correct_bias(prepared, corrected, self._data.feeds("calibration", BIAS_SAMPLES))
-            fidelity = self._judge.measure(corrected)
+            for what, deviations in (("mean and deviation", True), ("mean", False)):
+                corrected = copy_model(self._model)
+                count = correct_bias(prepared, corrected, feeds, deviations)
+                if not count:
+                    self._drop("bias", "no unit has a bias that could be corrected")
+                    return
+                tried.append((f"{what} of {count} units", corrected, self._judge.measure(corrected)))
+                if self._gains(tried[-1][2], ERRORS):
+                    break
         except ToolError as error:
             self._drop("bias", error.message)
             return
-        self._best = self._judge.measure(self._model)
-        if not count:
-            self._drop("bias", "no unit has a bias that could be corrected")
-        elif self._helps("bias", f"{count} units", fidelity):
+        label, corrected, fidelity = max(tried, key=lambda each: each[2].decibels)
+        if self._helps("bias", label, fidelity):
             self._model.CopyFrom(corrected)

@@ -16,7 +16,7 @@ from shipfit.tools.quantize.compose import quantize
 from shipfit.tools.quantize.recovery import bias
 from shipfit.tools.quantize.recovery.bias import correct_bias, shrunk_mean
 from shipfit.tools.quantize.recovery.biases import QuantizedUnits
-from shipfit.tools.quantize.recovery.channels import channel_figures
+from shipfit.tools.quantize.recovery.channels import moments
 from shipfit.tools.quantize.trial import copy_model
 
 CONV, ROWS = ("Conv",), ("MatMul", "Gemm")
@@ -65,8 +65,8 @@ def _mean_error(model: ModelProto, quantized: ModelProto, feeds: Any) -> float:
     """The largest mean error of a channel of the output, in units of the output's deviation."""
     units = QuantizedUnits(model, quantized).units
     last = next(unit for unit in units if unit.matrix.node.name == "gemm")
-    known = channel_figures(model, [last.tap(last.known)], feeds, "mean")[last.known]
-    given = channel_figures(quantized, [last.tap(last.given)], feeds, "mean")[last.given]
+    known = moments(model, [last.tap(last.known)], feeds)[last.known].mean
+    given = moments(quantized, [last.tap(last.given)], feeds)[last.given].mean
     return float(np.abs((known - given).mean(axis=0)).max() / known.std())
 
 
@@ -111,6 +111,32 @@ def test_bias_of_two_nodes_is_changed_for_one(lab: Any) -> None:
     correct_bias(model, corrected, feeds)
     assert len({node.input[2] for node in corrected.graph.node if node.op_type == "Conv"}) == 2
     assert _mean_error(model, corrected, feeds) < _mean_error(model, quantized, feeds)
+
+
+@pytest.mark.parametrize("form", ["int4", "int4 in bytes", "int8", "int8_block", "static", "fp32"])
+def test_channels_are_stretched_by_the_scales_there_are(lab: Any, form: str) -> None:
+    model, feeds = _network(lab, 9, 1)
+    if form == "int4 in bytes":  # an opset without the type
+        model.opset_import[0].version, model.ir_version = 17, 8
+    storage = {"static": "none", "fp32": "none", "int4 in bytes": "int4"}.get(form, form)
+    step = STEPS["static"] if form == "static" else QuantizeStep.model_validate({"storage": storage, "block": 16})
+    quantized = copy_model(model) if form == "fp32" else _quantized(lab, model, feeds, step)
+    found, nodes = QuantizedUnits(model, quantized), len(quantized.graph.node)
+    factors = np.linspace(0.8, 1.2, 36).astype(np.float32)
+    for unit in found.units:
+        tap = unit.tap(unit.given)
+        before = moments(quantized, [tap], feeds)[unit.given]
+        assert found.stretch(unit, factors), unit.matrix.node.name
+        after = moments(quantized, [tap], feeds)[unit.given]
+        assert after.mean == pytest.approx(before.mean * factors, rel=2e-3, abs=2e-3)
+    assert len(quantized.graph.node) == nodes
+
+
+def test_one_scale_for_all_channels_is_left_alone(lab: Any) -> None:
+    model, feeds = _network(lab, 10, 1)
+    step = STEPS["static"].model_copy(update={"per_channel": False})
+    found = QuantizedUnits(model, _quantized(lab, model, feeds, step))
+    assert not any(found.stretch(unit, np.full(36, 2.0, np.float32)) for unit in found.units)
 
 
 def test_activation_that_static_compute_pulls_into_a_unit_is_no_error(lab: Any) -> None:
