@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from onnx import ModelProto
 
-from ...contracts import ToolError
+from ...contracts import DataError, ToolError
 from ..onnx_model import iter_nodes, iter_tensors
 from . import REWRITES, Rewrite
 
@@ -108,14 +108,21 @@ def _fault(model: ModelProto, check: Check) -> str:
 
 def _accept(chosen: Chosen, done: Rewritten, timer: Timer | None) -> None:
     rewrite, made = chosen
-    if rewrite.timed and timer is not None:
-        speed, low = timer(done.model, made)
-        done.speeds[rewrite.name] = round(speed, 3)
-        if low <= 1:
-            done.left_out[rewrite.name] = f"it is not faster here ({speed:.2f} times the speed)"
-            return
+    if rewrite.timed and timer is not None and (slow := _slowness(rewrite, made, done, timer)):
+        done.left_out[rewrite.name] = slow
+        return
     done.changes[rewrite.name] = difference(counts(done.model), counts(made))
     done.model = made
+
+
+def _slowness(rewrite: Rewrite, made: ModelProto, done: Rewritten, timer: Timer) -> str:
+    """Time `made` against the model before it, and return why it is not to be kept, or nothing."""
+    try:
+        speed, low = timer(done.model, made)
+    except (ToolError, DataError) as error:
+        return f"it cannot be timed: {error.message}"
+    done.speeds[rewrite.name] = round(speed, 3)
+    return "" if low > 1 else f"it is not faster here ({speed:.2f} times the speed)"
 
 
 def counts(model: ModelProto) -> Counter[str]:
