@@ -206,6 +206,28 @@ def test_arithmetic_on_weights_is_not_folded():
     assert fold_movements(model) is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "to", "folded"),
+    [
+        (np.float64, TensorProto.FLOAT, True),
+        (np.int64, TensorProto.INT32, True),
+        (np.int8, TensorProto.FLOAT, False),
+        (np.float16, TensorProto.FLOAT, False),
+        (np.int64, TensorProto.FLOAT, False),
+    ],
+)
+def test_a_cast_of_a_weight_is_folded_where_it_unfolds_nothing(kind: type, to: int, folded: bool):
+    nodes = [
+        helper.make_node("Cast", ["w"], ["c"], to=to),
+        helper.make_node("Cast", ["c"], ["d"], to=TensorProto.FLOAT),
+    ]
+    nodes.append(helper.make_node("Add", ["x", "d"], ["y"]))
+    model = models.build(nodes, [models.spec("x", [4])], [models.spec("y", [4])], {"w": np.arange(4).astype(kind)})
+    expected = models.run(model, {"x": np.ones(4, np.float32)})
+    assert (fold_movements(model) is not None) == folded
+    assert np.array_equal(models.run(model, {"x": np.ones(4, np.float32)})[0], expected[0])
+
+
 def test_folding_that_would_grow_the_model_is_left():
     nodes = [
         helper.make_node("Gather", ["w", "twice"], ["big"], axis=0),

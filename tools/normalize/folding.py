@@ -1,8 +1,8 @@
 """Fold weights that are only moved about: Slice, Transpose, Reshape, Concat … of initializers.
 
 Before: an LSTM whose weight passes through Slice and Transpose, so that dynamic quantization silently leaves it
-alone. After: the weight itself is an initializer. Only data movement is folded, never arithmetic, so a weight that
-is stored small and unfolded by Cast and Mul stays small.
+alone. After: the weight itself is an initializer. Only data movement is folded, and a Cast to a type that is no wider,
+never arithmetic, so a weight that is stored small and unfolded by Cast and Mul stays small.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from .sharing import content_key
 MOVEMENTS = frozenset(
     {"Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
 )
+
+_NUMBERS = frozenset({TensorProto.DOUBLE, TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64})
 
 # Folding may not grow the model: what a Slice takes from a weight that stays is a copy.
 _GROWTH = 1.005
@@ -64,11 +66,22 @@ def _collect(graph: GraphProto, outer: dict[str, TensorProto | np.ndarray], vers
 
 def _foldable(node: NodeProto, known: dict[str, TensorProto | np.ndarray]) -> bool:
     return (
-        node.op_type in MOVEMENTS
+        (node.op_type in MOVEMENTS or _narrows(node, known))
         and is_standard(node)
         and bool(node.input)
         and all(name in known and _plain(known[name]) for name in node.input if name)
     )
+
+
+def _narrows(node: NodeProto, known: dict[str, TensorProto | np.ndarray]) -> bool:
+    """Tell whether `node` casts a known value, kept as numbers of its kind, to a type of as many bits or fewer."""
+    if node.op_type != "Cast" or len(node.input) != 1 or node.input[0] not in known:
+        return False
+    value = known[node.input[0]]
+    given = value.dtype if isinstance(value, np.ndarray) else helper.tensor_dtype_to_np_dtype(value.data_type)
+    target = next((each.i for each in node.attribute if each.name == "to"), TensorProto.UNDEFINED)
+    wanted = np.dtype(helper.tensor_dtype_to_np_dtype(target)) if target in _NUMBERS else None
+    return wanted is not None and wanted.kind == given.kind and wanted.itemsize <= given.itemsize
 
 
 def _plain(value: TensorProto | np.ndarray) -> bool:

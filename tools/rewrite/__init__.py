@@ -14,6 +14,7 @@ from onnx import ModelProto
 from .affine_after import fold_affine_after
 from .affine_as_conv import affine_as_conv
 from .affine_before import fold_affine_before
+from .affine_past import fold_affine_past
 from .factor_gate import factor_gate
 from .gelu import fuse_fast_gelu, fuse_gelu
 from .hard_sigmoid import fuse_hard_sigmoid
@@ -65,6 +66,7 @@ REWRITES: Sequence[Rewrite] = (
     Rewrite("round_down_resize", round_down_resize),
     Rewrite("fold_affine_after", fold_affine_after),
     Rewrite("fold_affine_before", fold_affine_before),
+    Rewrite("fold_affine_past", fold_affine_past),
     Rewrite("merge_layers", merge_layers),
     Rewrite("factor_gate", factor_gate),
     Rewrite("affine_as_conv", affine_as_conv, timed=True),

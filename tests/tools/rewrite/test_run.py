@@ -129,6 +129,7 @@ def test_the_step_names_what_was_kept_and_replays(tmp_path):
     performed = report.step
     assert isinstance(performed, OptimizeGraphStep)
     assert set(report.details["speeds"]) == {"affine_as_conv"}
+    assert performed.passes is not None
     assert performed.decided
     assert ("affine_as_conv" in performed.passes) == ("affine_as_conv" in report.details["passes"])
     again = optimize_graph(performed, source, second, None, Limits())
