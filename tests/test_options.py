@@ -275,7 +275,9 @@ def test_each_calibration_method_makes_a_product_of_its_own(method: str, worksho
 @pytest.mark.parametrize(
     ("restriction", "storages"),
     [
+        ({"quantization": {"precision": "4bit"}}, {"int4", "int8", "fp16", "none"}),
         ({"quantization": {"precision": "8bit"}}, {"int8", "fp16", "none"}),
+        ({"level": "aggressive"}, {"int4", "int8", "fp16", "none"}),
         ({"quantization": {"precision": "16bit"}}, {"fp16"}),
         ({"quantization": {"precision": "32bit"}}, set()),
         ({"quantization": {"enabled": False}}, set()),
