@@ -108,7 +108,7 @@ class LayerForm(Contract):
         name: node (or initializer) name; comes from the model, so escape it wherever it is shown.
         form: `fp32`, `fp16 stored`, `int8 stored`, `int8 block stored`, `int4 stored`, `int8 static`, `int8 dynamic`,
             `fp16 half`, `pruned`.
-        damage_db: SQNR at the worst output when this unit alone has the form.
+        damage_db: SQNR at the worst logits, or output without any, when this unit alone has the form.
         time_share: share of the original's run time.
     """
 

@@ -261,5 +261,6 @@ def _words(layers: Sequence[LayerForm], names: Sequence[str]) -> str:
         told += f" Most time goes to {slowest.name[:200]} ({units.format_share(_share(slowest.time_share))})."
     if damaged:
         worst = min(damaged, key=lambda layer: layer.damage_db or 0.0)
-        told += f" Most damage alone does {worst.name[:200]} ({units.format_decibels(worst.damage_db or 0.0)})."
+        told += f" Most damage alone does {worst.name[:200]} ({units.format_decibels(worst.damage_db or 0.0)}"
+        told += ", at the logits or at outputs without any)."
     return told

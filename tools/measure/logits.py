@@ -55,10 +55,28 @@ def _before_activation(tensor: str, makers: Mapping[str, NodeProto]) -> str:
     while (node := makers.get(tensor)) is not None and node.input:
         if node.op_type in _ACTIVATIONS:
             return node.input[0]
+        if node.op_type == "Div" and (exponent := _exponent(node, makers)):
+            return exponent
         if node.op_type not in _MOVERS:
             return ""
         tensor = node.input[0]
     return ""
+
+
+def _exponent(node: NodeProto, makers: Mapping[str, NodeProto]) -> str:
+    """Return x of `exp(x) / Σ exp(x)`, a Softmax that was written out; empty where `node` divides something else."""
+    power = makers.get(node.input[0])
+    below = _moved(node.input[1], makers)
+    if power is None or power.op_type != "Exp" or below is None or below.op_type != "ReduceSum":
+        return ""
+    return power.input[0] if _moved(below.input[0], makers) is power else ""
+
+
+def _moved(tensor: str, makers: Mapping[str, NodeProto]) -> NodeProto | None:
+    """Return what made a tensor, before it was moved and repeated."""
+    while (node := makers.get(tensor)) is not None and node.op_type in {*_MOVERS, "Expand"}:
+        tensor = node.input[0]
+    return node
 
 
 def _given(graph: GraphProto) -> set[str]:
