@@ -111,7 +111,7 @@ def _gained(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, 
         Benchmark,
         inputs={"original": state["original"], "candidate": draft.artifact},
         data=state["data"],
-        params={"seconds": GAIN_SECONDS, "at_most": GAIN_SECONDS},
+        params={"seconds": GAIN_SECONDS, "at_most": 4 * GAIN_SECONDS},
     )
     draft = draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)})
     return draft, done.report.speedup.value

@@ -1,0 +1,98 @@
+"""How a mixture is resolved: which tables are asked for, what the solver is told, and what becomes of its answer."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from shipfit.agents.context import RunContext
+from shipfit.agents.execute import Executed
+from shipfit.agents.mixing import mix
+from shipfit.agents.state import Draft, RunState
+from shipfit.contracts import (
+    ArtifactRef,
+    Corrections,
+    Effort,
+    MixtureReport,
+    Plan,
+    QuantizeLever,
+    Request,
+    SensitivityTable,
+    TimeTable,
+    ToolError,
+)
+
+MODEL = ArtifactRef(id="a" * 64, size_bytes=1_000_000)
+ANSWER = MixtureReport(
+    nodes={"conv": "static", "last": "fp32"}, stored={"w": "fp16"}, size_bytes=300_000, speedup=1.5, fidelity_db=30.0,
+    within=True, noise={"static": 1e-3},
+)  # fmt: skip
+
+
+class Script:
+    """Answers tool calls as a test says, and keeps what was asked."""
+
+    def __init__(self, *broken: str) -> None:
+        self.asked: list[tuple[str, dict[str, Any], dict[str, ArtifactRef]]] = []
+        self.broken = broken
+
+    def __call__(self, tool: str, report: type[Any], **asked: Any) -> Executed[Any]:
+        params = dict(asked.get("params") or {})
+        self.asked.append((tool, params, dict(asked["inputs"])))
+        if tool == "mixture":
+            return Executed[Any](report=ANSWER, effort=Effort(jobs=1))
+        if params.get("form", tool) in self.broken:
+            raise ToolError("it does not run")
+        table: Any = (
+            TimeTable(units=(), boundaries=(), total_us={})
+            if tool == "unit_times"
+            else SensitivityTable(form=params["form"], samples=1, units=(), total_units=0)
+        )
+        ref = ArtifactRef(id=f"{len(self.asked):064x}", kind="table")
+        return Executed[Any](report=table, outputs={"table": ref}, effort=Effort(jobs=1, sample_runs=7))
+
+
+def resolve(lever: QuantizeLever, script: Script) -> tuple[Draft, Any]:
+    context = SimpleNamespace(execute=script, request=Request(model="m.onnx"))
+    draft = Draft(index=1, plan=Plan(quantize=lever), artifact=MODEL)
+    state: Any = {"original": MODEL, "data": None}
+    return mix(lever, cast(RunState, state), cast(RunContext, context), draft)
+
+
+def test_forms_are_measured_then_chosen_and_the_effort_is_counted() -> None:
+    script = Script()
+    lever = QuantizeLever(
+        mixture=True, compute={"Conv": "static"}, storage="int8", min_fidelity_db=28.0, max_size_ratio=0.4,
+        min_speedup=1.4, corrections=Corrections(noise={"static": 0.2}, saving=0.9, size_ratio=0.01),
+    )  # fmt: skip
+    draft, step = resolve(lever, script)
+    assert [tool for tool, _, _ in script.asked] == ["sensitivity", "sensitivity", "unit_times", "mixture"]
+    _, params, inputs = script.asked[-1]
+    assert set(inputs) == {"model", "table_static", "table_int8", "times"}
+    assert params["max_size_bytes"] == 400_000
+    assert params["size_offset"] == pytest.approx(10_000)
+    assert params["noise"] == {"static": 0.2}
+    assert params["time"] == {"static": 0.9}
+    assert params["storage"] == ["int8", "fp16"]
+    assert step.nodes == {"conv": "static"}
+    assert step.stored == {"w": "fp16"}
+    assert draft.forecast == ANSWER.forecast
+    assert draft.effort.sample_runs == 21
+
+
+def test_storage_alone_is_not_timed() -> None:
+    script = Script()
+    resolve(QuantizeLever(mixture=True, storage="int4", rounding="error_feedback"), script)
+    assert [params.get("form") for _, params, _ in script.asked] == ["int4", "int8", None]
+    assert script.asked[-1][1]["noise"]["int4"] < 1
+
+
+def test_a_form_that_cannot_be_measured_is_not_chosen_from() -> None:
+    script = Script("static")
+    draft, _ = resolve(QuantizeLever(mixture=True, compute={"Conv": "static"}, storage="int8"), script)
+    assert "table_static" not in script.asked[-1][2]
+    assert "static is not chosen from" in draft.notes[0]
+    with pytest.raises(ToolError, match="no form could be measured"):
+        resolve(QuantizeLever(mixture=True, compute={"Conv": "static"}), Script("static"))
