@@ -18,7 +18,7 @@ SAVING_LOST_PER_DB = 0.04
 LEAST_SLACK_DB = 1.0
 NARROWEST = 1.03
 # Quality predicted within this of what was aimed at was what bounded the choice.
-BINDING_DB = 1.0
+BINDING_DB = 3.0
 # Computing adds nodes; only where it adds more than this to the size is there something to choose.
 WIDER = 0.05
 # A correction of saved time that may change what is chosen, as a logarithm.

@@ -26,6 +26,8 @@ ROUNDS = 4
 NOISE_FLOOR = 1e-8
 # A missing dB is 26 % more noise and, of 20 dB, 5 % of the target: shares of noise count a fifth.
 NOISE_PER_SHARE = 5.0
+# Size, time and noise: what may be missed.
+MISSES = 3
 # What a relaxed target is widened by, for rounding in the solver.
 SLACK = 1e-6
 # Beyond this, relative to the target, a choice is as good as forbidden; larger coefficients upset the solver.
@@ -50,7 +52,10 @@ class _Answer:
 
 
 def solve(problem: Problem, targets: Targets, goal: Goal) -> Solution:
-    """Return the best choice within `targets`, or the one that misses the worst of them by the smallest share."""
+    """Return the best choice within `targets`, or the one whose shares by which it misses them add up to the least.
+
+    Their sum, not the worst of them: where one target is out of reach, the others are still kept.
+    """
     programme = _Programme(problem, targets)
     starts = _starts(problem, targets)
     first = programme.solve(_tangent(goal, starts[0]), 0.0)
@@ -104,24 +109,24 @@ def _left_alone(problem: Problem, targets: Targets) -> Solution:
 
 
 class _Programme:
-    """The constraints of one problem under its targets; the last variable is the share by which targets are missed."""
+    """The constraints of one problem under its targets; the last variables are the shares by which each is missed."""
 
     def __init__(self, problem: Problem, targets: Targets) -> None:
         from scipy.sparse import coo_array
 
         self.problem = problem
         self._places: dict[Pick, int] = {pick: at for at, pick in enumerate(problem.picks())}
-        self._count = len(self._places) + len(problem.costs) + 1
+        self._misses = len(self._places) + len(problem.costs)
+        self._count = self._misses + MISSES
         self._rows = _Rows()
         self._structure()
         self._slopes = self._resources()
-        for name, bound, per_share in (
-            ("size", targets.size, 1.0),
-            ("us", targets.us, 1.0),
-            ("noise", targets.noise, NOISE_PER_SHARE),
+        for at, (name, bound, per_share) in enumerate(
+            (("size", targets.size, 1.0), ("us", targets.us, 1.0), ("noise", targets.noise, NOISE_PER_SHARE))
         ):
             if bound is not None:
-                self._bound(name, bound, per_share)
+                self._bound(name, bound, self._misses + at, per_share)
+        self._rows.add({self._misses + at: 1.0 for at in range(MISSES)}, 0.0, np.inf)
         values, where = self._rows.entries()
         self._matrix = coo_array((values, where), shape=(len(self._rows), self._count)).tocsr()
 
@@ -142,30 +147,31 @@ class _Programme:
         """Return what each variable adds to bytes, microseconds and noise."""
         choices = [self.problem.choice(pick) for pick in self._places]
         both: list[Choice | Cost] = [*choices, *self.problem.costs]
+        no_misses = [0.0] * MISSES
         return {
-            "size": np.array([*(each.size for each in both), 0.0]),
-            "us": np.array([*(each.us for each in both), 0.0]),
-            "noise": np.array([*(each.noise for each in choices), *([0.0] * (len(both) - len(choices))), 0.0]),
+            "size": np.array([*(each.size for each in both), *no_misses]),
+            "us": np.array([*(each.us for each in both), *no_misses]),
+            "noise": np.array([*(each.noise for each in choices), *([0.0] * len(self.problem.costs)), *no_misses]),
         }
 
-    def _bound(self, name: str, bound: float, per_share: float) -> None:
+    def _bound(self, name: str, bound: float, miss: int, per_share: float) -> None:
         """Add a row that keeps one total below `bound`, in shares of it."""
         base = {"size": self.problem.size, "us": self.problem.us, "noise": 0.0}[name]
         unit = max(abs(bound), 1e-30)
         shares = np.clip(self._slopes[name] / unit, -MOST_NOISE, MOST_NOISE)
         row = {at: float(share) for at, share in enumerate(shares) if abs(share) > 1e-9}
-        self._rows.add({**row, self._count - 1: -per_share}, -np.inf, (bound - base) / unit)
+        self._rows.add({**row, miss: -per_share}, -np.inf, (bound - base) / unit)
 
     def solve(self, slope: Totals, violation: float) -> _Answer | None:
-        """Return the choice of the least weighted total that misses targets by `violation` at most, if there is one."""
+        """Return the choice of the least weighted total that misses targets by at most `violation` in all."""
         weights = {"size": slope.size, "us": slope.us, "noise": slope.noise}
         cost = sum((self._slopes[name] * weight for name, weight in weights.items()), np.zeros(self._count))
         return self._run(cost, violation)
 
     def nearest(self) -> _Answer | None:
-        """Return the choice whose worst miss is the smallest."""
+        """Return the choice that misses the targets by the least in all."""
         cost = np.zeros(self._count)
-        cost[-1] = 1.0
+        cost[self._misses :] = 1.0
         return self._run(cost, np.inf)
 
     def _run(self, cost: np.ndarray, violation: float) -> _Answer | None:
@@ -174,20 +180,22 @@ class _Programme:
         # Its annotations say float where arrays are meant.
         solver: Any = optimize
         upper = np.ones(self._count)
-        upper[-1] = violation
+        upper[self._misses :] = violation
+        low, high = self._rows.limits()
+        high[-1] = violation
         integral = np.zeros(self._count)
         integral[: len(self._places)] = 1
         result = solver.milp(
             cost,
             integrality=integral,
             bounds=solver.Bounds(np.zeros(self._count), upper),
-            constraints=solver.LinearConstraint(self._matrix, *self._rows.limits()),
+            constraints=solver.LinearConstraint(self._matrix, low, high),
             options={"time_limit": TIME_LIMIT_S, "node_limit": NODE_LIMIT, "mip_rel_gap": GAP},
         )
         if result.x is None:
             return None
         gap = float(result.mip_gap) if result.mip_gap is not None else 0.0
-        return _Answer(self._chosen(result.x), float(result.x[-1]), gap)
+        return _Answer(self._chosen(result.x), float(result.x[self._misses :].sum()), gap)
 
     def _chosen(self, values: np.ndarray) -> tuple[int, ...]:
         """Return the index of the choice that each unit has."""

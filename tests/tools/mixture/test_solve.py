@@ -48,13 +48,13 @@ def everything(problem: Problem) -> list[Totals]:
 
 
 def missed(totals: Totals, targets: Targets) -> float:
-    shares = [0.0]
+    shares = 0.0
     for value, bound, per_share in (
         (totals.size, targets.size, 1.0), (totals.us, targets.us, 1.0), (totals.noise, targets.noise, NOISE_PER_SHARE),
     ):  # fmt: skip
         if bound is not None:
-            shares.append((value - bound) / bound / per_share)
-    return max(shares)
+            shares += max((value - bound) / bound / per_share, 0.0)
+    return shares
 
 
 @settings(max_examples=25, deadline=None)
@@ -96,6 +96,14 @@ def test_a_change_of_form_keeps_a_small_unit_between_two_fast_ones() -> None:
     goal = Goal(size=0.0, us=1.0)
     assert solve(Problem(units, 100.0, 200.0, edges), Targets(), goal).chosen == (1, 1, 1)
     assert solve(Problem(units, 100.0, 200.0), Targets(), goal).chosen == (1, 0, 1)
+
+
+def test_a_target_out_of_reach_does_not_cost_the_others() -> None:
+    quick = unit("a", Choice("static", noise=5e-3, us=-5.0, size=-20.0))
+    small = unit("b", Choice("int8", noise=1e-4, size=-50.0))
+    solution = solve(Problem((quick, small), 100.0, 100.0), Targets(size=60.0, us=20.0, noise=1e-3), Goal())
+    assert solution.chosen == (0, 1)
+    assert not solution.within
 
 
 def test_nothing_to_choose_is_left_alone() -> None:
