@@ -84,7 +84,7 @@ def verify(
     calls = list(streams(sessions[0], arrays, state or {}))
     before, after = ([answer for feeds in calls for answer in answers(s, feeds, state or {})] for s in sessions)
     feeds = [feed for stream in calls for feed in stream]
-    rounds = _time([sessions[0], sessions[1], open_session(original)], feeds[:_TIMED_FEEDS], seconds)
+    rounds = time_calls([sessions[0], sessions[1], open_session(original)], feeds[:_TIMED_FEEDS], seconds)
     accuracy, drop = _judged(before, after, labels, targets)
     return Proof(
         size_ratio=size_of(product) / size_of(original),
@@ -94,8 +94,8 @@ def verify(
         accuracy=accuracy,
         drop=drop,
         fidelity_db=fidelity(before, after),
-        speedup=_ratio(rounds[:, 0], rounds[:, 1]),
-        same_arm=_ratio(rounds[:, 0], rounds[:, 2]),
+        speedup=ratio(rounds[:, 0], rounds[:, 1]),
+        same_arm=ratio(rounds[:, 0], rounds[:, 2]),
         latency_ms=1e3 * float(np.median(rounds[:, 1])),
         rounds=len(rounds),
     )
@@ -142,7 +142,7 @@ def _judged(
     before: list[Any], after: list[Any], labels: np.ndarray | None, targets: np.ndarray | None
 ) -> tuple[tuple[float, float] | None, Figure | None]:
     if labels is not None:
-        return _accuracy(before, after, labels)
+        return accuracy(before, after, labels)
     return _errors(before, after, targets) if targets is not None else (None, None)
 
 
@@ -157,7 +157,7 @@ def _errors(before: list[Any], after: list[Any], targets: np.ndarray) -> tuple[t
     return errors, Figure(value=errors[1] / errors[0] - 1, low=low, high=high)
 
 
-def _accuracy(before: list[Any], after: list[Any], labels: np.ndarray) -> tuple[tuple[float, float], Figure]:
+def accuracy(before: list[Any], after: list[Any], labels: np.ndarray) -> tuple[tuple[float, float], Figure]:
     right = [np.array([int(_scores(a).argmax()) for a in given]) == labels for given in (before, after)]
     change = right[0].astype(float) - right[1].astype(float)
     half = 1.96 * change.std(ddof=1) / math.sqrt(len(change))
@@ -189,7 +189,7 @@ def decibels(power: np.ndarray) -> float:
     return float(min(10 * math.log10(s / n) if n > 0 else 300.0 for s, n in zip(signal, noise, strict=True)))
 
 
-def _time(sessions: list[Any], feeds: list[Feed], seconds: float) -> np.ndarray:
+def time_calls(sessions: list[Any], feeds: list[Feed], seconds: float) -> np.ndarray:
     """Return thread CPU seconds a call, (rounds, sessions); each round takes one feed and rotates the order."""
     loops = [_loops(session, feeds[0]) for session in sessions]
     rounds: list[list[float]] = []
@@ -222,7 +222,7 @@ def _cpu_a_call(session: Any, feed: Feed, loops: int) -> float:
     return (time.thread_time() - before) / loops
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> Figure:
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> Figure:
     """Return the ratio of medians; the interval is a bootstrap over rounds."""
     rng = np.random.default_rng(0)
     draws = rng.integers(len(numerator), size=(1000, len(numerator)))

@@ -1,6 +1,7 @@
 """The table of `benchmarks/quantization`: what it asks for is what it judges by, and damage is seen at the logits."""
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,3 +171,71 @@ def test_bars_are_held(benchmarks: Any, rows: Any):
     table = results.Table(machine=benchmarks("machine").describe(), rows=[row])
     assert "0.27 (0.26) **missed**" in results._page(table)
     assert "0 of 1 rows reach every bar" in benchmarks("gauges").draw([row])
+
+
+def test_peers_are_given_the_requests(benchmarks: Any, rows: Any):
+    bounds = benchmarks("side_by_side").task_bounds
+    assert bounds(rows["resnet_speed"]) == {"size": 0.26, "speedup": 4.5, "drop": 0.004, "db": 20.0}
+    assert bounds(rows["pp_ocr_recognition"]) == {"size": 0.28, "speedup": 1.8, "db": 18.0}
+
+
+def test_peer_keeps_the_candidate_nearest_to_the_request(benchmarks: Any, tmp_path: Path):
+    task = benchmarks("task")
+    given = task.Task(tmp_path, tmp_path, {"size": 0.5, "speedup": 2, "drop": 0.01, "db": 20}, [], [], None, 0.0)
+    meets = {"size": 0.4, "speedup": 2.1, "drop": 0.0, "db": 25.0}
+    assert given.shortfall(meets) == 0
+    assert given.shortfall({**meets, "size": 0.75}) == pytest.approx(0.5)
+    assert given.shortfall({**meets, "speedup": 1}) == pytest.approx(1)
+    assert given.shortfall({**meets, "drop": 0.06}) == pytest.approx(1)
+    assert given.shortfall({**meets, "db": 10.0}) == pytest.approx(1)
+
+
+def test_peer_is_never_given_what_is_held_out(benchmarks: Any, digits_model: Path, digits_data: Path, tmp_path: Path):
+    task = benchmarks("task")
+    files = {"model": str(digits_model), "data": str(digits_data), "out": str(tmp_path)}
+    given = task.read({**files, "bounds": {}, "seconds": 1})
+    assert (len(given.calibration), len(given.validation), len(given.labels)) == (224, 300, 300)
+    assert given.quality(task.open_session(digits_model)) == {"db": 100.0, "drop": 0.0}
+    assert given.sample_runs == 600
+
+
+def test_products_are_measured_side_by_side(benchmarks: Any, tmp_path: Path):
+    original, half = sigmoid_in_a_body(tmp_path / "a.onnx", 2.0), sigmoid_in_a_body(tmp_path / "b.onnx", 1.0)
+    broken, data = tmp_path / "c.onnx", tmp_path / "held_out.npz"
+    broken.write_bytes(b"no model")
+    np.savez(data, x=np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32))
+    found = benchmarks("arms").measure(original, data, {"half": half, "broken": broken}, 0.1)
+    assert found["half"].logits_db == pytest.approx(6.02, abs=0.01)
+    assert found["half"].speed is not None
+    assert found["broken"].error
+    assert found["broken"].size is None
+    side = benchmarks("side_by_side")
+    arms = [side.Arm(peer=name, **dict(found[name])) for name in ("half", "broken")]
+    row = side.Compared(model="m", row="r", about="a", bounds={"size": 2.0, "logits_db": 20.0}, arms=arms)
+    assert [row.missed(arm) for arm in arms] == [["logits_db"], ["size", "logits_db"]]
+    peers = side.Peers(machine=benchmarks("machine").describe(), limit_s=1.0, rows=[row])
+    assert "| broken | – | – |" in benchmarks("peers_page")._page(peers)
+    assert "misses 1" in benchmarks("peers_picture").draw(peers)
+
+
+def test_finding_the_mixture_is_compared(benchmarks: Any, tmp_path: Path):
+    arm = {"size": 0.4, "speed": {"value": 2.0}, "output_db": 26.0, "sample_runs": 300, "cpu_s": 20.0}
+    theirs = {**arm, "size": 0.6, "sample_runs": 1800, "cpu_s": 30.0, "peer": "NNCF accuracy control"}
+    path = tmp_path / "peers.json"
+    rows = [{"model": "silero_sequence", "arms": [{**arm, "peer": "shipfit"}, theirs]}]
+    path.write_text(json.dumps({"rows": rows}))
+    found = benchmarks("mixture_row").finding(path)
+    assert found.shares() == {"sample runs": pytest.approx(1 / 6), "CPU seconds": pytest.approx(2 / 3)}
+    assert found.better
+    told = found.told()
+    assert "| sample runs | 300 | 1800 | 0.17 (0.20 → 0.10) | reached |" in told
+    assert "**missed**" in told
+
+
+def test_environments_have_pins_and_no_cuda(benchmarks: Any):
+    environments = benchmarks("environments")
+    for name in environments.NAMES:
+        lines = (environments.REQUIREMENTS / f"{name}.txt").read_text().splitlines()
+        pins = [line for line in lines if line and not line.startswith("#")]
+        assert all("==" in line for line in pins)
+        assert not [line for line in pins if "nvidia" in line or "cuda" in line or "triton" in line]

@@ -24,7 +24,7 @@ Split = tuple[Arrays, Arrays]
 Maker = Callable[[Path], Split]
 
 _STREAMS, _CALLS = 120, 24
-_BLOCKS, _FRAMES, _LINES, _PAGES = 180, 32, 240, 72
+_BLOCKS, _FRAMES, _LINES, _PAGES = 144, 48, 240, 72
 
 
 def _digits(make: Callable[[], nn.Module], epochs: int, rate: float, rows: bool, folder: Path) -> Split:

@@ -47,7 +47,7 @@ def measure(original: Path, product: Path, held_out: Path, state: dict[str, str]
     before, after, by = at_logits(original, product, held_out, state)
     plain = [answers_of(path, held_out, state) for path in (original, product)]
     return Measured(
-        proof=proof, logits_db=verify.fidelity(before, after), logits_by=by, cosine=_cosine(plain[0], plain[1])
+        proof=proof, logits_db=verify.fidelity(before, after), logits_by=by, cosine=cosine(plain[0], plain[1])
     )
 
 
@@ -87,7 +87,7 @@ def _shapes(answers: Answers) -> list[tuple[int, ...]]:
     return [part.shape for answer in answers for part in answer]
 
 
-def _cosine(before: Answers, after: Answers) -> Figure:
+def cosine(before: Answers, after: Answers) -> Figure:
     """Return the mean cosine of first outputs; the interval is a bootstrap over calls."""
     pairs = [(a[0].ravel().astype(float), b[0].ravel().astype(float)) for a, b in zip(before, after, strict=True)]
     found = np.array([a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-30) for a, b in pairs])

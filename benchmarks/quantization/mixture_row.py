@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from judged import Found
 from pydantic import BaseModel
 
-ROW, MODEL, PEER = "silero_sequence_speed", "silero_sequence", "NNCF accuracy control"
+MODEL, OURS, PEER = "silero_sequence", "shipfit", "NNCF accuracy control"
 _BARS = {"sample runs": (1 / 5, 1 / 10), "CPU seconds": (1 / 3, 1 / 3)}
 
 
@@ -29,8 +28,10 @@ class Finding(BaseModel):
     def better(self) -> bool:
         """Whether our product is at least as small, as fast and as like the original, and one of it strictly."""
         ours, theirs = self.our_result, self.their_result
+        if not ours or not theirs:
+            return bool(ours)
         gains = [theirs["size"] - ours["size"], ours["speed"] - theirs["speed"], ours["dB"] - theirs["dB"]]
-        return not theirs or (min(gains) >= 0 and max(gains) > 0)
+        return min(gains) >= 0 and max(gains) > 0
 
     def told(self) -> str:
         """Return the comparison as a table."""
@@ -47,30 +48,24 @@ class Finding(BaseModel):
         return "\n".join(lines)
 
 
-def finding(rows: list[Found], peers: Path) -> Finding | None:
-    """Return the comparison, where both sides were run."""
-    ours = next((row for row in rows if row.name == ROW and row.status == "met"), None)
-    if ours is None or ours.measured is None or not peers.is_file():
+def finding(peers: Path) -> Finding | None:
+    """Return the comparison from the peers' figures, where both made a product."""
+    if not peers.is_file():
         return None
-    theirs = _nncf(json.loads(peers.read_text(encoding="utf-8")))
-    if theirs is None:
+    rows = json.loads(peers.read_text(encoding="utf-8"))["rows"]
+    arms = {arm["peer"]: arm for row in rows if row["model"] == MODEL for arm in row["arms"]}
+    ours, theirs = arms.get(OURS), arms.get(PEER)
+    if ours is None or theirs is None or not (ours["sample_runs"] and theirs["sample_runs"]):
         return None
-    proof = ours.measured.proof
-    return Finding(
-        ours={"sample runs": ours.effort.sample_runs, "CPU seconds": ours.effort.cpu_s},
-        theirs={"sample runs": theirs["sample_runs"], "CPU seconds": theirs["cpu_s"]},
-        our_result={"size": proof.size_ratio, "speed": proof.speedup.value, "dB": proof.fidelity_db.value},
-        their_result=_result(theirs),
-    )
+    return Finding(ours=_effort(ours), theirs=_effort(theirs), our_result=_result(ours), their_result=_result(theirs))
 
 
-def _nncf(peers: dict[str, Any]) -> dict[str, Any] | None:
-    found = [each for row in peers["rows"] if row["model"] == MODEL for each in row["arms"] if each["peer"] == PEER]
-    return found[0] if found and found[0]["sample_runs"] else None
+def _effort(arm: dict[str, Any]) -> dict[str, float]:
+    return {"sample runs": arm["sample_runs"], "CPU seconds": arm["cpu_s"]}
 
 
-def _result(theirs: dict[str, Any]) -> dict[str, float]:
-    """Return the figures of NNCF's product; none where it delivered nothing."""
-    if theirs["size"] is None:
+def _result(arm: dict[str, Any]) -> dict[str, float]:
+    """Return the figures of a product; none where nothing was delivered."""
+    if arm["size"] is None:
         return {}
-    return {"size": theirs["size"], "speed": theirs["speed"]["value"], "dB": theirs["output_db"]}
+    return {"size": arm["size"], "speed": arm["speed"]["value"], "dB": arm["output_db"]}

@@ -40,7 +40,7 @@ def read(folder: Path) -> Table:
 def write(table: Table, folder: Path) -> None:
     """Write `quantization.json`, `.md` and `.svg` to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    table.finding = finding(table.rows, folder / "peers.json")
+    table.finding = finding(folder / "peers.json")
     (folder / "quantization.json").write_text(table.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / "quantization.md").write_text(_page(table), encoding="utf-8")
     (folder / "quantization.svg").write_text(draw(table.rows), encoding="utf-8")
