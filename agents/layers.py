@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..contracts import Attempt, Effort, LayerForm, LayersReport, QuantizeStep, ToolError
+from ..contracts import Attempt, Effort, LayerForm, LayersReport, QuantizedForm, QuantizeStep, ToolError
 from ..tools.table_forms import TABLE_FORMS
 from .context import RunContext
 from .damage import damage_table
@@ -16,7 +16,8 @@ def completed_layers(state: RunState, context: RunContext, best: Attempt) -> tup
         return best.layers, effort
     inputs = {"model": source}
     try:
-        for form in sorted({TABLE_FORMS[layer.form] for layer in best.layers if layer.form in TABLE_FORMS}):
+        forms: set[QuantizedForm] = {TABLE_FORMS[layer.form] for layer in best.layers if layer.form in TABLE_FORMS}
+        for form in sorted(forms):
             done = damage_table(context, source, state["data"], form, _quantized(best))
             inputs[f"table_{form}"] = done.outputs["table"]
             effort = add_effort(effort, done.effort)

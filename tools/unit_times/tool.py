@@ -67,7 +67,7 @@ def time_units(model: ModelProto, feeds: Feeds, seed: int = 0, progress: Progres
     regions = divide(model, units)
     progress(Progress(tool="unit_times", message=f"{len(units)} units", fraction=0.1))
     arms = dict(_arms(variants, regions, feeds, progress))
-    profiles = {form: each for form, (_, each) in arms.items()}
+    profiles: dict[NodeForm, UnitProfile] = {form: each for form, (_, each) in arms.items()}
     widths = Widths(regions.edges, _elements(model, regions, feeds[0]))
     slow = call_seconds(model, feeds)
     mixtures = _mixtures(variants, regions, profiles, seed, few=is_slow(slow))
@@ -99,7 +99,7 @@ def _arms(
     """Yield form → the model in which every unit has it that can, and its profile."""
     forms: tuple[NodeForm, ...] = ("fp32", "static", "dynamic")
     for number, form in enumerate(forms):
-        asked = {} if form == "fp32" else dict.fromkeys(variants.able[form], form)
+        asked: dict[str, NodeForm] = {} if form == "fp32" else dict.fromkeys(variants.able[form], form)
         if asked or form == "fp32":
             variant = variants.written(asked)
             static = frozenset(variant.forms) if form == "static" else frozenset[str]()
@@ -158,7 +158,7 @@ def _elements(model: ModelProto, regions: Regions, feed: Mapping[str, Any]) -> d
 
 def _unit_times(regions: Regions, costs: Costs) -> Iterator[UnitTime]:
     for unit in regions.rank:
-        able = {
+        able: dict[NodeForm, float] = {
             form: round(each.get(unit, 0.0), 3) for form, each in costs.units.items() if unit in each or form == "fp32"
         }
         yield UnitTime(name=unit, op_type=regions.op_types[unit], us=able)

@@ -57,5 +57,7 @@ class Variants:
             layers += write_static(copied, StaticChoice((), named=static), self._ranges)
         if dynamic:
             layers += quantize_dynamic(copied, (), named=dynamic)
-        taken = {layer.name: _FORMS[layer.form] for layer in layers if layer.form in _FORMS and layer.name}
+        taken: dict[str, NodeForm] = {
+            layer.name: _FORMS[layer.form] for layer in layers if layer.form in _FORMS and layer.name
+        }
         return Variant(copied, taken)

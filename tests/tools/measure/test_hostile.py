@@ -14,8 +14,10 @@ from shipfit.tools.measure.evaluate import compare_models
 from shipfit.tools.measure.fidelity import OutputError
 
 HEAD = '<ir_version: 8, opset_import: ["": 17]> m (float[n, 4] x) => '
-SCORER = "<float[4, 3] w = {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1}, float[3] far = {100, 100, 100}, float limit = {2.5}, "
-SCORER += "int64[2] rows = {-1, 1}, float[3] zero = {0, 0, 0}, int64 one = {1}> "
+SCORER = (
+    "<float[4, 3] w = {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1}, float[3] far = {100, 100, 100}, float limit = {2.5}, "
+    "int64[2] rows = {-1, 1}, float[3] zero = {0, 0, 0}, int64 one = {1}> "
+)
 
 
 @pytest.fixture
