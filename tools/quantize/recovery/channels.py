@@ -53,7 +53,7 @@ def peaks(model: ModelProto, taps: Sequence[Tap], feeds: Feeds) -> dict[str, Flo
 def moments(model: ModelProto, taps: Sequence[Tap], feeds: Feeds) -> dict[str, Moments]:
     """Return the moments of each channel; a tensor that is not finite is left out."""
     figures: tuple[Figure, Figure] = ("mean", "power")
-    watches = [(tap, figure) for tap in taps for figure in figures]
+    watches: list[tuple[Tap, Figure]] = [(tap, figure) for tap in taps for figure in figures]
     found = channel_figures(model, watches, feeds)
     pairs = zip(taps, found[::2], found[1::2], strict=True)
     return {tap.tensor: Moments(mean, power) for tap, mean, power in pairs if mean is not None and power is not None}

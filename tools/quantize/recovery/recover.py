@@ -153,7 +153,13 @@ class _Recovery:
                 if not count:
                     self._drop("bias", "no unit has a bias that could be corrected")
                     return
-                tried.append((f"{what} of {count} units", corrected, self._judge.measure(corrected)))
+                tried.append(
+                    (
+                        f"{what} of {count} {'unit' if count == 1 else 'units'}",
+                        corrected,
+                        self._judge.measure(corrected),
+                    )
+                )
                 if self._gains(tried[-1][2], ERRORS):
                     break
         except ToolError as error:
