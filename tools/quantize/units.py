@@ -7,7 +7,7 @@ what lies inside subgraphs needs a model of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -97,7 +97,7 @@ def trials(model: ModelProto, form: QuantizedForm, making: Making = Making(), op
     elif form == "dynamic":
         made = _computed(model, op_types or DYNAMIC_TYPES, _dynamic)
     elif form == "half":
-        made = _computed(model, op_types or HALF_TYPES, _half)
+        made = _computed(model, op_types or HALF_TYPES, _half, _able_to_half(model))
     else:
         made = Trials(_with_weights_as_inputs(model), list(_stored(model, form, op_types, making)))
     return Trials(made.reference, sorted(made.units, key=lambda each: (-each.weight_bytes, each.name)))
@@ -142,10 +142,22 @@ def _half(alone: ModelProto, named: set[str]) -> Sequence[LayerForm]:
     return layers
 
 
-def _computed(model: ModelProto, op_types: Sequence[str], write: Write) -> Trials:
-    """One trial per node name; nodes of one name, in different branches, are one unit."""
+def _able_to_half(model: ModelProto) -> set[str]:
+    """Return the nodes that compute in float32; a unit taken out of its graph no longer shows that."""
+    kinds = Kinds(model)
+    return {
+        node.name
+        for at, graph in enumerate(iter_graphs(model))
+        for node in graph.node
+        if kinds.operands(at, node).inputs
+    }
+
+
+def _computed(model: ModelProto, op_types: Sequence[str], write: Write, able: Container[str] | None = None) -> Trials:
+    """One trial per node name, of those that are `able`; nodes of one name, in different branches, are one unit."""
     board = Switchboard(model)
     asked = list(dict.fromkeys(node.name for node in iter_nodes(model) if node.op_type in op_types and node.name))
+    asked = [unit for unit in asked if able is None or unit in able]
     inside = {node.name for graph in list(iter_graphs(model))[1:] for node in graph.node}
     found: list[Trial] = []
     for unit in asked:

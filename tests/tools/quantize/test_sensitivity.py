@@ -110,6 +110,17 @@ def test_half_rounds_what_it_computes_with(lab: Any) -> None:
     assert {unit.name: 50 < unit.damage_db < 90 for unit in table.units} == {"first": True, "second": True}
 
 
+def test_what_is_fp16_already_is_no_unit(lab: Any) -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["c"], "narrow", to=10),
+        helper.make_node("MatMul", ["c", "w"], ["m"], "product"),
+        helper.make_node("MatMul", ["c", "m"], ["s"], "both"),
+        helper.make_node("Cast", ["s"], ["y"], "wide", to=1),
+    ]
+    model = lab.save(lab.build(nodes, {"x": [64, 64]}, {"y": [64, 64]}, {"w": noise(64, 64).astype(np.float16)}))
+    assert measure_sensitivity(model, "half", [{"x": noise(64, 64) / 64}]).units == ()
+
+
 def test_fp16_damages_less_than_int8(lab: Any) -> None:
     worst = {form: measure_sensitivity(uneven(lab), form, feeds()).units[0].damage_db for form in ("int8", "fp16")}
     assert worst["fp16"] > worst["int8"] + 20
