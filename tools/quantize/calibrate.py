@@ -7,23 +7,47 @@ from which `clipping` chooses. Samples are fed one by one and never kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from onnx import ModelProto, helper
 
 from ...contracts import CalibrationMethod, DataError
-from .clipping import BINS, Counts, Histogram, Range, cut_entropy, cut_mse, cut_percentile
-from .graphs import Names
+from ..onnx_model import is_standard, opset, to_tensor
+from .clipping import BINS, ChannelSpans, Counts, Histogram, Range, cut_entropy, cut_mse, cut_percentile
+from .graphs import Names, fixed_initializers
 from .trial import copy_model, opened, run
 
 GROUP_BYTES = 32 * 2**20
 COUNTED_AT_ONCE = 2**20
+AXES_AS_INPUT = 18  # reductions have them as an attribute below
+_BY_CHANNEL = ("ReduceMin", "ReduceMax", "ReduceSumSquare")
 
 Feeds = Sequence[Mapping[str, Any]]
+
+
+@dataclass
+class _Channels:
+    """Extremes, sum of squares and number of values of each channel."""
+
+    lows: npt.NDArray[Any]
+    highs: npt.NDArray[Any]
+    squares: npt.NDArray[Any]
+    count: int
+
+    def joined(self, other: _Channels | None) -> _Channels:
+        if other is None or self.lows.shape != other.lows.shape:
+            return self
+        lows, highs = np.minimum(self.lows, other.lows), np.maximum(self.highs, other.highs)
+        return _Channels(lows, highs, self.squares + other.squares, self.count + other.count)
+
+    def spans(self) -> ChannelSpans:
+        energies = self.squares / max(self.count, 1)
+        return ChannelSpans(*(tuple(each.tolist()) for each in (self.lows, self.highs, energies)))
 
 
 @dataclass
@@ -32,6 +56,7 @@ class _Seen:
     high: float = float("-inf")
     shape: tuple[int, ...] = (0,)
     finite: bool = True
+    channels: _Channels | None = None
 
     def add(self, low: float, high: float, shape: tuple[int, ...]) -> None:
         if prod(shape) >= self.elements:
@@ -40,6 +65,9 @@ class _Seen:
             return
         self.finite = self.finite and bool(np.isfinite(low) and np.isfinite(high))
         self.low, self.high = min(self.low, low), max(self.high, high)
+
+    def range(self) -> Range:
+        return Range(self.low, self.high, self.shape, None if self.channels is None else self.channels.spans())
 
     @property
     def elements(self) -> int:
@@ -77,34 +105,68 @@ def tensor_ranges(
         raise DataError("calibration needs at least one sample; give --data or --calibration-data")
     seen = {name: each for name, each in _extremes(model, tensors, feeds).items() if each.usable}
     if method == "minmax":
-        return {name: Range(each.low, each.high, each.shape) for name, each in seen.items()}
+        return {name: each.range() for name, each in seen.items()}
     ranges: dict[str, Range] = {}
     for group in _groups(seen):
         histograms = _histograms(model, {name: seen[name] for name in group}, feeds)
         for name, each in histograms.items():
-            ranges[name] = replace(_cut(each, method, percentile), shape=seen[name].shape)
+            cut = _cut(each, method, percentile)
+            ranges[name] = replace(seen[name].range(), low=cut.low, high=cut.high)
     return ranges
 
 
+@dataclass(frozen=True)
+class _Watch:
+    """What is asked of a tensor: an operator, and the axes it reduces, all where none is named."""
+
+    op_type: str
+    tensor: str
+    axes: tuple[int, ...] = ()
+
+
 def _extremes(model: ModelProto, tensors: Sequence[str], feeds: Feeds) -> dict[str, _Seen]:
-    watches = [(op_type, tensor) for tensor in tensors for op_type in ("ReduceMin", "ReduceMax", "Shape")]
+    watches = [_Watch(op_type, tensor) for tensor in tensors for op_type in ("ReduceMin", "ReduceMax", "Shape")]
+    axes = _axes_but_channels(model, tensors)
+    watches += [_Watch(op_type, tensor, axes[tensor]) for tensor in axes for op_type in _BY_CHANNEL]
     seen = {tensor: _Seen() for tensor in tensors}
     for values in _run(model, watches, feeds):
         for index, tensor in enumerate(tensors):
             low, high, shape = values[3 * index : 3 * index + 3]
             seen[tensor].add(float(low), float(high), tuple(int(each) for each in shape))
+        for index, tensor in enumerate(axes):
+            first = 3 * (len(tensors) + index)
+            lows, highs, squares = (np.asarray(each, np.float64) for each in values[first : first + 3])
+            shape = values[3 * tensors.index(tensor) + 2]
+            if (count := prod(int(each) for each in shape)) and lows.size:
+                found = _Channels(lows, highs, squares, count // lows.size)
+                seen[tensor].channels = found.joined(seen[tensor].channels)
     return seen
 
 
-def _run(model: ModelProto, watches: Sequence[tuple[str, str]], feeds: Feeds) -> Iterator[list[Any]]:
-    """Yield, sample by sample, what each watch (operator, tensor) gives; the model's own outputs are not computed."""
+def _axes_but_channels(model: ModelProto, tensors: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """The axes beside the second of the tensors that convolutions with constant weights read."""
+    constants = fixed_initializers(model.graph)
+    found: dict[str, tuple[int, ...]] = {}
+    for node in model.graph.node:
+        if node.op_type == "Conv" and is_standard(node) and node.input[0] in tensors and node.input[1] in constants:
+            found[node.input[0]] = (0, *range(2, len(constants[node.input[1]].dims)))
+    return found
+
+
+def _run(model: ModelProto, watches: Sequence[_Watch], feeds: Feeds) -> Iterator[list[Any]]:
+    """Yield, sample by sample, what each watch gives; the model's own outputs are not computed."""
     watched = copy_model(model)
     names = Names(watched)
     del watched.graph.output[:]
-    for op_type, tensor in watches:
-        node = helper.make_node(op_type, [tensor], [names.fresh("watch")], names.fresh("watcher"))
-        if op_type.startswith("Reduce"):
+    for watch in watches:
+        node = helper.make_node(watch.op_type, [watch.tensor], [names.fresh("watch")], names.fresh("watcher"))
+        if watch.op_type.startswith("Reduce"):
             node.attribute.append(helper.make_attribute("keepdims", 0))
+        if watch.axes and opset(model) < AXES_AS_INPUT:
+            node.attribute.append(helper.make_attribute("axes", watch.axes))
+        elif watch.axes:
+            node.input.append(names.fresh("axes"))
+            watched.graph.initializer.append(to_tensor(np.array(watch.axes, np.int64), node.input[1]))
         watched.graph.node.append(node)
         watched.graph.output.append(helper.make_empty_tensor_value_info(node.output[0]))
     with opened(watched, as_shipped=False) as session:
@@ -128,7 +190,7 @@ def _groups(seen: Mapping[str, _Seen]) -> Iterator[list[str]]:
 
 def _histograms(model: ModelProto, seen: Mapping[str, _Seen], feeds: Feeds) -> dict[str, Histogram]:
     counts = {name: np.zeros(BINS, np.int64) for name in seen}
-    for values in _run(model, [("Identity", name) for name in seen], feeds):
+    for values in _run(model, [_Watch("Identity", name) for name in seen], feeds):
         for (name, each), value in zip(seen.items(), values, strict=True):
             _count(np.asarray(value, np.float32).reshape(-1), each, counts[name])
     return {name: Histogram(each.low, each.high, counts[name]) for name, each in seen.items()}

@@ -18,6 +18,7 @@ from .carriers import (
     PER_NODE,
     QUANTIZE,
     RESCALE,
+    Rescaling,
     cost,
     is_activation,
     is_mover,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .static_plan import Planner, StaticPlan
 
 REDUCERS = ("GlobalAveragePool",)
+WIDEST = 1.5  # what a range may be widened by for a shift after it
 
 
 def carry(
@@ -94,10 +96,24 @@ class _Growth:
             self.plan.scales.update(dict.fromkeys(node.output, self.plan.scales[node.input[0]]))
 
     def _rescale(self, index: int) -> None:
-        output = self.planner.nodes[index].output[0]
-        if self.planner.rescalings[index].source in self.plan.scales and self._known(output):
+        output, line = self.planner.nodes[index].output[0], self.planner.rescalings[index]
+        if line.source in self.plan.scales and self._known(output) and self._holds_zero(line):
             self.plan.carriers.add(index)
             self.plan.scales[output] = output
+
+    def _holds_zero(self, line: Rescaling) -> bool:
+        """Tell whether the source's grid can have a code for what becomes zero, without becoming much coarser."""
+        if line.shift == 0.0:
+            return True
+        root = self.plan.scales[line.source]
+        maker = self.planner.maker(root)
+        if maker is not None and (maker in self.planner.rescalings or self.planner.nodes[maker].op_type in BOUNDED):
+            return False
+        span = None if self.ranges is None else self.ranges.get(root)
+        if span is None:
+            return self.ranges is None
+        low, high = min(span.low, 0.0), max(span.high, 0.0)
+        return max(high, line.root) - min(low, line.root) <= WIDEST * (high - low)
 
     def _mix(self, index: int, wanted: Collection[str]) -> None:
         node, scales = self.planner.nodes[index], self.plan.scales

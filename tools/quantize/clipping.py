@@ -28,16 +28,27 @@ Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class ChannelSpans:
+    """The range of each channel, before anything was cut, and the mean square of its values."""
+
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+    energies: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Range:
     """What a tensor's values lie between, finite and low ≤ high.
 
     Attributes:
         shape: of the tensor in the largest sample, where it was seen.
+        channels: where a convolution reads the tensor.
     """
 
     low: float
     high: float
     shape: tuple[int, ...] | None = None
+    channels: ChannelSpans | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from .clipping import Range
 from .code_grids import SHIFT, CodeGrid, code_of
 from .graphs import Names, float_attribute, input_name, int_attribute, replace_nodes
 from .integer_activations import is_rewritten, write_activation
+from .levelling import levelled, take_in
 from .plan_grids import Grids
 from .rounding import FloatArray, round_int8
 from .static_plan import Planner, StaticPlan
@@ -57,6 +58,7 @@ class Writer:
         self.model, self.planner, self.plan = model, planner, plan
         self.per_channel, self.types = per_channel, types
         self.grids = Grids(planner, plan, ranges)
+        self._shares = levelled(planner, plan, ranges) if per_channel else {}
         self._names = Names(model)
         self._weights = Weights(model, self._names)
         self._replaced: set[str] = set()
@@ -116,8 +118,17 @@ class Writer:
     def _boundary(self, tensor: str) -> None:
         """Quantize what a float node gives."""
         if tensor in self.plan.scales:
-            self._codes[tensor] = self.rounded(tensor, self.grids.of(tensor))
+            self._codes[tensor] = (
+                self._levelled(tensor) if tensor in self._shares else self.rounded(tensor, self.grids.of(tensor))
+            )
             self._dequantized[tensor] = self.read(self._codes[tensor], self.grids.of(tensor))
+
+    def _levelled(self, tensor: str) -> str:
+        """Quantize with one scale per channel."""
+        shares, (scale, zero) = self._shares[tensor], self.grids.of(tensor).parameters(self.types.activations)
+        arrays: list[tuple[str, npt.NDArray[Any]]] = [("scale", shares * scale), ("zero", np.full(shares.shape, zero))]
+        parameters = self._weights.add(self.model.graph, "", ("levelled", tensor), arrays)
+        return self.node("QuantizeLinear", [tensor, *parameters], self._names.fresh("quantized"), 1)
 
     def _quantized(self, index: int, node: NodeProto) -> None:
         """Write a unit or carrier, its operands dequantized, its output quantized under the name it had."""
@@ -210,6 +221,8 @@ class Writer:
         """Return weight, bias and the weight's channel axis, with the line of a `HardSigmoid` taken in."""
         node, bias_name = self.planner.nodes[index], self.planner.bias(self.plan, index)
         weight, bias, axis = unit_operands(node, bias_name, lambda name: to_array(self.planner.constants[name]))
+        if node.input[0] in self._shares:
+            weight = take_in(weight, node, self._shares[node.input[0]])
         last = self.planner.nodes[self.plan.last(index)]
         if last.op_type != "HardSigmoid":
             return weight, bias, axis
@@ -226,7 +239,13 @@ class Writer:
         constants = self._weights.add(
             self.model.graph,
             node.input[1],
-            ("static", scales.shape, scales.tobytes(), float_attribute(node, "alpha", 1.0)),
+            (
+                "static",
+                scales.shape,
+                scales.tobytes(),
+                float_attribute(node, "alpha", 1.0),
+                node.input[0] in self._shares and node.input[0],
+            ),
             [(self.types.weights, values), ("scale", flat), ("zero", zero)],
         )
         return self.node("DequantizeLinear", constants, self._names.fresh("weight"), axis if scales.size > 1 else None)

@@ -92,8 +92,8 @@ def test_hard_swish_of_every_code_is_that_of_its_value(lab: Any, low: float, opt
           helper.make_node("Mul", ["a", "s"], ["b"], "scaled")], "QLinearGlobalAveragePool", 17),
         ([helper.make_node("Split", ["a"], ["s1", "s2"], "split", axis=1),
           helper.make_node("Concat", ["s2", "s1"], ["b"], "concat", axis=1)], "QLinearConcat", 13),
-        ([helper.make_node("HardSwish", ["a"], ["s"], "act"), helper.make_node("Mul", ["s", "two"], ["t"], "scale"),
-          helper.make_node("Add", ["one", "t"], ["b"], "shift")], "QLinearMul", 17),
+        ([helper.make_node("HardSwish", ["a"], ["s"], "act"), helper.make_node("Add", ["one", "s"], ["t"], "shift"),
+          helper.make_node("Mul", ["t", "two"], ["b"], "scale")], "QLinearMul", 17),
         ([helper.make_node("HardSwish", ["a"], ["s"], "act"),
           helper.make_node("Conv", ["s", "alike", "shifts"], ["b"], "both", group=64)], "QLinearMul", 17),
     ],
@@ -102,7 +102,7 @@ def test_what_stands_between_units_computes_in_integers(
     lab: Any, nodes: list[NodeProto], wanted: str, opset: int
 ) -> None:
     weights = {
-        "one": np.float32([0.7]), "two": np.array(2, np.float32),
+        "one": np.array([0.7], np.float32), "two": np.array(2, np.float32),
         "alike": np.full((64, 1, 1, 1), 0.3, np.float32), "shifts": np.full(64, -0.4, np.float32),
     }  # fmt: skip
     original = between_units(lab, nodes, opset, **weights)
@@ -156,6 +156,17 @@ def test_activations_of_two_inputs_multiply_in_integers_only_by_name(lab: Any) -
     model = quantized(original, feeds, StaticChoice(ALL, named=["scores"]))
     assert not {"MatMul", "FusedMatMul"} & set(kinds(lab, model))
     assert lab.sqnr(original, model, feeds) > 25
+
+
+@pytest.mark.parametrize("before", ["HardSigmoid", "Sigmoid", "Identity"])
+def test_a_shift_away_from_zero_stays_in_float(lab: Any, before: str) -> None:
+    nodes = [
+        helper.make_node(before, ["a"], ["g"], "gate"),
+        helper.make_node("Add", ["g", "far"], ["s"], "shift"),
+        helper.make_node("Mul", ["a", "s"], ["b"], "scaled"),
+    ]
+    original = between_units(lab, nodes, far=np.array(100 if before == "Identity" else 1, np.float32))
+    assert lab.sqnr(original, quantized(original, images()), images()) > 30
 
 
 STEPS = ("Relu", "HardSwish", "HardSigmoid", "Sigmoid", "LeakyRelu", "Tanh", "MaxPool", "gate", "twice", "halves", "up")
