@@ -12,6 +12,7 @@ from . import priors
 
 LOWEST_DB, HIGHEST_DB = -50.0, 200.0
 NEAR_DB = 6.0
+FINAL_DB = 2.0
 
 
 def fidelity_of(attempt: Attempt) -> float | None:
@@ -61,6 +62,12 @@ def quality_need(state: PolicyState) -> float:
         needs.append(_accuracy_need(state))
     elif bounds.min_fidelity_db is None and "accuracy" not in state.request.allow_regression:
         needs.append(_at_logits(20.0, state))
+    # Of the final part only that it was missed there is known: other samples damage more.
+    needs += [
+        reached + FINAL_DB
+        for attempt in state.attempts
+        if attempt.final_look and attempt.verdict.kind != "met" and (reached := fidelity_of(attempt)) is not None
+    ]
     return max(needs, default=0.0)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from shipfit.agents.corrections import corrections
 from shipfit.agents.mixture_plans import mixture_levers
+from shipfit.agents.needs import quality_need
 from shipfit.agents.plans import plans
 from shipfit.agents.policy import BuiltInPolicy
 from shipfit.agents.predict import estimate
@@ -150,3 +151,10 @@ def test_quality_counts_at_the_logits(conv_profile: Profile) -> None:
         corrections(make_state(conv_profile, seen)).noise["static"]
         > corrections(make_state(conv_profile, lost)).noise["static"]
     )
+
+
+def test_what_failed_on_the_final_part_needs_more_quality(conv_profile: Profile) -> None:
+    passed = make_attempt(1, Plan(quantize=QuantizeLever(storage="int8")), "not_met", db=31.0, speed=1.4)
+    looked = passed.model_copy(update={"final_look": True})
+    assert quality_need(make_state(conv_profile, passed, labelled=False, **BOUNDS)) == 28.0
+    assert quality_need(make_state(conv_profile, looked, labelled=False, **BOUNDS)) > 31.0
