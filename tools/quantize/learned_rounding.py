@@ -76,7 +76,7 @@ class _Part:
 
     @property
     def errors(self) -> FloatArray:
-        return self.wanted - self.integers * self.steps
+        return np.subtract(self.wanted, self.integers * self.steps, dtype=np.float32)
 
     def cost(self) -> float:
         """The error that the sweeps bring down."""

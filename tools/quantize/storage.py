@@ -64,7 +64,7 @@ def stored_form(unit: StorageUnit, form: StoredForm, block: int = DEFAULT_BLOCK)
 
 def asked_form(unit: StorageUnit, storage: Storage, stored: Mapping[str, WeightForm], block: int) -> StoredForm | None:
     """Return the form that `unit` gets in a step, None where it stays as it is."""
-    form = stored.get(unit.name, storage)
+    form = stored.get(unit.name) or storage
     return None if form == "fp32" or form == "none" else stored_form(unit, form, block)
 
 

@@ -97,8 +97,8 @@ class StorageUnit:
         if self.is_vector:
             form = "fp16" if form in ("int8", "fp16") else "int8_block"
         order: tuple[StoredForm, ...] = ("fp16", "int8", "int8_block", "int4")
-        skipped = {"int8_block"} if form == "int4" else {"int8"} if form == "int8_block" else set[str]()
-        able = [each for each in order[: order.index(form) + 1] if each not in skipped]
+        skipped = "int8_block" if form == "int4" else "int8" if form == "int8_block" else None
+        able: list[StoredForm] = [each for each in order[: order.index(form) + 1] if each != skipped]
         return min(able, key=lambda each: self.stored_bytes(each, block))
 
 

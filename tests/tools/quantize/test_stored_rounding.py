@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from shipfit.contracts import DataError, Limits, QuantizeStep
+from shipfit.tools import onnx_model
+from shipfit.tools.normalize import opsets
 from shipfit.tools.onnx_model import load, opset
-from shipfit.tools.quantize import quantize
+from shipfit.tools.quantize import quantize, trial
 from shipfit.tools.quantize.capture import Moment
 from shipfit.tools.quantize.error_feedback import error_energy
 from shipfit.tools.quantize.storage import stored_values
@@ -112,6 +114,21 @@ def test_a_step_rounds_by_its_calibration_samples(lab: Any, chain: onnx.ModelPro
         assert again.read_bytes() == target.read_bytes()
         found[way] = lab.sqnr(source, target, feeds(60)[30:])
     assert found["nearest"] + 2 < found["error_feedback"] < found["learned"] + 0.5
+
+
+def test_large_models_keep_their_weights_in_a_file_of_their_own(
+    lab: Any, chain: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = lab.save(chain)
+    for module in (onnx_model, opsets, trial):
+        monkeypatch.setattr(module, "LARGE_BYTES", 1000)
+    target = lab.folder / "large" / "out.onnx"
+    step = QuantizeStep(storage="int4", rounding="error_feedback")
+    report = quantize(step, source, target, lab.view(feeds(8)), Limits())
+    assert any("pairs of a byte" in note and "too large" in note for note in report.notes)
+    assert {each.name for each in target.parent.iterdir()} == {"out.onnx", "model.onnx.data"}
+    assert report.size_bytes < 0.25 * source.stat().st_size
+    assert lab.sqnr(source, target, feeds(4)) > 15
 
 
 def test_rounding_by_inputs_needs_inputs(lab: Any, chain: onnx.ModelProto) -> None:

@@ -36,7 +36,10 @@ def weighted(draw: st.DrawFn) -> tuple[onnx.NodeProto, np.ndarray]:
     rng = np.random.default_rng(draw(st.integers(0, 9)))
     sizes = rng.choice([0, 1e-7, 1, 1, 1], shape[:1] + (1,) * (len(shape) - 1))
     values = rng.standard_normal(shape) * sizes * 10.0 ** draw(st.integers(-12, 4))
-    more = {"LSTM": {"hidden_size": second}, "GRU": {"hidden_size": second, "direction": "bidirectional"}}
+    more: dict[str, dict[str, Any]] = {
+        "LSTM": {"hidden_size": second},
+        "GRU": {"hidden_size": second, "direction": "bidirectional"},
+    }
     more["Gemm"] = {"transB": draw(st.integers(0, 1))}
     inputs = ["w", "x"] if kind == "Gather" else ["x", "w", "r"] if kind in ("LSTM", "GRU") else ["x", "w"]
     return helper.make_node(kind, inputs, ["y"], **more.get(kind, {})), values.astype(np.float32)
