@@ -31,6 +31,7 @@ from .row_tables import fold_row_tables
 from .sigmoid import fuse_sigmoid
 from .softmax import fuse_softmax
 from .sum_before_norm import sum_before_norm
+from .zero_states import drop_zero_states
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Rewrite:
 # What is one operator is recognised first, while its parts still stand as they were written.
 REWRITES: Sequence[Rewrite] = (
     Rewrite("fold_known_shapes", fold_known_shapes),
+    Rewrite("drop_zero_states", drop_zero_states),
     Rewrite("gather_one_hot", gather_one_hot),
     Rewrite("fold_row_tables", fold_row_tables),
     Rewrite("fuse_sigmoid", fuse_sigmoid),
