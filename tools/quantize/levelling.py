@@ -24,6 +24,7 @@ from .graphs import int_attribute
 from .rounding import INT8_MAX, FloatArray
 from .static_plan import Planner, StaticPlan
 
+PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU")
 LEAST_SHARE = 1 / 32  # what a channel was not seen to reach it may reach yet
 POWERS = (0.5, 0.7, 0.85, 1.0)
 GAIN = 0.8  # noise, as energy, below which it is done
@@ -39,10 +40,33 @@ def levelled(planner: Planner, plan: StaticPlan, ranges: Mapping[str, Range]) ->
         nodes = [planner.nodes[index] for index in readers]
         if tensor in made or not plan.units.issuperset(readers) or any(node.op_type != "Conv" for node in nodes):
             continue
+        if _follows_codes(planner, plan, tensor):
+            continue
         shares = _best_shares(ranges[tensor], [(node, to_array(planner.constants[node.input[1]])) for node in nodes])
         if shares is not None:
             found[tensor] = shares
     return found
+
+
+def _follows_codes(planner: Planner, plan: StaticPlan, tensor: str) -> bool:
+    """Tell whether integers lead into the tensor with no float product between.
+
+    The runtime keeps integers with their channels last, and carries that on through what is between; its
+    `QuantizeLinear` by channel takes 50 times as long then.
+    """
+    waiting, seen = [tensor], set[int]()
+    inside = {plan.last(index) for index in plan.quantized}
+    while waiting:
+        index = planner.maker(waiting.pop())
+        if index is None or index in seen:
+            continue
+        if index in inside or index in plan.quantized:
+            return True
+        seen.add(index)
+        node = planner.nodes[index]
+        if node.op_type not in PRODUCTS:
+            waiting += node.input
+    return False
 
 
 def take_in(weight: FloatArray, node: NodeProto, shares: FloatArray) -> FloatArray:

@@ -70,3 +70,19 @@ def test_what_a_carrier_reads_too_keeps_one_scale(lab: Any) -> None:
     plan = planner.plan(CHOICE, ranges)
     assert 1 in plan.carriers
     assert "x" not in levelled(planner, plan, ranges)
+
+
+def test_what_follows_integers_keeps_one_scale(lab: Any) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "conv1"),
+        helper.make_node("Exp", ["a"], ["b"], "exp"),
+        helper.make_node("Conv", ["b", "w"], ["y"], "conv2"),
+    ]
+    sizes = np.exp(np.linspace(0, -4, 16)).astype(np.float32).reshape(16, 1, 1, 1)
+    shape = [1, 16, 8, 8]
+    original = lab.build(nodes, {"x": shape}, {"y": shape}, {"w": noise(16, 16, 1, 1) * sizes})
+    feeds = [{"x": noise(1, 16, 8, 8, seed=each)} for each in range(4)]
+    ranges, planner = calibrate(original, CHOICE, feeds), Planner(original)
+    assert "b" not in levelled(planner, planner.plan(CHOICE, ranges), ranges)
+    alone = StaticChoice((), named={"conv2"})
+    assert "b" in levelled(planner, planner.plan(alone, ranges), ranges)
