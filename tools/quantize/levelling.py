@@ -49,7 +49,7 @@ def levelled(planner: Planner, plan: StaticPlan, ranges: Mapping[str, Range]) ->
 
 
 def _follows_codes(planner: Planner, plan: StaticPlan, tensor: str) -> bool:
-    """Tell whether integers lead into the tensor with no float product between.
+    """Tell whether integers, or a change of layout, lead into the tensor with no float product between.
 
     The runtime keeps integers with their channels last, and carries that on through what is between; its
     `QuantizeLinear` by channel takes 50 times as long then.
@@ -64,6 +64,8 @@ def _follows_codes(planner: Planner, plan: StaticPlan, tensor: str) -> bool:
             return True
         seen.add(index)
         node = planner.nodes[index]
+        if node.op_type == "Transpose":
+            return True
         if node.op_type not in PRODUCTS:
             waiting += node.input
     return False
