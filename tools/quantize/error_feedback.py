@@ -17,6 +17,7 @@ from .grids import INT4_MIN, Grid, as_held, four_bit_scales
 from .rounding import FloatArray, Int8Array
 
 DAMPING = 0.01  # of the mean second moment, added to each: samples are few
+_BLIND = 1e-30  # moments below have lost their digits in float32
 _AT_ONCE = 64  # columns whose errors are passed on together
 
 # Shares of the range that 4 bits are tried on.
@@ -87,10 +88,15 @@ def _passed_on(part: FloatArray, scales: FloatArray, grid: Grid, moment: FloatAr
 def _factor(moment: FloatArray) -> FloatArray:
     """Return upper triangular `M` with `M Mᵀ` the damped moment, each column divided by its diagonal element."""
     damped = moment.astype(np.float64)
-    mean = float(np.mean(np.diag(damped)))
-    damped[np.diag_indices_from(damped)] += DAMPING * mean if mean > 0 else 1.0
+    damped[np.diag_indices_from(damped)] += damping(moment)
     turned = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
     return (turned / np.diag(turned)).astype(np.float32)
+
+
+def damping(moment: FloatArray) -> float:
+    """Return what is added to each second moment, so that none is 0 and the matrix is positive definite."""
+    mean = float(np.mean(np.diag(moment)))
+    return DAMPING * mean if mean > _BLIND else 1.0
 
 
 def chosen_scales(matrix: FloatArray, grid: Grid, moments: Moments) -> Grid:

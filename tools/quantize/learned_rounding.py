@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .capture import Moment, Moments
-from .error_feedback import DAMPING, better
+from .error_feedback import better, damping
 from .grids import Grid, as_held
 from .rounding import FloatArray, Int8Array
 
@@ -65,7 +65,7 @@ class _Part:
     def of(cls, moment: Moment, matrix: FloatArray, grid: Grid, integers: Int8Array) -> _Part:
         where = moment.rows, moment.columns
         damped = moment.matrix.copy()
-        damped[np.diag_indices_from(damped)] += DAMPING * float(np.mean(np.diag(damped))) or 1.0
+        damped[np.diag_indices_from(damped)] += damping(moment.matrix)
         columns = [np.ascontiguousarray(each[where].T, np.float32) for each in (matrix, integers, grid.spread())]
         return cls(moment, damped, *columns)
 

@@ -80,6 +80,16 @@ def test_blind_inputs_leave_the_nearest() -> None:
             np.testing.assert_array_equal(found, stored_values(weight, unit, "int4", 32))
 
 
+def test_inputs_of_vanishing_size_break_nothing() -> None:
+    weight = noise(8, 64)
+    unit = StorageUnit("w", "Gemm", weight.shape, (0,), in_subgraph=False)
+    x = noise(100, 64, seed=1) * np.float32(1e-21)
+    for way in ("error_feedback", "learned"):
+        found = stored_values(weight, unit, "int4", 32, way, [Moment(slice(0, 8), slice(0, 64), x.T @ x)])
+        assert found is not None
+        assert np.abs(found - weight).max() < 1
+
+
 @pytest.fixture
 def chain(lab: Any) -> onnx.ModelProto:
     """A convolution, a recurrent layer and a product of matrices, with inputs that are alike."""
