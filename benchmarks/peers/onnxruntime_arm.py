@@ -83,7 +83,6 @@ def _static(
             str(path), str(out), Reader(task, samples), quant_format=QuantFormat.QDQ, op_types_to_quantize=operators,
             per_channel=per_channel, reduce_range=False, activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8, calibrate_method=method,
-            extra_options={"CalibMaxIntermediateOutputs": 100} if method == CalibrationMethod.MinMax else {},
         )  # fmt: skip
 
     return make

@@ -1,6 +1,6 @@
 """Hold shipfit against its peers: the same models, requests, samples, thread and harness, in one run.
 
-    python benchmarks/peers/run.py [MODEL …] [--limit 120] [--seconds 8] [--fresh] [--make-only] [--dry]
+    python benchmarks/peers/run.py [MODEL …] [--limit 100] [--seconds 10] [--fresh] [--make-only] [--dry]
 
 Each peer has an environment of its own, and a process with the limit of seconds for each model. What it made is kept
 in `benchmarks/peers/cache/products` until the model, the request or the peer's code changes (`--fresh` makes all
@@ -90,7 +90,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL")
-    parser.add_argument("--limit", type=float, default=120.0, help="seconds for each tool and model")
+    parser.add_argument("--limit", type=float, default=100.0, help="seconds for each tool and model")
     parser.add_argument("--seconds", type=float, default=10.0, help="of timing for each model")
     parser.add_argument("--fresh", action="store_true", help="make all products anew")
     parser.add_argument("--make-only", action="store_true", help="make products, measure nothing")
