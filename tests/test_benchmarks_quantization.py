@@ -90,7 +90,7 @@ def sigmoid_in_a_body(path: Path, scale: float) -> Path:
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
         [
-            numpy_helper.from_array(np.float32(scale), "scale"),
+            numpy_helper.from_array(np.array(scale, np.float32), "scale"),
             numpy_helper.from_array(np.array(True), "yes"),
         ],
     )
