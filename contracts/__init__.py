@@ -1,7 +1,7 @@
 """The floor that everything stands on: types, units, errors, settings, events and protocols."""
 
 from . import units
-from .attempt import Attempt, ConstraintResult, Offer, Stage, Verdict, VerdictKind
+from .attempt import Attempt, ConstraintResult, Offer, Stage, Verdict
 from .base import Contract
 from .batch import BatchRow, BatchSummary, RowStatus
 from .config import DeploymentConfig, TargetConfig, TargetConstraints, validate
@@ -39,7 +39,7 @@ from .events import (
     RunFinished,
     RunStarted,
 )
-from .graph_passes import GRAPH_PASSES, GraphSwitches, PassFamily, known_pass
+from .graph_passes import GRAPH_PASSES
 from .host import FormTime, HostProbe, OperatorClass
 from .jobs import (
     DIGEST,
@@ -80,12 +80,11 @@ from .metrics import (
     MemoryMetrics,
     OptimizationMetrics,
     Quantity,
-    Statistic,
     Unit,
 )
 from .outcome import Outcome, Recalled
 from .preprocess import Preprocess
-from .profile import ModelFormat, OperatorShare, Profile, TensorSpec
+from .profile import OperatorShare, Profile, TensorSpec
 from .protocols import (
     ArtifactStore,
     DataView,
@@ -138,13 +137,11 @@ from .request import (
     Objective,
     OptimizationConfig,
     Platform,
-    Precision,
     PruningConfig,
     QuantizationConfig,
     Request,
     RuntimeName,
     Target,
-    WatchedMetric,
     label,
 )
 from .response import (
@@ -160,7 +157,6 @@ from .response import (
 )
 from .scoring import (
     DEFAULT_METRIC,
-    METRIC_NAMES,
     MetricKind,
     Scoring,
     check_metric,
@@ -172,7 +168,6 @@ from .scoring import (
 from .served import (
     SERVED_PLATFORMS,
     SERVED_PRECISIONS,
-    SERVED_PRUNING,
     SERVED_RUNTIMES,
     check_served,
     refuse_unserved,
@@ -186,10 +181,8 @@ __all__ = [
     "EXIT_STATUS",
     "GRAPH_PASSES",
     "HOME_VARIABLE",
-    "METRIC_NAMES",
     "SERVED_PLATFORMS",
     "SERVED_PRECISIONS",
-    "SERVED_PRUNING",
     "SERVED_RUNTIMES",
     "AdmitReport",
     "Advice",
@@ -235,7 +228,6 @@ __all__ = [
     "FormTime",
     "GraphConfig",
     "GraphLever",
-    "GraphSwitches",
     "Guarded",
     "HostProbe",
     "IntegerType",
@@ -257,7 +249,6 @@ __all__ = [
     "MixtureForecast",
     "MixtureReport",
     "ModelFileError",
-    "ModelFormat",
     "MonitoringConfig",
     "NoOpError",
     "NodeFinished",
@@ -277,13 +268,11 @@ __all__ = [
     "Outcome",
     "OutcomeStore",
     "Part",
-    "PassFamily",
     "Plan",
     "Planned",
     "Platform",
     "Policy",
     "PolicyState",
-    "Precision",
     "Predicted",
     "Preprocess",
     "ProductArtifact",
@@ -320,7 +309,6 @@ __all__ = [
     "Session",
     "Settings",
     "Stage",
-    "Statistic",
     "Step",
     "StepReport",
     "Storage",
@@ -338,8 +326,6 @@ __all__ = [
     "UnitTime",
     "UserError",
     "Verdict",
-    "VerdictKind",
-    "WatchedMetric",
     "WeightForm",
     "WorkerCrashed",
     "WorkerError",
@@ -350,7 +336,6 @@ __all__ = [
     "check_served",
     "from_wire",
     "is_error",
-    "known_pass",
     "label",
     "load_settings",
     "metric_kind",

@@ -82,7 +82,7 @@ class QuantizeStep(Contract):
         storage: form in which the remaining float32 weights are stored; folded back at load.
         stored: exceptions from `storage` by initializer name.
         block: neighbouring elements of a row that share a scale in `int4` and `int8_block`.
-        rounding: how stored and static weights are rounded: to the `nearest` value, with the error of each column
+        rounding: how stored weights are rounded: to the `nearest` value, with the error of each column
             made good in the next ones from captured inputs (`error_feedback`), or searched further (`learned`).
         recovery: what is done besides, each kept only where it helps on the selection part: `equalize` the ranges
             of neighbouring layers, `smooth` activations into weights, correct the `bias` that rounding moved.
@@ -230,7 +230,7 @@ class QuantizeLever(Contract):
         max_size_ratio: target of a mixture, share of the original's bytes.
         min_speedup: target of a mixture, original's time / product's.
         corrections: of the predictions that a mixture is chosen by.
-        rounding: of stored and static weights.
+        rounding: of stored weights.
         clip_recurrent, recovery: see `QuantizeStep`.
     """
 

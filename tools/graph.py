@@ -33,6 +33,7 @@ from ..contracts import (
 from .bounds import check_operators
 from .context import MODEL_FILE
 from .default_attributes import drop_defaults
+from .graph_changes import Check, difference
 from .inspect import stores_small
 from .measure.synthesize import synthesize_feeds
 from .normalize.domains import unify_domains
@@ -50,9 +51,9 @@ from .onnx_model import (
     to_array,
     weight_bytes,
 )
-from .passes.library import Applied, Check, apply_passes
+from .passes.library import Applied, apply_passes
 from .passes.runtime import run_in_session
-from .rewrite.run import Timer, apply_rewrites, difference
+from .rewrite.run import Timer, apply_rewrites
 from .rewrite.timing import time_rewrite
 
 _GROWTH = 1.02

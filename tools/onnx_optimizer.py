@@ -50,6 +50,7 @@ from .measure.data_tool import build_data
 from .measure.evaluate import compare_models
 from .normalize import normalize
 from .onnx_model import load, load_structure, model_bytes, save
+from .optimizer_effects import chosen_forms, effect
 from .quantize.analysis import QuantizationAnalysis, analyse
 from .quantize.compose import quantize
 from .quantize.tool import advisable
@@ -253,7 +254,7 @@ class ONNXOptimizer:
             normalize(NormalizeStep(), bench.source, plain, None, Limits())
             report = quantize(options.step(analyse(plain)), plain, bench.target, bench.view, Limits())
             settings = RuntimeSettings(intra_op_num_threads=threads)
-            return bench.product(report, _chosen(report), settings, seconds)
+            return bench.product(report, chosen_forms(report), settings, seconds)
 
 
 @dataclass(frozen=True)
@@ -323,32 +324,7 @@ def _saved(arrays: Mapping[str, Any], folder: Path) -> str:
 def _effects(options: DeploymentOptions, report: StepReport | None) -> dict[str, str]:
     """Say of each option, and of each further pass, what it did."""
     effects = {
-        option: _effect(names, report) if getattr(options, option) else "off" for option, names in _PASSES.items()
+        option: effect(names, report) if getattr(options, option) else "off" for option, names in _PASSES.items()
     }
     effects["memory_patterns"] = "on, as in a stock session" if options.memory_patterns else "off in the settings"
-    return effects | {name: _effect((name,), report) for name in options.passes if name in GRAPH_PASSES}
-
-
-def _effect(names: tuple[str, ...], report: StepReport | None) -> str:
-    details = report.details if report else {"passes": {}, "left_out": {}}
-    keys = [key for name in names for key in (name, GRAPH_PASSES[name].carrier)]
-    changes = [details["passes"][key] for key in dict.fromkeys(keys) if key in details["passes"]]
-    if changes:
-        return "; ".join(", ".join(f"{count:+d} {op}" for op, count in each.items()) or "rewired" for each in changes)
-    reasons = [details["left_out"][name] for name in names if name in details["left_out"]]
-    return f"left out: {reasons[0]}" if reasons else "nothing to do"
-
-
-def _chosen(report: StepReport) -> dict[str, str]:
-    step = report.step
-    if not isinstance(step, QuantizeStep):
-        raise TypeError(f"the report of a {step.kind} step is not one of quantization")
-    static = "static" in step.compute.values()
-    units = ", ".join(f"{count} × {form}" for form, count in report.details["units"].items())
-    effects = {"forms": units, "per_channel": "one scale per output channel" if step.per_channel else "one per weight"}
-    if step.storage in ("int4", "int8_block") or step.rounding != "nearest":
-        effects["storage"] = f"{step.storage}, blocks of {step.block}, rounding {step.rounding}"
-    if static:
-        effects["types"] = f"{step.activations} activations, {step.weights} weights"
-        effects["calibration_method"] = f"{step.calibration} over {report.details['calibration_samples']} samples"
-    return effects
+    return effects | {name: effect((name,), report) for name in options.passes if name in GRAPH_PASSES}

@@ -11,24 +11,22 @@ import json
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from onnx import ModelProto
 
-from ...contracts import GRAPH_PASSES, ToolError
+from ...contracts import GRAPH_PASSES
+from ..graph_changes import Check, counts, difference, fault
 from ..normalize.shapes import infer_shapes
-from ..onnx_model import LARGE_BYTES, iter_graphs, iter_nodes, iter_tensors, load_structure, one_line, weight_bytes
+from ..onnx_model import LARGE_BYTES, iter_graphs, load_structure, one_line, weight_bytes
 from .relevance import relevant
 
 _CHILD = Path(__file__).with_name("child.py")
 _LEAST_SECONDS = 0.5
 CARRIERS = ("onnxoptimizer", "onnxslim")
-
-Check = Callable[[ModelProto], None]
 
 
 @dataclass
@@ -158,13 +156,13 @@ def _session(folder: Path, words: str) -> _Session:
 
 def _take(steps: Sequence[_Step], applied: Applied, original: ModelProto, check: Check) -> tuple[int, str] | None:
     """Take the results up to the first that is not sound; return its number and what is wrong with it."""
-    if steps and not _fault(_read(steps[-1], original), check):
+    if steps and not fault(_read(steps[-1], original), check):
         for step in steps:
             _accept(step, _read(step, original), applied)
         return None
     for step in steps:
         made = _read(step, original)
-        if reason := _fault(made, check):
+        if reason := fault(made, check):
             return step.number, reason
         _accept(step, made, applied)
     return None
@@ -181,23 +179,6 @@ def _read(step: _Step, original: ModelProto) -> ModelProto:
     return made
 
 
-def _fault(model: ModelProto, check: Check) -> str:
-    try:
-        check(model)
-    except ToolError as error:
-        return error.message
-    return ""
-
-
 def _accept(step: _Step, made: ModelProto, applied: Applied) -> None:
-    before, after = _counts(applied.model), _counts(made)
-    difference = {name: after[name] - before[name] for name in sorted({*before, *after}) if after[name] != before[name]}
-    applied.changes[step.name] = difference
+    applied.changes[step.name] = difference(counts(applied.model), counts(made))
     applied.model = made
-
-
-def _counts(model: ModelProto) -> Counter[str]:
-    """Count operators, and the stored tensors under the name `initializer`."""
-    counts = Counter(node.op_type for node in iter_nodes(model))
-    counts["initializer"] = sum(1 for _ in iter_tensors(model))
-    return counts

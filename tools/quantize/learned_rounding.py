@@ -5,7 +5,7 @@ is in closed form (QuantEase, Behdin et al., 2023; CDQuant, Nair and Suggala, 20
 their integers one after the other, then their scales. No move raises the error, so there is nothing to tune, and no
 clock decides when to stop: sweeps are counted, as many as the work allowed for one weight pays for, so that the same
 step gives the same bytes on any machine. (AdaRound, Nagel et al., 2020, relaxes the same quadratic and descends by
-gradient; it can only approach what these moves reach one at a time.)
+gradient; the two were not compared here.)
 """
 
 from __future__ import annotations

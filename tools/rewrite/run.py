@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from onnx import ModelProto
 
 from ...contracts import DataError, ToolError
-from ..onnx_model import iter_nodes, iter_tensors
+from ..graph_changes import Check, counts, difference, fault
 from . import REWRITES, Rewrite
 
-Check = Callable[[ModelProto], None]
 # Speed of the second model over the first, with its lower bound.
 Timer = Callable[[ModelProto, ModelProto], tuple[float, float]]
 Chosen = tuple[Rewrite, ModelProto]
@@ -69,8 +67,8 @@ def _apply(rewrites: Sequence[Rewrite], done: Rewritten, check: Check, timer: Ti
         if not made:
             return
         bad = None
-        if _fault(made[-1][1], check):
-            bad = next((pair for pair in ((each, _fault(each[1], check)) for each in made) if pair[1]), None)
+        if fault(made[-1][1], check):
+            bad = next((pair for pair in ((each, fault(each[1], check)) for each in made) if pair[1]), None)
         for each in made:
             if bad is not None and each is bad[0]:
                 break
@@ -98,14 +96,6 @@ def _copy(model: ModelProto) -> ModelProto:
     return made
 
 
-def _fault(model: ModelProto, check: Check) -> str:
-    try:
-        check(model)
-    except ToolError as error:
-        return error.message
-    return ""
-
-
 def _accept(chosen: Chosen, done: Rewritten, timer: Timer | None) -> None:
     rewrite, made = chosen
     if rewrite.timed and timer is not None and (slow := _slowness(rewrite, made, done, timer)):
@@ -123,16 +113,3 @@ def _slowness(rewrite: Rewrite, made: ModelProto, done: Rewritten, timer: Timer)
         return f"it cannot be timed: {error.message}"
     done.speeds[rewrite.name] = round(speed, 3)
     return "" if low > 1 else f"it is not faster here ({speed:.2f} times the speed)"
-
-
-def counts(model: ModelProto) -> Counter[str]:
-    """Count operators, and the stored tensors under the name `initializer`."""
-    found = Counter(node.op_type for node in iter_nodes(model))
-    found["initializer"] = sum(1 for _ in iter_tensors(model))
-    return found
-
-
-def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """Return by how much each count grew, those that stayed left out."""
-    names = sorted({*before, *after})
-    return {name: after.get(name, 0) - before.get(name, 0) for name in names if after.get(name) != before.get(name)}

@@ -41,6 +41,8 @@ def remark(graph: onnx.GraphProto) -> None:
 def test_sound(digits_model: Path, product: Path):
     rewrite(digits_model, product, nudge)
     ensure_sound(digits_model, product, DONE)
+    with pytest.raises(NoOpError):
+        ensure_sound(product, product, DONE)
 
 
 def test_no_op(digits_model: Path, product: Path):

@@ -166,3 +166,9 @@ def test_what_cannot_be_looked_at_is_said(lab: Any) -> None:
     )
     assert [bool(layer.why) for layer in report.layers] == [True, False]
     assert any("1 × Add: rounded to the nearest" in note for note in report.notes)
+
+
+def test_rounding_of_nothing_is_said(lab: Any, chain: onnx.ModelProto) -> None:
+    step = QuantizeStep(storage="fp16", rounding="learned")
+    report = quantize(step, lab.save(chain), lab.folder / "o.onnx", None, Limits())
+    assert any("rounding learned changed nothing" in note for note in report.notes)
