@@ -9,7 +9,7 @@ from .needs import fidelity_of
 
 SWEEPS = 8
 # How far one measurement may move a factor, and all of them together.
-LEAST_NOISE, MOST_NOISE = 0.02, 50.0
+LEAST_NOISE, MOST_NOISE = 0.02, 1000.0
 LEAST_SAVING, MOST_SAVING = 0.3, 1.7
 # Under this share of time that was predicted to be saved, what was measured says nothing of the prediction.
 TELLING = 0.03

@@ -27,12 +27,12 @@ GAIN_SECONDS = 2.0
 WIDTHS: dict[str, tuple[WeightForm, ...]] = {
     "none": (),
     "fp16": ("fp16",),
-    "int8": ("int8", "fp16"),
+    "int8": ("int8", "int8_block", "fp16"),
     "int8_block": ("int8_block", "fp16"),
-    "int4": ("int4", "int8", "fp16"),
+    "int4": ("int4", "int8", "int8_block", "fp16"),
 }
 # Stored forms that damage is measured for; that of the others follows from these.
-_MEASURED: tuple[QuantizedForm, ...] = ("int4", "int8")
+_MEASURED: tuple[QuantizedForm, ...] = ("int4", "int8", "int8_block")
 
 
 def mix(lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, QuantizeStep]:

@@ -75,7 +75,7 @@ def test_forms_are_measured_then_chosen_and_the_effort_is_counted() -> None:
     assert params["size_offset"] == pytest.approx(10_000)
     assert params["noise"] == {"static": 0.2}
     assert params["time"] == {"static": 0.9}
-    assert params["storage"] == ["int8", "fp16"]
+    assert params["storage"] == ["int8", "int8_block", "fp16"]
     assert step.nodes == {"conv": "static"}
     assert step.stored == {"w": "fp16"}
     assert draft.forecast == ANSWER.forecast
@@ -85,7 +85,7 @@ def test_forms_are_measured_then_chosen_and_the_effort_is_counted() -> None:
 def test_storage_alone_is_not_timed() -> None:
     script = Script()
     resolve(QuantizeLever(mixture=True, storage="int4", rounding="error_feedback"), script)
-    assert [params.get("form") for _, params, _ in script.asked] == ["int4", "int8", None]
+    assert [params.get("form") for _, params, _ in script.asked] == ["int4", "int8", "int8_block", None]
     assert script.asked[0][1]["rounding"] == "error_feedback"
 
 
