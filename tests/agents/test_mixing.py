@@ -68,9 +68,9 @@ def test_forms_are_measured_then_chosen_and_the_effort_is_counted() -> None:
         min_speedup=1.4, corrections=Corrections(noise={"static": 0.2}, saving=0.9, size_ratio=0.01),
     )  # fmt: skip
     draft, step = resolve(lever, script)
-    assert [tool for tool, _, _ in script.asked] == ["sensitivity", "sensitivity", "unit_times", "mixture"]
+    assert [tool for tool, _, _ in script.asked] == [*["sensitivity"] * 3, "unit_times", "mixture"]
     _, params, inputs = script.asked[-1]
-    assert set(inputs) == {"model", "table_static", "table_int8", "times"}
+    assert set(inputs) == {"model", "table_static", "table_int8", "table_int8_block", "times"}
     assert params["max_size_bytes"] == 400_000
     assert params["size_offset"] == pytest.approx(10_000)
     assert params["noise"] == {"static": 0.2}
@@ -79,7 +79,7 @@ def test_forms_are_measured_then_chosen_and_the_effort_is_counted() -> None:
     assert step.nodes == {"conv": "static"}
     assert step.stored == {"w": "fp16"}
     assert draft.forecast == ANSWER.forecast
-    assert draft.effort.sample_runs == 21
+    assert draft.effort.sample_runs == 28
 
 
 def test_storage_alone_is_not_timed() -> None:
