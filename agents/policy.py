@@ -46,8 +46,18 @@ class BuiltInPolicy:
         met = [attempt for attempt in state.attempts if attempt.verdict.kind == "met"]
         if met:
             return _further(ranked, met, state)
-        likely = best[1].predicted.chance if best[1].predicted else 0.0
-        return best[1] if likely >= HOPELESS else _for_offers(ranked, state)
+        if _is_last(state):
+            best = max(ranked, key=lambda item: (_chance(item[1]), item[0]))
+        return best[1] if _chance(best[1]) >= HOPELESS else _for_offers(ranked, state)
+
+
+def _is_last(state: PolicyState) -> bool:
+    """Tell whether the budget allows one more attempt and no other: then what is safest comes before what is best."""
+    return bool(state.attempts) and len(state.attempts) + 1 == state.request.budget.max_attempts
+
+
+def _chance(plan: Plan) -> float:
+    return plan.predicted.chance if plan.predicted else 0.0
 
 
 def _for_offers(ranked: list[tuple[float, Plan]], state: PolicyState) -> Plan | None:

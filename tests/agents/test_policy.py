@@ -138,6 +138,21 @@ def mixed(attempt: Attempt, db: float, **changes: Any) -> Attempt:
     return attempt.model_copy(update={"forecast": forecast.model_copy(update=changes)})
 
 
+def test_the_last_attempt_goes_to_what_is_safest(conv_profile: Profile) -> None:
+    bounds: dict[str, Any] = {"max_size_ratio": 0.7, "min_fidelity_db": 30}
+    coarse = make_attempt(1, Plan(quantize=QuantizeLever(storage="int8")), "not_met", size=0.26, speed=1.0, db=24.0)
+    state = make_state(conv_profile, coarse, labelled=False, **bounds)
+    budget = state.request.budget.model_copy(update={"max_attempts": 2})
+    request = state.request.model_copy(update={"objective": "size"})
+    state = state.model_copy(update={"request": request})
+    last = state.model_copy(update={"request": request.model_copy(update={"budget": budget})})
+    bold, safe = propose(state).predicted, propose(last).predicted
+    assert bold is not None
+    assert safe is not None
+    assert safe.chance > bold.chance
+    assert safe.size_ratio > bold.size_ratio
+
+
 def test_quality_to_spare_is_traded_for_size(conv_profile: Profile) -> None:
     bounds: dict[str, Any] = {"max_size_ratio": 0.6, "min_fidelity_db": 30, "min_speedup": 0.9}
     lever = QuantizeLever(mixture=True, storage="int8", min_fidelity_db=31.5, max_size_ratio=0.594)
