@@ -8,69 +8,40 @@ is judged on them, and shipfit never sees them.
 
 from __future__ import annotations
 
-import json
-import platform
-import shutil
 import sys
-import time
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import numpy as np  # noqa: E402 - the path above comes first
-from catalogue import MAKERS  # noqa: E402
+from catalogue import MAKERS, Maker  # noqa: E402 - the path above comes first
 from onnx_files import sha256  # noqa: E402
 from prepare import split  # noqa: E402
+from shelf import Samples, fill  # noqa: E402
 
 from shipfit.interfaces.scenarios.load import FOLDER  # noqa: E402
 
 CACHE = FOLDER / "zoo" / "cache"
 MODELS = CACHE / "models"
-_STAMP = "made.json"
 _SOURCES = ("catalogue", "datasets", "graphs", "networks", "published", "training")
-_LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "torch")
 
 
 def build(names: list[str] | None = None) -> float:
     """Make what is missing or out of date and return the seconds that it took.
 
     Raises:
+        KeyError: no such model.
         RuntimeError: a published model cannot be fetched, or is not the pinned one.
     """
-    started, stamp = time.monotonic(), _stamp()
-    for name in names or list(MAKERS):
-        if not _is_current(MODELS / name, stamp):
-            began = time.monotonic()
-            _make(name, stamp)
-            print(f"  made {name} in {time.monotonic() - began:.1f} s", flush=True)
-    return time.monotonic() - started
-
-
-def _stamp() -> dict[str, str]:
-    """Return what a made model depends on: our sources, and the libraries that make it."""
     sources = {name: sha256(HERE / f"{name}.py") for name in _SOURCES}
-    pins = {"models.yaml": sha256(FOLDER / "models.yaml")}
-    return {**sources, **pins, "python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
+    makers = {name: _with_split(maker) for name, maker in MAKERS.items()}
+    return fill(MODELS, makers, names or list(MAKERS), {**sources, "models.yaml": sha256(FOLDER / "models.yaml")})
 
 
-def _is_current(folder: Path, stamp: dict[str, str]) -> bool:
-    path = folder / _STAMP
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8")) == stamp
-
-
-def _make(name: str, stamp: dict[str, str]) -> None:
-    """Make one model beside its place and move it there, so that what is there is whole."""
-    folder, half_made = MODELS / name, MODELS / f".{name}"
-    for each in (folder, half_made):
-        shutil.rmtree(each, ignore_errors=True)
-    half_made.mkdir(parents=True)
-    given, held_out = split(MAKERS[name](half_made))
-    np.savez(half_made / "data.npz", **given)  # type: ignore[arg-type]
-    np.savez(half_made / "held_out.npz", **held_out)  # type: ignore[arg-type]
-    (half_made / _STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
-    half_made.rename(folder)
+def _with_split(maker: Maker) -> Callable[[Path], tuple[Samples, Samples]]:
+    """Return the maker with a third of its samples held out."""
+    return lambda folder: split(maker(folder))
 
 
 if __name__ == "__main__":
