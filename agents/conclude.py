@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..contracts import Attempt, Outcome
+from ..contracts import Attempt, OptimizationMetrics, Outcome
 from .context import RunContext
 from .layers import completed_layers
 from .respond import delivered
@@ -48,4 +48,10 @@ def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:
         drop=-delta.value if delta and not flattered else None,
         metric=context.request.scored_by,
         fidelity_db=comparison.fidelity.value if comparison and comparison.fidelity and not flattered else None,
+        logits_fidelity_db=None if flattered else _at_logits(comparison),
     )
+
+
+def _at_logits(comparison: OptimizationMetrics | None) -> float | None:
+    reached = (comparison.logits_fidelity or comparison.fidelity) if comparison else None
+    return reached.value if reached else None

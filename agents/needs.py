@@ -10,6 +10,8 @@ import math
 from ..contracts import Attempt, PolicyState, Quantity
 from . import priors
 
+# Bounds and the guard that speak of how well a candidate answers.
+QUALITY = ("min_accuracy", "max_accuracy_drop", "min_fidelity_db", "min_logits_fidelity_db", "guard_accuracy")
 LOWEST_DB, HIGHEST_DB = -50.0, 200.0
 NEAR_DB = 6.0
 FINAL_DB = 2.0
@@ -58,9 +60,10 @@ def quality_need(state: PolicyState) -> float:
     """Return the fidelity in dB that the request is expected to need, corrected by what failed and what held."""
     bounds = state.request.constraints
     needs = [_at_logits(bounds.min_fidelity_db, state)] if bounds.min_fidelity_db is not None else []
+    needs += [bounds.min_logits_fidelity_db] if bounds.min_logits_fidelity_db is not None else []
     if bounds.needs_labels or (state.labelled and "accuracy" not in state.request.allow_regression):
         needs.append(_accuracy_need(state))
-    elif bounds.min_fidelity_db is None and "accuracy" not in state.request.allow_regression:
+    elif not bounds.bounds_fidelity and "accuracy" not in state.request.allow_regression:
         needs.append(_at_logits(20.0, state))
     # Of the final part only that it was missed there is known: other samples damage more.
     needs += [

@@ -19,7 +19,7 @@ from ..contracts import (
 )
 from . import priors
 from .mixture_plans import mixture_levers
-from .needs import fidelity_of, quality_need
+from .needs import QUALITY, fidelity_of, quality_need
 from .sizes import same_forms
 
 NEGLIGIBLE = 0.02
@@ -32,7 +32,6 @@ CLIPPED_AT = 99.0
 # Shares of a torch program's channels that pruning may take out.
 PRUNED_SHARES = (0.25, 0.5)
 _NO_STORAGE: tuple[Storage, ...] = ("none",)
-_QUALITY = ("min_accuracy", "max_accuracy_drop", "min_fidelity_db", "guard_accuracy")
 
 
 def plans(state: PolicyState) -> Iterator[Plan]:
@@ -182,7 +181,7 @@ def _finer(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:
         for attempt in state.attempts
         if attempt.plan.quantize is not None
         and same_forms(attempt.plan.quantize, lever)
-        and any(result.name in _QUALITY for result in attempt.verdict.violated)
+        and any(result.name in QUALITY for result in attempt.verdict.violated)
     ]
     if not missed or (lever.storage == "fp16" and not lever.compute):
         return

@@ -192,6 +192,7 @@ def _would_meet(item: Recalled, state: PolicyState) -> bool:
         (_speed_to_keep(item, state), _speed_here(item, state), False),
         (bounds.max_accuracy_drop, past.drop if past.metric == state.request.scored_by else None, True),
         (bounds.min_fidelity_db, past.fidelity_db, False),
+        (bounds.min_logits_fidelity_db, past.logits_fidelity_db, False),
     )
     return (past.verdict != "met" or past.objective == state.request.objective) and all(
         bound is None or (reached is not None and (reached <= bound if upper else reached >= bound))

@@ -49,6 +49,7 @@ _OPTIONS = {
     "min_accuracy": "--min-accuracy",
     "max_accuracy_drop": "--max-drop",
     "min_fidelity_db": "--min-fidelity",
+    "min_logits_fidelity_db": "--min-logits-fidelity",
 }
 # Timings and memory move from run to run: an offer leaves them this room, so that it can be taken up.
 _ROOM = {"max_latency_ms": 1.1, "max_memory_bytes": 1.1, "max_memory_ratio": 1.1, "min_speedup": 0.92}
@@ -222,7 +223,7 @@ def _written(name: str, value: float) -> str:
         return f"{value * 100:.6g}%"
     if name == "max_latency_ms":
         return f"{value:g}ms"
-    if name == "min_fidelity_db":
+    if name.endswith("_db"):
         return f"{value:g}dB"
     if name == "min_throughput_per_s":
         return f"{value:g}/s"

@@ -19,9 +19,8 @@ from ..contracts import (
 from ..tools.judge import Evidence, describe, judge
 from .context import RunContext
 from .execute import Executed
+from .needs import QUALITY
 from .state import Draft, RunState, add_effort
-
-_QUALITY = ("min_accuracy", "max_accuracy_drop", "min_fidelity_db", "guard_accuracy")
 
 
 def is_over(draft: Draft | None) -> bool:
@@ -96,7 +95,7 @@ def gate(context: RunContext, state: RunState, draft: Draft, *, size: bool) -> D
     verdict = judge(context.request, evidence, context.measured_on)
     if verdict.kind == "failed":
         return draft.model_copy(update={"verdict": verdict})
-    missed = [item for item in verdict.violated if item.name in _QUALITY or (size and "size" in item.name)]
+    missed = [item for item in verdict.violated if item.name in QUALITY or (size and "size" in item.name)]
     if not missed:
         return draft
     reason = "; ".join(describe(item) for item in missed)

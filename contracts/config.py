@@ -46,6 +46,7 @@ class TargetConstraints(Contract):
     min_accuracy: Annotated[float, _read(units.parse_share)] | None = None
     max_drop: Annotated[float, _read(units.parse_share)] | None = None
     min_fidelity: Annotated[float, _read(units.parse_decibels)] | None = None
+    min_logits_fidelity: Annotated[float, _read(units.parse_decibels)] | None = None
 
     def to_constraints(self) -> Constraints:
         """Return the same bounds in the names that requests use."""
@@ -56,6 +57,7 @@ class TargetConstraints(Contract):
             "min_accuracy": self.min_accuracy,
             "max_accuracy_drop": self.max_drop,
             "min_fidelity_db": self.min_fidelity,
+            "min_logits_fidelity_db": self.min_logits_fidelity,
         }
         for name in ("size", "memory"):
             bound = getattr(self, f"max_{name}")

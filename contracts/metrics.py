@@ -139,6 +139,7 @@ class Evaluation(Contract):
         output_fidelity_db: SQNR per output name.
         logits_fidelity: SQNR in dB at the worst logits, the tensors before a last Softmax or Sigmoid, in the same
             runs; absent where the models have none, or none that correspond.
+        has_logits: whether the original has logits.
         finite: whether every float output of the candidate was finite wherever the original's was.
         constant: whether the candidate answers the same to different inputs where the original does not.
         synthetic: inputs were synthesised.
@@ -156,6 +157,7 @@ class Evaluation(Contract):
     fidelity: Quantity
     output_fidelity_db: dict[str, float] = {}
     logits_fidelity: Quantity | None = None
+    has_logits: bool = False
     finite: bool = True
     constant: bool = False
     synthetic: bool = False

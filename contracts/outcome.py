@@ -19,6 +19,7 @@ class Outcome(Contract):
         hardware: fingerprint of the machine that measured.
         delivered: whether it was the product of its run.
         metric: what `drop` was measured by.
+        fidelity_db, logits_fidelity_db: SQNR at the worst output, and at the worst logits, or output without any.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Outcome(Contract):
     drop: float | None = None
     metric: str = "top1"
     fidelity_db: float | None = None
+    logits_fidelity_db: float | None = None
 
 
 class Recalled(Contract):

@@ -70,6 +70,7 @@ _BOUNDS: dict[str, tuple[Unit, bool]] = {
     "min_accuracy": ("fraction", False),
     "max_accuracy_drop": ("fraction", True),
     "min_fidelity_db": ("dB", False),
+    "min_logits_fidelity_db": ("dB", False),
 }
 
 
@@ -78,7 +79,7 @@ class Constraints(Contract):
 
     Ratios are shares of the original; latencies are milliseconds at `latency_statistic`; accuracy is the score of
     the request's metric and drop what is lost of it, both fractions (for `mae`, drop is the relative increase of the
-    error and accuracy cannot be bounded); fidelity is SQNR in dB.
+    error and accuracy cannot be bounded); fidelity is SQNR in dB, at the worst output or at the worst logits.
     """
 
     max_size_bytes: Annotated[int, Field(gt=0)] | None = None
@@ -92,6 +93,7 @@ class Constraints(Contract):
     min_accuracy: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     max_accuracy_drop: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] | None = None
     min_fidelity_db: Annotated[float, Field(gt=0, le=200, allow_inf_nan=False)] | None = None
+    min_logits_fidelity_db: Annotated[float, Field(gt=0, le=200, allow_inf_nan=False)] | None = None
 
     def bounds(self) -> list[Bound]:
         """Return the bounds that are set, in the order of the fields."""
@@ -100,6 +102,11 @@ class Constraints(Contract):
             for name, (unit, upper) in _BOUNDS.items()
             if (value := getattr(self, name)) is not None
         ]
+
+    @property
+    def bounds_fidelity(self) -> bool:
+        """Whether a bound speaks of likeness to the original's answers."""
+        return self.min_fidelity_db is not None or self.min_logits_fidelity_db is not None
 
     @property
     def needs_labels(self) -> bool:

@@ -21,6 +21,7 @@ _WRITE: dict[str, tuple[str, Callable[[float], str]]] = {
     "min_accuracy": ("--min-accuracy", lambda value: f"{_down(value * 100)}%"),
     "max_accuracy_drop": ("--max-drop", lambda value: f"{_up(value * 100)}%"),
     "min_fidelity_db": ("--min-fidelity", lambda value: f"{_down(value)}dB"),
+    "min_logits_fidelity_db": ("--min-logits-fidelity", lambda value: f"{_down(value)}dB"),
 }
 
 

@@ -67,6 +67,7 @@ _LABELS = {
     "min_accuracy": "accuracy",
     "max_accuracy_drop": "loss of accuracy",
     "min_fidelity_db": "fidelity",
+    "min_logits_fidelity_db": "fidelity at the logits",
 }
 
 

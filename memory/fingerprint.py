@@ -15,7 +15,7 @@ from typing import get_args
 
 from ..contracts import Constraints, OperatorShare, Platform, Profile, RuntimeName, Target
 
-VECTOR_VERSION = 1
+VECTOR_VERSION = 2
 
 # Operator types by what they are to the levers; every other type counts as `other`.
 _FAMILIES: tuple[frozenset[str], ...] = (
@@ -104,7 +104,8 @@ def _request(profile: Profile, constraints: Constraints) -> list[float]:
         _tight(_ratio(_ratio(1000.0, constraints.min_throughput_per_s), profile.latency_ms)),
         constraints.min_accuracy,
         None if constraints.max_accuracy_drop is None else max(0.0, 1 - 10 * constraints.max_accuracy_drop),
-        None if constraints.min_fidelity_db is None else min(1.0, constraints.min_fidelity_db / 60),
+        _likeness(constraints.min_fidelity_db),
+        _likeness(constraints.min_logits_fidelity_db),
     )
     present = (value is not None for _, value in _bounds(constraints))
     return [*map(float, present), *(value or 0.0 for value in tightness)]
@@ -133,6 +134,10 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
 
 def _tight(ratio: float | None) -> float | None:
     return None if ratio is None else 1 / (1 + max(0.0, ratio))
+
+
+def _likeness(decibels: float | None) -> float | None:
+    return None if decibels is None else min(1.0, decibels / 60)
 
 
 def _bounded(value: float) -> float:

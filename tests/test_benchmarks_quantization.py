@@ -61,8 +61,9 @@ def test_requests_are_the_bars(rows: Any, digits_model: Path, digits_data: Path,
         assert asked.max_size_ratio == bars.size
         assert asked.max_accuracy_drop == bars.drop
         assert asked.min_speedup == bars.speedup
-        in_db = bars.output_db or bars.logits_db or 10 * np.log10(1 / (2 * (1 - bars.cosine)))
+        in_db = 10 * np.log10(1 / (2 * (1 - bars.cosine))) if bars.cosine else bars.output_db
         assert asked.min_fidelity_db == pytest.approx(in_db, abs=0.1)
+        assert asked.min_logits_fidelity_db == bars.logits_db
 
 
 def sigmoid_in_a_body(path: Path, scale: float) -> Path:

@@ -179,6 +179,7 @@ CASES = {
     BOUNDS + "min_accuracy": Case(judged, 0.8, 0.99),
     BOUNDS + "max_drop": Case(searched, "5%", "0.1%"),
     BOUNDS + "min_fidelity": Case(searched, 20, 60),
+    BOUNDS + "min_logits_fidelity": Case(searched, 20, 60),
     "optimization.level": Case(searched, "none", "basic"),
     QUANTIZATION + "enabled": Case(searched, True, False),
     QUANTIZATION + "precision": Case(searched, "8bit", "16bit"),

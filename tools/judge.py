@@ -122,7 +122,7 @@ def _result(
 ) -> ConstraintResult:
     """Compare the point estimate with the bound."""
     if quantity is None:
-        return ConstraintResult(name=name, bound=bound, unit=unit)
+        return ConstraintResult(name=name, bound=bound, unit=unit, note=note)
     return _compare(name, bound, unit, upper, quantity.value, quantity.interval, note)
 
 
@@ -151,6 +151,8 @@ def _bounds(request: Request, evidence: Evidence) -> Iterable[ConstraintResult]:
             yield _accuracy(bound, request, evidence.evaluation)
         elif bound.name == "max_latency_ms":
             yield _latency(bound, request, evidence.benchmark)
+        elif bound.name == "min_logits_fidelity_db":
+            yield _logits(bound, evidence.evaluation)
         else:
             yield _result(
                 bound.name, bound.bound, bound.unit, bound.upper, _measured(bound.name, bound.bound, evidence)
@@ -196,6 +198,17 @@ def _latency(bound: Bound, request: Request, benchmark: Benchmark | None) -> Con
     return _result(
         bound.name, bound.bound, bound.unit, True, _pessimistic(quantity, upper=True) if quantity else None, note=note
     )
+
+
+def _logits(bound: Bound, evaluation: Evaluation | None) -> ConstraintResult:
+    """Judge at the logits; at the outputs of a model without any, and say so."""
+    if evaluation is None or evaluation.has_logits:
+        reached, note = evaluation.logits_fidelity if evaluation else None, ""
+        if evaluation is not None and reached is None:
+            note = "the candidate's logits could not be compared with the original's"
+    else:
+        reached, note = evaluation.fidelity, "at the outputs: no softmax or sigmoid was found before them"
+    return _result(bound.name, bound.bound, bound.unit, bound.upper, reached, note=note)
 
 
 def _accuracy(bound: Bound, request: Request, evaluation: Evaluation | None) -> ConstraintResult:
@@ -268,7 +281,7 @@ def _quality_guard(request: Request, evaluation: Evaluation | None) -> Iterable[
         yield ConstraintResult(name="guard_accuracy", bound=DROP_GUARD, unit="fraction")
     elif evaluation.drop is not None:
         yield drop_result("guard_accuracy", DROP_GUARD, evaluation, strict=request.strict_accuracy)
-    elif request.constraints.min_fidelity_db is None:
+    elif not request.constraints.bounds_fidelity:
         yield _result("guard_accuracy", FIDELITY_GUARD_DB, "dB", False, evaluation.fidelity)
 
 

@@ -62,7 +62,8 @@ class Peers(BaseModel):
 
 
 def task_bounds(asked: Asked) -> dict[str, float]:
-    """Return a row's bars as the peers' tasks name them, likeness in dB at the outputs."""
+    """Return a row's bars as the peers' tasks name them, likeness in dB at the outputs: peers know no others."""
     bars = asked.bars.given()
-    likeness = {"db": float(str(asked.options["min-fidelity"]).removesuffix("dB"))}
+    wanted = asked.options.get("min-fidelity", asked.options.get("min-logits-fidelity"))
+    likeness = {"db": float(str(wanted).removesuffix("dB"))}
     return {name: bars[name] for name in ("size", "speedup", "drop") if name in bars} | likeness

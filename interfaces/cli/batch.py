@@ -55,6 +55,7 @@ def batch(
     min_accuracy: opt.MinAccuracy = None,
     max_drop: opt.MaxDrop = None,
     min_fidelity: opt.MinFidelity = None,
+    min_logits_fidelity: opt.MinLogitsFidelity = None,
     allow_regression: opt.AllowRegression = None,
     strict_accuracy: opt.StrictAccuracy = None,
     platform: opt.PlatformName = None,

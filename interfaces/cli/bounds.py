@@ -27,6 +27,7 @@ _SHORT: dict[str, tuple[str, Parse]] = {
     "min_accuracy": ("min_accuracy", _fraction),
     "max_drop": ("max_accuracy_drop", _fraction),
     "min_fidelity": ("min_fidelity_db", units.parse_decibels),
+    "min_logits_fidelity": ("min_logits_fidelity_db", units.parse_decibels),
 }
 # Field of `Constraints` → how its text is read, for files that use the names of contracts.
 _LONG: dict[str, Parse] = {

@@ -75,6 +75,10 @@ MaxDrop = Annotated[
 MinFidelity = Annotated[
     str | None, _text("--min-fidelity", BOUNDS, "Likeness to the original's outputs (SQNR).", "30dB")
 ]
+MinLogitsFidelity = Annotated[
+    str | None,
+    _text("--min-logits-fidelity", BOUNDS, "Likeness before a last softmax or sigmoid, which hides breakage.", "20dB"),
+]
 AllowRegression = Annotated[
     list[str] | None,
     _text("--allow-regression", BOUNDS, "Lift guards: latency, memory, size, accuracy.", "latency,size,…"),

@@ -13,7 +13,7 @@ from .paths import check_writable, data_source, model_source, output_folder
 # Options that are bounds; each is called as it is typed in errors.
 BOUND_OPTIONS = (
     "max_size", "max_memory", "max_latency", "min_speedup", "min_throughput", "min_accuracy", "max_drop",
-    "min_fidelity", "latency_statistic",
+    "min_fidelity", "min_logits_fidelity", "latency_statistic",
 )  # fmt: skip
 # Option → where it stands in a request, and how its text is read.
 

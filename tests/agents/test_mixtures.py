@@ -153,6 +153,19 @@ def test_quality_counts_at_the_logits(conv_profile: Profile) -> None:
     )
 
 
+def test_a_bound_at_the_logits_is_needed_as_it_stands(conv_profile: Profile) -> None:
+    """What a softmax gains behind them does not lower it, as it does a bound on the outputs."""
+    tried = attempt(mixture(STATIC), "not_met", {"static": 10**-2.95}, db=30.0, speed=1.2)
+    assert tried.comparison is not None
+    logits = Quantity(value=22.0, unit="dB")
+    seen = tried.model_copy(update={"comparison": tried.comparison.model_copy(update={"logits_fidelity": logits})})
+    needs = [
+        quality_need(make_state(conv_profile, seen, labelled=False, **{name: 28.0}))
+        for name in ("min_logits_fidelity_db", "min_fidelity_db")
+    ]
+    assert needs == [28.0, 20.0]
+
+
 def test_what_failed_on_the_final_part_needs_more_quality(conv_profile: Profile) -> None:
     passed = make_attempt(1, Plan(quantize=QuantizeLever(storage="int8")), "not_met", db=31.0, speed=1.4)
     looked = passed.model_copy(update={"final_look": True})

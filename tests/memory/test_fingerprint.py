@@ -49,6 +49,7 @@ CONSTRAINTS = st.builds(
     max_latency_ms=st.none() | st.floats(0.001, 1e6),
     min_speedup=st.none() | st.floats(0.001, 1e6),
     min_fidelity_db=st.none() | st.floats(1, 200),
+    min_logits_fidelity_db=st.none() | st.floats(1, 200),
     min_throughput_per_s=st.none() | st.floats(1, 1000),
 )
 BOUNDS: list[dict[str, Any]] = [
@@ -62,6 +63,7 @@ BOUNDS: list[dict[str, Any]] = [
     {"min_accuracy": 0.9},
     {"max_accuracy_drop": 0.01},
     {"min_fidelity_db": 30.0},
+    {"min_logits_fidelity_db": 20.0},
 ]
 
 
@@ -73,7 +75,7 @@ def cosine(a: list[float], b: list[float]) -> float:
 @settings(max_examples=40, deadline=None)
 def test_every_case_has_a_finite_vector_of_one_length(profile: Profile, constraints: Constraints) -> None:
     vector = fingerprint(profile, Target(), constraints)
-    assert len(vector) == 70
+    assert len(vector) == 72
     assert all(0 <= entry <= 1 for entry in vector)
     assert math.hypot(*vector) > 0
 

@@ -120,6 +120,20 @@ def test_sixteen_megabytes_more_are_within_the_memory_guard() -> None:
     assert judge(request(), evidence(benchmark=benchmark(peak=35.9e6))).kind == "met"
 
 
+def test_logits_are_bounded_apart_from_outputs() -> None:
+    """A softmax hides breakage: what is bounded before it must have been measured there, where there is one."""
+    hidden = unlabelled(40.0).model_copy(update={"has_logits": True})
+    seen = hidden.model_copy(update={"logits_fidelity": quantity(12.0, "dB")})
+    assert judge(request(min_fidelity_db=20), evidence(evaluation=seen)).kind == "met"
+    verdict = judge(request(min_logits_fidelity_db=20), evidence(evaluation=seen))
+    assert verdict.reason == "logits fidelity 12 dB is below 20 dB"
+    assert judge(request(min_logits_fidelity_db=12), evidence(evaluation=seen)).kind == "met"
+    assert judge(request(min_logits_fidelity_db=20), evidence(evaluation=hidden)).kind == "not_met"
+    plain = judge(request(min_logits_fidelity_db=20), evidence(evaluation=unlabelled(21.0)))
+    assert plain.kind == "met"
+    assert plain.constraints[0].note.startswith("at the outputs")
+
+
 def test_a_bound_replaces_its_guard() -> None:
     assert judge(request(max_accuracy_drop=0.05), evidence(evaluation=evaluation(19))).kind == "met"
     assert judge(request(min_fidelity_db=10), evidence(evaluation=unlabelled(12.0))).kind == "met"

@@ -25,7 +25,7 @@ from ..onnx_model import quoted
 from .data import open_data
 from .fidelity import OutputError
 from .labels import measured_in
-from .logits import LogitsError, open_exposed, paired_logits, same_answers
+from .logits import LogitsError, has_logits, open_exposed, paired_logits, same_answers
 from .quality import Quality, measured, quality_of, truths
 from .session import open_session, stock
 
@@ -67,7 +67,8 @@ def compare_models(
     evaluation = _evaluation(part, samples, errors, scored.result(), view, time.perf_counter() - started)
     below = logits.decibels
     quantity = None if below is None else measured(below, "dB", samples)
-    return evaluation.model_copy(update={"logits_fidelity": quantity, "sample_runs": 2 * samples + tried})
+    update = {"logits_fidelity": quantity, "has_logits": has_logits(original), "sample_runs": 2 * samples + tried}
+    return evaluation.model_copy(update=update)
 
 
 def _with_logits(

@@ -94,6 +94,11 @@ def with_outputs(model: ModelProto, tensors: Sequence[str]) -> ModelProto:
     return copied
 
 
+def has_logits(path: Path) -> bool:
+    """Tell whether the model at `path` has logits; of torch programs none are known."""
+    return path.suffix != TORCH_SUFFIX and bool(logits_of(load_structure(path)))
+
+
 def paired_logits(original: Path, candidate: Path) -> list[tuple[str, str]]:
     """Return (tensor of the original, tensor of the candidate) for each output's logits; none unless both have all.
 

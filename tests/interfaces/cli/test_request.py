@@ -40,6 +40,7 @@ def bounds(**given: str) -> Constraints:
         ("max_drop", "0.01", "max_accuracy_drop", 0.01),
         ("max_drop", "1%", "max_accuracy_drop", 0.01),
         ("min_fidelity", "30 dB", "min_fidelity_db", 30.0),
+        ("min_logits_fidelity", "20dB", "min_logits_fidelity_db", 20.0),
         ("latency_statistic", "p50", "latency_statistic", "p50"),
     ],
 )

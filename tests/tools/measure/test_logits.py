@@ -70,6 +70,7 @@ def test_both_fidelities_come_from_the_same_runs(classifier: Path, samples: Path
     result = compare_models(classifier, louder(classifier, tmp_path / "l.onnx", 1.01), data, "final")
     assert result.logits_fidelity is not None
     assert result.logits_fidelity.value == pytest.approx(40, abs=0.01)
+    assert result.has_logits
     assert result.fidelity.value > 40.5
     assert result.output_fidelity_db.keys() == {"y"}
     assert result.sample_runs == 2 * result.samples + 4
@@ -78,7 +79,7 @@ def test_both_fidelities_come_from_the_same_runs(classifier: Path, samples: Path
 def test_models_without_logits_have_no_such_figure(scorer: Path, samples: Path, make_data):
     _, data = make_data(scorer, source=str(samples))
     result = compare_models(scorer, scorer, data, "final")
-    assert result.logits_fidelity is None
+    assert (result.logits_fidelity, result.has_logits) == (None, False)
     assert result.sample_runs == 2 * result.samples
 
 
