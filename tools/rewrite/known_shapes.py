@@ -22,11 +22,10 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto
 from onnx.reference import ReferenceEvaluator
 
-from ..normalize.shapes import infer_shapes, skeleton
 from ..quantize.graphs import int_attribute
+from .inferred_dims import Dims, inferred_dims
 from .scope import Scope, rewrite_graphs
 
-Dims = tuple[int | str, ...]
 _ROUNDS = 3
 _FEW = 16
 _ARITHMETIC = {"Add", "Cast", "Concat", "Div", "Mul", "Pow", "Sqrt", "Squeeze", "Sub", "Unsqueeze"}
@@ -40,37 +39,12 @@ def fold_known_shapes(model: ModelProto) -> int:
     for _ in range(_ROUNDS):
         if not any(node.op_type == "Shape" for node in model.graph.node):
             break
-        shapes = _shapes(model)
+        shapes = inferred_dims(model)
         count = rewrite_graphs(model, partial(_rewrite, shapes=shapes, graph=model.graph))
         total += count
         if not count:
             break
     return total
-
-
-def _shapes(model: ModelProto) -> dict[str, Dims]:
-    """Name → dimensions of each value of the main graph whose rank is inferred; "" is a dimension of no name."""
-    copied = skeleton(model)
-    copied.graph.ClearField("value_info")
-    for value in copied.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    for value in copied.graph.input:
-        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
-            if not dim.HasField("dim_value"):
-                dim.dim_param = f"{value.name}.{axis}"
-    inferred, note = infer_shapes(copied)
-    if note is not None:
-        return {}
-    values = (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)
-    found = {
-        value.name: tuple(
-            int(dim.dim_value) if dim.HasField("dim_value") else str(dim.dim_param)
-            for dim in value.type.tensor_type.shape.dim
-        )
-        for value in values
-        if value.type.tensor_type.HasField("shape")
-    }
-    return found | {each.name: tuple(each.dims) for each in inferred.graph.initializer}
 
 
 def _rewrite(scope: Scope, shapes: Mapping[str, Dims], graph: GraphProto) -> int:
@@ -134,6 +108,8 @@ def _target(scope: Scope, node: NodeProto, shapes: Mapping[str, Dims]) -> int:
     unknown = [at for at, each in enumerate(target) if each is None]
     if len(unknown) == 1 and _is_rest(before, after, unknown[0]):
         target[unknown.pop()] = 0
+    if len(unknown) == 1 and _is_open(scope, node.input[1], unknown[0], shapes):
+        target[unknown.pop()] = -1
     if unknown or not target:
         return 0
     scope.set_inputs(node, [node.input[0], scope.store(np.array(target, np.int64), "target")])
@@ -152,6 +128,20 @@ def _is_rest(before: Dims, after: Dims, at: int) -> bool:
     if at >= len(before) or {"", 0} & {*before, *after}:
         return False
     return _others(before, at) == _others(after, at)
+
+
+def _is_open(scope: Scope, target: str, at: int, shapes: Mapping[str, Dims]) -> bool:
+    """Tell whether the number at `at` of a computed target is the constant -1."""
+    joined = scope.producer(target)
+    start = 0
+    for piece in joined.input if joined is not None and joined.op_type == "Concat" else ():
+        numbers, dims = scope.integers(piece), shapes.get(piece, ())
+        if len(dims) != 1 or not isinstance(dims[0], int):
+            return False
+        if start <= at < start + dims[0]:
+            return numbers is not None and numbers[at - start] == -1
+        start += dims[0]
+    return False
 
 
 def _others(dims: Dims, at: int) -> tuple[int, list[str]]:

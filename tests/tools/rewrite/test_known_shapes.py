@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from shipfit.tools.rewrite.known_shapes import fold_known_shapes
 from shipfit.tools.rewrite.sum_before_norm import sum_before_norm
@@ -89,3 +89,32 @@ def test_a_bias_stays_an_addition(before):
         nodes, [models.spec("x", [2, 8])], [models.spec("y", [2, 8])], {"gain": noise(8), "shift": noise(8)}
     )
     assert before(model, {"x": noise(2, 8)}).rewritten(sum_before_norm) == 0
+
+
+def test_a_dimension_that_the_target_leaves_open_stays_open(before):
+    node = helper.make_node
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Slice", ["shape", "0", "2"], ["first"]),
+        node("Concat", ["first", "rest"], ["target"], axis=0),
+        node("Reshape", ["x", "target"], ["y"]),
+    ]
+    weights = {"0": np.array([0]), "2": np.array([2]), "rest": np.array([-1])}
+    inputs = [models.spec("x", ["batch", 6, 4, 4])]
+    case = before(models.build(nodes, inputs, [models.spec("y", [None] * 3)], weights), {"x": noise(3, 6, 4, 4)})
+    assert case.rewritten(fold_known_shapes) == 1
+    assert case.types == ["Reshape"]
+
+
+def test_operators_of_the_runtime_do_not_hide_shapes(before):
+    """onnx's inference knows no operator of `com.microsoft`; what comes after one is a transformer's next layer."""
+    model = attention(8, 2)
+    gelu = helper.make_node("BiasGelu", ["x", "bias"], ["gelu"], domain="com.microsoft")
+    for each in model.graph.node:
+        each.input[:] = ["gelu" if name == "x" else name for name in each.input]
+    model.graph.node.insert(0, gelu)
+    model.graph.initializer.append(numpy_helper.from_array(noise(8), "bias"))
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    case = before(model, {"x": noise(2, 3, 8)})
+    assert case.rewritten(fold_known_shapes) > 0
+    assert not {"Shape", "Gather", "Concat", "Unsqueeze", "Div"} & {*case.types}
