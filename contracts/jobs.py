@@ -34,6 +34,7 @@ class DataRef(Contract):
         labelled: whether answers can be scored: class indices or targets are there.
         synthetic: inputs were made from the model's specification.
         output: output that is scored.
+        named_output: the one that the user named; fidelity speaks of it alone, else of the worst of all.
         scoring: by what, where `labelled`.
         state: input → output whose last value it is fed. A part then is made of streams of consecutive feeds.
         scores_streams: a label speaks of a whole stream, and its last answer is scored.
@@ -46,6 +47,7 @@ class DataRef(Contract):
     classes: int | None = None
     synthetic: bool = False
     output: str | None = None
+    named_output: str | None = None
     seed: int = 0
     scoring: Scoring = Scoring()
     state: dict[str, str] = {}

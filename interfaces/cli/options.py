@@ -40,7 +40,13 @@ DataConfig = Annotated[
     str | None, _text("--config", DATA, "YAML that says how data are read: preprocess, state, metric.", "FILE")
 ]
 OutputName = Annotated[
-    str | None, _text("--output", DATA, "Output that is scored. (default: the first that fits)", "NAME")
+    str | None,
+    _text(
+        "--output",
+        DATA,
+        "Output that is scored, and that fidelity speaks of. (default: the first that fits; the worst)",
+        "NAME",
+    ),
 ]
 Metric = Annotated[
     str | None,

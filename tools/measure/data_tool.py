@@ -17,7 +17,7 @@ from .data_fit import Layout
 from .data_spool import Spool
 from .data_stream import Recorder
 from .quality import try_metric
-from .score import check_labels, find_output, scoring_of
+from .score import check_labels, find_output, require_output, scoring_of
 
 
 def data_tool(context: ToolContext) -> ToolAnswer:
@@ -100,8 +100,8 @@ def _checked(collector: Collector, ref: DataRef, data: CanonicalData, index: Dat
     """Run the model on one feed: it must accept it, and answer with something that the metric can score.
 
     Returns:
-        `ref` with the output that is scored, its classes and by what, where there is something to score by or an
-        output was asked for.
+        `ref` with the output that was asked for, and where there is something to score by with the one that is
+        scored, its classes and by what.
     """
     try:
         outputs = collector.session.run(data.feeds("selection", 1)[0])
@@ -109,17 +109,18 @@ def _checked(collector: Collector, ref: DataRef, data: CanonicalData, index: Dat
         raise DataError(f"the model does not accept the data: {error.message}") from error
     _require_numbers(outputs, data.ref.synthetic)
     wanted = collector.params.get("output")
-    if not collector.scored and wanted is None:
-        return ref
-    scoring = scoring_of(collector.metric, collector.params)
-    targets = data.targets("selection", 1) if collector.scored else None
     named = dict(zip(collector.session.output_names, outputs, strict=True))
+    require_output(wanted, named)
+    ref = ref.model_copy(update={"named_output": wanted})
+    if not collector.scored:
+        return ref
+    scoring, targets = scoring_of(collector.metric, collector.params), data.targets("selection", 1)
     found = find_output(named, index.batch, scoring, wanted, targets[0] if targets else None)
     labels = [label for part in index.labels.values() for label in part]
     if labels and metric_kind(scoring.metric) == "classes":
         check_labels(labels, found)
     ref = ref.model_copy(update={"scoring": scoring, "output": found.output, "classes": found.classes or None})
-    if collector.scored and metric_kind(scoring.metric) == "code":
+    if metric_kind(scoring.metric) == "code":
         try_metric(collector.session, data, ref)
     return ref
 

@@ -41,7 +41,8 @@ def compare_models(
 ) -> Evaluation:
     """Run both models on the same samples of one part and compare what they answer.
 
-    Samples are streamed: only the outputs of one sample are held. `limit` takes the first feeds.
+    Samples are streamed: only the outputs of one sample are held. `limit` takes the first feeds. Fidelity is that of
+    the worst output, states that are fed back included, unless the data name one.
 
     Raises:
         RequestError: the models do not take the same inputs, so nothing can be fed to both.
@@ -194,15 +195,14 @@ def _evaluation(
     seconds: float,
 ) -> Evaluation:
     decibels = {name: error.decibels for name, error in errors.items()}
-    # States that drift without harm to any answer are no loss: answers over the whole stream tell.
-    told = [value for name, value in decibels.items() if name not in view.ref.state.values()] or [*decibels.values()]
+    named = view.ref.named_output
     fields: dict[str, Any] = {"samples": samples, **quality}
     if part != "final":
         fields.pop("class_drops", None)
     return Evaluation(
         part=cast(Part, part),
         **fields,
-        fidelity=measured(min(told), "dB", samples),
+        fidelity=measured(min(decibels.values()) if named is None else decibels[named], "dB", samples),
         output_fidelity_db=decibels,
         finite=all(error.finite for error in errors.values()),
         constant=any(error.constant for error in errors.values()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +39,16 @@ def code_digest(metric: str, folder: Path) -> str | None:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
 
 
+def require_output(wanted: str | None, outputs: Collection[str]) -> None:
+    """Require that the output `wanted`, where one is, is among the names `outputs`.
+
+    Raises:
+        DataError: it is not; the message names the choices.
+    """
+    if wanted is not None and wanted not in outputs:
+        raise DataError(f"--output {wanted!r} is no output; the outputs are {', '.join(map(repr, outputs))}")
+
+
 def find_output(
     outputs: Mapping[str, Any], batch: int, scoring: Scoring, wanted: str | None, targets: Sequence[Any] | None
 ) -> ScoringOutput:
@@ -47,8 +57,7 @@ def find_output(
     Raises:
         DataError: `wanted` is no output, or nothing fits; the message names the choices.
     """
-    if wanted is not None and wanted not in outputs:
-        raise DataError(f"--output {wanted!r} is no output; the outputs are {', '.join(map(repr, outputs))}")
+    require_output(wanted, outputs)
     kind = metric_kind(scoring.metric)
     if kind == "classes":
         found = find_scores(outputs, batch, wanted)
@@ -132,11 +141,10 @@ def find_scores(outputs: Mapping[str, Any], batch: int, wanted: str | None = Non
     Raises:
         DataError: `wanted` is no output, or carries no class scores; the message names the choices.
     """
+    require_output(wanted, outputs)
     counts = {name: class_count(output, batch) for name, output in outputs.items()}
     choices = [name for name, classes in counts.items() if classes > 1]
     if wanted is not None:
-        if wanted not in counts:
-            raise DataError(f"--output {wanted!r} is no output; the outputs are {', '.join(map(repr, counts))}")
         if wanted not in choices:
             offer = ", ".join(map(repr, choices)) or "none of them"
             raise DataError(f"--output {wanted!r} carries no class scores; choose from {offer}")

@@ -8,9 +8,9 @@ the work, so that what is left unmeasured matters least to size.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ from ..measure.fidelity import OutputError
 from ..measure.logits import logits_of, unmasked, with_outputs
 from ..onnx_model import delete_named, load, quoted
 from .calibrate import Feeds
-from .trial import opened, run
+from .streams import Fed, Streams
+from .trial import opened
 from .units import FORMS, Making, Trial, trials
 
 DEFAULT_SAMPLES = 4
@@ -43,6 +44,9 @@ CALIBRATION_SAMPLES = 16
 TIME_LIMIT_S = 20.0
 REPORTED = 128
 REFERENCE_BYTES = 256 * 2**20
+
+# A feed, whether it begins a stream, and what the model itself gives out where damage is told.
+_Call = tuple[Mapping[str, Any], bool, list[Any]]
 
 
 def sensitivity_tool(context: ToolContext) -> ToolAnswer:
@@ -67,12 +71,12 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
         table = measure_sensitivity(
             context.model(),
             form,
-            view.feeds("selection", samples),
+            Streams.of(view, "selection", samples),
             _making(form, params, view),
             op_types,
             seconds,
             context.progress,
-            states=view.ref.state.values(),
+            told=view.ref.named_output,
         )
     folder = context.work / "table"
     folder.mkdir()
@@ -106,25 +110,26 @@ def _making(form: QuantizedForm, params: Mapping[str, Any], view: DataView) -> M
 def measure_sensitivity(
     model: Path,
     form: QuantizedForm,
-    feeds: Feeds,
+    samples: Feeds | Streams,
     making: Making | None = None,
     op_types: Sequence[str] = (),
     seconds: float = TIME_LIMIT_S,
     progress: ProgressSink = silent,
-    states: Collection[str] = (),
+    told: str | None = None,
 ) -> SensitivityTable:
     """Return the damage of each unit, the most damaged first.
 
     Args:
         model: a model file.
         form: of compute or of storage.
-        feeds: samples to measure on; fewer are used where their outputs take more than 256 MB. All units are
-            measured on two of them before any is on the others.
+        samples: to measure on; fewer are used where their outputs take more than 256 MB. All units are measured on
+            two of them before any is on the others. In streams each unit's model is fed its own last states, through
+            which its errors build up as they will in use.
         making: how the form is made, and from which calibration samples.
         op_types: operators whose nodes are units; empty for all that the form is advisable for.
         seconds: time after which no further unit is begun; the heaviest is always measured.
         progress: told after each unit.
-        states: outputs that are fed back, which are no answers: they count only where there are no others.
+        told: the output that damage is told at; the worst of all without it.
 
     Raises:
         DataError: `static` without calibration samples.
@@ -133,14 +138,15 @@ def measure_sensitivity(
     started = time.perf_counter()
     making = making or Making()
     calibration = _Counted(making.feeds)
-    watched, logits = _watched(load(model), states)
-    work = trials(watched, form, replace(making, feeds=calibration), op_types)
-    gauges = [_Gauge(trial) for trial in work.units]
+    streams = samples if isinstance(samples, Streams) else Streams(samples)
+    watched = _watched(load(model), streams.state, told)
+    work = trials(watched.model, form, replace(making, feeds=calibration), op_types)
+    gauges = [_Gauge(trial, watched) for trial in work.units]
     with opened(work.reference) as session:
-        references = list(_references(session, feeds, logits))
-        pairs = list(zip(feeds, references, strict=False))
+        references = list(_references(session, streams, watched))
+        first = streams.end_of(FIRST_SAMPLES)
         for number, gauge in _turns(gauges, deadline=started + seconds):
-            gauge.measure(session, pairs[:FIRST_SAMPLES] if number < len(gauges) else pairs[FIRST_SAMPLES:])
+            gauge.measure(session, references[:first] if number < len(gauges) else references[first:])
             share = (number + 1) / (2 * len(gauges))
             progress(Progress(tool="sensitivity", message=f"{gauge.samples} samples of a unit", fraction=share))
     measured = [gauge for gauge in gauges if gauge.samples]
@@ -154,18 +160,43 @@ def measure_sensitivity(
     )
 
 
-def _watched(model: ModelProto, states: Collection[str]) -> tuple[ModelProto, list[bool]]:
-    """Return the model with nothing for outputs but where damage is told: the logits of each output, or itself.
+@dataclass(frozen=True)
+class _Watched:
+    """A model whose outputs are where damage is told, and what is fed back.
 
-    Which of them are logits is the second value.
+    Attributes:
+        told: whether damage is told at each output; `logits`: whether it is logits.
+        state: input → place of the output that it is fed.
     """
+
+    model: ModelProto
+    told: Sequence[bool]
+    logits: Sequence[bool]
+    state: Mapping[str, int]
+
+    def heard(self, outputs: Sequence[Any]) -> list[Any]:
+        """Return the outputs that damage is told at, logits without what is masked."""
+        return [
+            unmasked(each) if masked else each
+            for each, told, masked in zip(outputs, self.told, self.logits, strict=True)
+            if told
+        ]
+
+
+def _watched(model: ModelProto, state: Mapping[str, str], told: str | None) -> _Watched:
+    """Return the model that gives out the logits of each output, or itself where it has none, and all states."""
     logits = logits_of(model)
     outputs = [each.name for each in model.graph.output]
-    told = dict.fromkeys(logits.get(name, name) for name in outputs if name not in states or len(outputs) == 1)
-    told = told or dict.fromkeys(outputs)
-    watched = with_outputs(model, list(told))
-    delete_named(watched.graph.output, set(outputs) - set(told))
-    return watched, [each.name in logits.values() for each in watched.graph.output]
+    heard = {logits.get(name, name) for name in ([told] if told is not None else outputs)}
+    watched = with_outputs(model, sorted(heard))
+    delete_named(watched.graph.output, set(outputs) - heard - set(state.values()))
+    names = [each.name for each in watched.graph.output]
+    return _Watched(
+        watched,
+        [name in heard for name in names],
+        [name in logits.values() for name in names],
+        {name: names.index(output) for name, output in state.items()},
+    )
 
 
 class _Counted(Sequence[Mapping[str, Any]]):
@@ -209,20 +240,22 @@ def _turns(gauges: Sequence[_Gauge], deadline: float) -> Iterator[tuple[int, _Ga
 class _Gauge:
     """Adds up what one unit alone does to each output."""
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: Trial, watched: _Watched) -> None:
         self._trial = trial
+        self._watched = watched
         self._errors: list[OutputError] = []
         self.samples = 0
 
-    def measure(self, reference: Any, pairs: Sequence[tuple[Any, Sequence[Any]]]) -> None:
+    def measure(self, reference: Any, calls: Sequence[_Call]) -> None:
         """Run the unit's model on some samples and their reference outputs."""
         trial = self._trial
-        if not pairs:
+        if not calls:
             return
         with nullcontext(reference) if trial.model is None else opened(trial.model()) as session:
-            for feed, wanted in pairs:
+            fed = Fed(session, self._watched.state)
+            for feed, starts, wanted in calls:
                 self._errors = self._errors or [OutputError() for _ in wanted]
-                answers = run(session, {**feed, **trial.overrides})
+                answers = self._watched.heard(fed.answer({**feed, **trial.overrides}, starts))
                 for error, value, answer in zip(self._errors, wanted, answers, strict=True):
                     error.add(value, answer)
                 self.samples += 1
@@ -238,12 +271,12 @@ class _Gauge:
         )
 
 
-def _references(session: Any, feeds: Feeds, logits: Sequence[bool]) -> Iterator[list[Any]]:
-    """Yield the outputs of as many samples as fit in memory, at least one; logits without what is masked."""
-    held = 0
-    for feed in feeds:
+def _references(session: Any, streams: Streams, watched: _Watched) -> Iterator[_Call]:
+    """Yield as many samples as fit in memory, at least one, with what the model itself gives out."""
+    held, fed = 0, Fed(session, watched.state)
+    for feed, starts in streams.begun():
         if held > REFERENCE_BYTES:
             return
-        outputs = run(session, feed)
+        outputs = watched.heard(fed.answer(feed, starts))
         held += sum(int(each.nbytes) for each in outputs if isinstance(each, np.ndarray))
-        yield [unmasked(each) if masked else each for each, masked in zip(outputs, logits, strict=True)]
+        yield feed, starts, outputs

@@ -77,6 +77,23 @@ def test_errors_build_up_through_each_models_own_state(summer: Path, write_model
     assert compare_models(summer, summer, data, "final").fidelity.value == np.inf
 
 
+TWO_LEAKS = (
+    '<ir_version: 8, opset_import: ["": 17]> m (float[n, 4] x, float[1, 4] state) => (float[n, 4] y, float[1, 4] next) '
+    "<float[1] quick = {0.1}, float[1] leak = {%s}> "
+    "{ kept = Mul(state, leak) next = Add(x, kept) hint = Mul(kept, quick) y = Add(x, hint) }"
+)
+
+
+def test_a_state_is_an_output_unless_another_is_named(write_model, tmp_path: Path, make_data):
+    first, second = write_model(TWO_LEAKS % 0.9), write_model(TWO_LEAKS % 0.8)
+    _, data = make_data(first, source=npz(tmp_path, x=X), state=STATE)
+    told = compare_models(first, second, data, "final")
+    assert told.output_fidelity_db["next"] < told.output_fidelity_db["y"] - 10
+    assert told.fidelity.value == told.output_fidelity_db["next"]
+    _, data = make_data(first, source=npz(tmp_path, x=X), state=STATE, output="y")
+    assert compare_models(first, second, data, "final").fidelity.value == told.output_fidelity_db["y"]
+
+
 @pytest.mark.parametrize("per_call", [True, False])
 def test_labels_for_each_call_or_for_the_stream(per_call: bool, summer: Path, write_model, tmp_path: Path, make_data):
     answers = np.stack([running(stream, 0.9).argmax(1) for stream in X])

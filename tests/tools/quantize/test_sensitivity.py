@@ -13,6 +13,7 @@ from shipfit.contracts import ArtifactRef, Job, Progress, RequestError, Sensitiv
 from shipfit.tools.context import TABLE_FILE, ToolContext
 from shipfit.tools.measure.data_tool import build_data
 from shipfit.tools.quantize.sensitivity import REPORTED, measure_sensitivity, sensitivity_tool
+from shipfit.tools.quantize.streams import CALLS, Streams
 from shipfit.tools.quantize.units import Making
 
 
@@ -73,15 +74,34 @@ def test_damage_is_told_at_the_logits(lab: Any, form: Any) -> None:
     assert all(20 < unit.damage_db < 60 for unit in table.units)
 
 
-def test_states_are_no_answers(lab: Any) -> None:
+def counting(lab: Any) -> Path:
+    """A state that keeps what a matrix makes of it, and an answer that another makes of the input."""
     nodes = [
-        helper.make_node("MatMul", ["x", "fragile"], ["state"], "first"),
-        helper.make_node("MatMul", ["x", "robust"], ["y"], "second"),
+        helper.make_node("MatMul", ["old", "kept"], ["turned"], "first"),
+        helper.make_node("Add", ["turned", "x"], ["new"], "add"),
+        helper.make_node("MatMul", ["x", "answering"], ["y"], "second"),
     ]
-    weights = {"fragile": noise(64, 64), "robust": noise(64, 64, seed=1)}
-    model = lab.save(lab.build(nodes, {"x": [1, 64]}, {"y": [1, 64], "state": [1, 64]}, weights))
-    table = measure_sensitivity(model, "int8", feeds(), states=["state"])
-    assert {unit.name: np.isinf(unit.damage_db) for unit in table.units} == {"fragile": True, "robust": False}
+    rotation = np.linalg.qr(noise(64, 64))[0].astype(np.float32)
+    weights = {"kept": rotation, "answering": noise(64, 64, seed=1)}
+    return lab.save(lab.build(nodes, {"x": [1, 64], "old": [1, 64]}, {"y": [1, 64], "new": [1, 64]}, weights))
+
+
+def test_damage_builds_up_over_streams_at_the_state_too(lab: Any) -> None:
+    calls = [{**feed, "old": np.zeros((1, 64), np.float32)} for feed in feeds(32)]
+    model, state = counting(lab), {"old": "new"}
+    found = {
+        every: {
+            unit.name: unit.damage_db
+            for unit in measure_sensitivity(
+                model, "int8", Streams(calls, [place % every == 0 for place in range(32)], state)
+            ).units
+        }
+        for every in (2, 16)
+    }
+    assert found[16]["kept"] < found[2]["kept"] - 6
+    assert found[16]["answering"] == pytest.approx(found[2]["answering"], abs=1e-6)
+    named = measure_sensitivity(model, "int8", Streams(calls, [True] * 32, state), told="y")
+    assert {unit.name: np.isinf(unit.damage_db) for unit in named.units} == {"kept": True, "answering": False}
 
 
 def test_ranges_are_taken_as_asked(lab: Any) -> None:
@@ -217,3 +237,19 @@ def test_how_ranges_are_taken_is_checked(lab: Any, digits_model: Path, digits_da
 def test_unknown_forms_are_refused(lab: Any, digits_model: Path, digits_data: Path) -> None:
     with pytest.raises(RequestError, match="no form 'int3'"):
         sensitivity_tool(_context(lab, digits_model, digits_data, [], form="int3"))
+
+
+def test_first_streams_of_a_part_are_cut() -> None:
+    class View:
+        ref = SimpleNamespace(state={"old": "new"})
+
+        def feeds(self, part: str) -> list[dict[str, int]]:
+            return [{"call": place} for place in range(60)]
+
+        def starts(self, part: str) -> list[bool]:
+            return [place in (0, 20, 22, 50) for place in range(60)]
+
+    streams: Any = Streams.of(View(), "selection", 3)  # type: ignore[arg-type]
+    assert [feed["call"] for feed in streams.feeds] == [*range(CALLS), 20, 21, *range(22, 22 + CALLS)]
+    assert [place for place, start in enumerate(streams.starts) if start] == [0, CALLS, CALLS + 2]
+    assert [streams.end_of(count) for count in (1, 2, 3, 9)] == [CALLS, CALLS + 2, 2 * CALLS + 2, 2 * CALLS + 2]
