@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]  # it ships no types
-from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, numpy_helper
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, numpy_helper
 
 from ..contracts import ModelFileError, ToolError
 
@@ -186,6 +186,17 @@ def tensor_bytes(tensor: TensorProto) -> int:
 def weight_bytes(model: ModelProto) -> int:
     """Return the bytes of all stored tensors."""
     return sum(tensor_bytes(tensor) for tensor in iter_tensors(model))
+
+
+def core_bytes(model: ModelProto) -> int:
+    """Return the bytes of all stored tensors and nodes: what a file takes but for what it says of shapes."""
+    return weight_bytes(model) + sum(map(_bare_bytes, iter_nodes(model)))
+
+
+def _bare_bytes(node: NodeProto) -> int:
+    """Bytes of a node without the tensors and graphs in it."""
+    held = (AttributeProto.TENSOR, AttributeProto.GRAPH, AttributeProto.TENSORS, AttributeProto.GRAPHS)
+    return node.ByteSize() - sum(each.ByteSize() for each in node.attribute if each.type in held)
 
 
 def to_array(tensor: TensorProto) -> np.ndarray:

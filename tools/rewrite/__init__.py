@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from onnx import ModelProto
-
 from .affine_after import fold_affine_after
 from .affine_as_conv import affine_as_conv
 from .affine_before import fold_affine_before
 from .affine_past import fold_affine_past
+from .align_channels import align_channels
 from .factor_gate import factor_gate
 from .gelu import fuse_fast_gelu, fuse_gelu
 from .hard_sigmoid import fuse_hard_sigmoid
@@ -30,6 +29,7 @@ from .rms_norm import spell_rms_norm
 from .row_tables import fold_row_tables
 from .sigmoid import fuse_sigmoid
 from .softmax import fuse_softmax
+from .state_shapes import state_shapes
 from .sum_before_norm import sum_before_norm
 from .zero_states import drop_zero_states
 
@@ -42,11 +42,13 @@ class Rewrite:
         name: as in the catalogue of graph passes.
         apply: rewrites in place, and returns in how many places.
         timed: whether it is kept only where it is faster here; a recipe that names it runs it without timing.
+        grows: whether it trades size for speed; `apply` then takes the bytes by which the model may grow, too.
     """
 
     name: str
-    apply: Callable[[ModelProto], int]
+    apply: Callable[..., int]
     timed: bool = False
+    grows: bool = False
 
 
 # What is one operator is recognised first, while its parts still stand as they were written.
@@ -72,5 +74,7 @@ REWRITES: Sequence[Rewrite] = (
     Rewrite("merge_layers", merge_layers),
     Rewrite("factor_gate", factor_gate),
     Rewrite("affine_as_conv", affine_as_conv, timed=True),
+    Rewrite("align_channels", align_channels, timed=True, grows=True),
     Rewrite("sum_before_norm", sum_before_norm),
+    Rewrite("state_shapes", state_shapes),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from onnx import ModelProto
 
 from ...contracts import DataError, ToolError
 from ..graph_changes import Check, counts, difference, fault
+from ..onnx_model import core_bytes
 from . import REWRITES, Rewrite
 
 # Speed of the second model over the first, with its lower bound.
@@ -33,7 +35,9 @@ class Rewritten:
     speeds: dict[str, float] = field(default_factory=dict[str, float])
 
 
-def apply_rewrites(model: ModelProto, names: Collection[str], check: Check, timer: Timer | None) -> Rewritten:
+def apply_rewrites(
+    model: ModelProto, names: Collection[str], check: Check, timer: Timer | None, most_bytes: float = math.inf
+) -> Rewritten:
     """Return what the rewrites `names` make of `model`, which is left as it is.
 
     Args:
@@ -41,10 +45,11 @@ def apply_rewrites(model: ModelProto, names: Collection[str], check: Check, time
         names: those of other carriers are passed over.
         check: raises `ToolError` on a model that is not equal to the given one.
         timer: decides about the rewrites that are marked as timed; without one they are kept like the others.
+        most_bytes: that the model may have after a rewrite that trades size for speed.
     """
     done = Rewritten(model)
     for group in _groups([each for each in REWRITES if each.name in names], timer is not None):
-        _apply(group, done, check, timer)
+        _apply(group, done, check, timer, most_bytes)
     return done
 
 
@@ -59,11 +64,11 @@ def _groups(rewrites: Sequence[Rewrite], timing: bool) -> list[list[Rewrite]]:
     return [group for group in groups if group]
 
 
-def _apply(rewrites: Sequence[Rewrite], done: Rewritten, check: Check, timer: Timer | None) -> None:
+def _apply(rewrites: Sequence[Rewrite], done: Rewritten, check: Check, timer: Timer | None, most_bytes: float) -> None:
     """Take all that `rewrites` make if the last result is sound; else all but the first that is not."""
     queue = list(rewrites)
     while queue:
-        made = _run(queue, done.model)
+        made = _run(queue, done.model, most_bytes)
         if not made:
             return
         bad = None
@@ -79,12 +84,12 @@ def _apply(rewrites: Sequence[Rewrite], done: Rewritten, check: Check, timer: Ti
         queue = queue[queue.index(bad[0][0]) + 1 :]
 
 
-def _run(rewrites: Sequence[Rewrite], model: ModelProto) -> list[Chosen]:
+def _run(rewrites: Sequence[Rewrite], model: ModelProto, most_bytes: float) -> list[Chosen]:
     """Return the rewrites that found something, each with what it made."""
     made: list[Chosen] = []
     work = _copy(model)
     for each in rewrites:
-        if each.apply(work):
+        if each.apply(work, max(0.0, most_bytes - core_bytes(work))) if each.grows else each.apply(work):
             made.append((each, work))
             work = _copy(work)
     return made
