@@ -20,6 +20,7 @@ from ..contracts import (
 from .context import RunContext
 from .damage import damage_table
 from .state import Draft, RunState, add_effort
+from .tables import held_tables
 
 # What graph passes gained is told apart from what forms gain by a short measurement.
 GAIN_SECONDS = 2.0
@@ -49,7 +50,9 @@ def mix(lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft
     inputs = {"model": draft.artifact, **tables, **timed}
     done = context.execute("mixture", MixtureReport, inputs=inputs, params=_params(lever, state, context, gained))
     update = {"effort": add_effort(draft.effort, done.effort), "forecast": done.report.forecast}
-    return draft.model_copy(update=update), _step(lever, done.report, context)
+    step = _step(lever, done.report, context)
+    held = held_tables(lever.storage, state["profile"], context.request)
+    return draft.model_copy(update=update), step.model_copy(update={"compute": held})
 
 
 def _step(lever: QuantizeLever, chosen: MixtureReport, context: RunContext) -> QuantizeStep:

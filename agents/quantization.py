@@ -10,6 +10,7 @@ from .damage import damage_table
 from .mixing import mix
 from .specialist import apply, failed, gate, is_over
 from .state import Draft, RunState, add_effort
+from .tables import held_tables
 
 
 def quantize(state: RunState, context: RunContext) -> RunState:
@@ -33,7 +34,7 @@ def resolve(lever: QuantizeLever, state: RunState, context: RunContext, draft: D
     if lever.mixture:
         return mix(lever, state, context, draft)
     step = QuantizeStep(
-        compute=lever.compute,
+        compute={**held_tables(lever.storage, state["profile"], context.request), **lever.compute},
         storage=lever.storage,
         calibration=lever.calibration,
         samples=context.request.optimization.quantization.calibration.samples,

@@ -79,7 +79,8 @@ class QuantizeStep(Contract):
         clip_recurrent: percentile at which the inputs of `dynamic` LSTMs may be cut before each channel is divided
             by its range, the factors folded into the weights; each is done where calibration shows that it helps.
             None leaves the inputs alone.
-        storage: form in which the remaining float32 weights are stored; folded back at load.
+        storage: form in which the remaining float32 weights are stored; folded back at load, but for tables where
+            `compute` has `Gather` as `dynamic`: those stay so in memory, and rows unfold as they are read.
         stored: exceptions from `storage` by initializer name.
         block: neighbouring elements of a row that share a scale in `int4` and `int8_block`.
         rounding: how stored weights are rounded: to the `nearest` value, with the error of each column

@@ -203,12 +203,23 @@ def _quantized(model: ModelProto, storable: int) -> Quantized:
     return "partly" if storable else "yes"
 
 
+_SMALL_OPERATORS = frozenset(
+    {
+        "DequantizeLinear",
+        "GatherBlockQuantized",
+        "MatMulIntegerToFloat",
+        "MatMulNBits",
+        "QAttention",
+        "QGemm",
+        "QuantizeLinear",
+    }
+)
+
+
 def computes_small(op_type: str) -> bool:
     """Tell whether an operator belongs to int8 or 4-bit compute."""
     return (
-        op_type in {"QuantizeLinear", "DequantizeLinear", "MatMulNBits", "QAttention", "QGemm", "MatMulIntegerToFloat"}
-        or op_type.startswith(("QLinear", "DynamicQuantize"))
-        or op_type.endswith("Integer")
+        op_type in _SMALL_OPERATORS or op_type.startswith(("QLinear", "DynamicQuantize")) or op_type.endswith("Integer")
     )
 
 

@@ -17,14 +17,19 @@ from shipfit.contracts import (
     Effort,
     MixtureReport,
     Plan,
+    Profile,
     QuantizeLever,
     Request,
     SensitivityTable,
+    Storage,
     TimeTable,
     ToolError,
 )
 
+from .facts import make_profile
+
 MODEL = ArtifactRef(id="a" * 64, size_bytes=1_000_000)
+PROFILE = make_profile(Conv=(9, 900_000, 0.9))
 ANSWER = MixtureReport(
     nodes={"conv": "static", "last": "fp32"}, stored={"w": "fp16"}, size_bytes=300_000, speedup=1.5, fidelity_db=30.0,
     within=True, noise={"static": 1e-3},
@@ -54,10 +59,10 @@ class Script:
         return Executed[Any](report=table, outputs={"table": ref}, effort=Effort(jobs=1, sample_runs=7))
 
 
-def resolve(lever: QuantizeLever, script: Script) -> tuple[Draft, Any]:
+def resolve(lever: QuantizeLever, script: Script, profile: Profile = PROFILE) -> tuple[Draft, Any]:
     context = SimpleNamespace(execute=script, request=Request(model="m.onnx"))
     draft = Draft(index=1, plan=Plan(quantize=lever), artifact=MODEL)
-    state: Any = {"original": MODEL, "data": None}
+    state: Any = {"original": MODEL, "data": None, "profile": profile}
     return mix(lever, cast(RunState, state), cast(RunContext, context), draft)
 
 
@@ -96,3 +101,13 @@ def test_a_form_that_cannot_be_measured_is_not_chosen_from() -> None:
     assert "static is not chosen from" in draft.notes[0]
     with pytest.raises(ToolError, match="no form could be measured"):
         resolve(QuantizeLever(mixture=True, compute={"Conv": "static"}), Script("static"))
+
+
+@pytest.mark.parametrize(
+    ("storage", "share", "held"),
+    [("int4", 0.01, {"Gather": "dynamic"}), ("int4", 0.3, {}), ("none", 0.01, {})],
+)
+def test_tables_stay_as_stored_where_reading_them_takes_no_time(storage: Storage, share: float, held: Any) -> None:
+    profile = make_profile(Gather=(20, 600_000, share), MatMul=(4, 900_000, 0.7))
+    lever = QuantizeLever(mixture=True, compute={"MatMul": "dynamic"}, storage=storage)
+    assert resolve(lever, Script(), profile)[1].compute == held

@@ -32,7 +32,7 @@ from .recurrent_inputs import condition, remarked
 from .static import calibrate, write_static
 from .static_plan import StaticChoice
 from .static_write import StaticTypes
-from .storage import storage_units
+from .storage import StoredForm, asked_form, storage_units
 from .storing import store
 
 MAX_LAYERS = 512
@@ -65,6 +65,7 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
     step, layers = recovered.step, remarked(recovered.layers, told)
     if all(layer.form == "fp32" for layer in layers):
         raise NoOpError(f"nothing was quantized: {_reasons(step, layers)}", "quantization")
+    layers = [layer for layer in layers if not _reads_shapes(layer)]
     save(model, target)
     check_loads(target)
     return StepReport(
@@ -76,6 +77,11 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
         size_bytes=model_bytes(target),
         seconds=time.perf_counter() - started,
     )
+
+
+def _reads_shapes(layer: LayerForm) -> bool:
+    """Tell whether a layer is one of the many that gather from no table, as exporters write to work on shapes."""
+    return layer.op_type == "Gather" and layer.form == "fp32" and not layer.weight_bytes
 
 
 def _check_names(step: QuantizeStep, model: ModelProto) -> None:
@@ -113,10 +119,20 @@ def _compute(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tu
         types = StaticTypes(step.activations, step.weights)
         layers += write_static(model, choice, ranges, step.per_channel, types)
     if dynamic or step.named("dynamic"):
-        layers += quantize_dynamic(model, dynamic, step.others("dynamic"), step.per_channel, step.named("dynamic"))
+        tables = _looked_up(step, model)
+        layers += quantize_dynamic(
+            model, dynamic, step.others("dynamic"), step.per_channel, step.named("dynamic"), tables, step.block
+        )
     if half or step.named("half"):
         layers += compute_half(model, half, step.others("half"), step.named("half"), half_feeds(model, data))
     return layers, len(feeds)
+
+
+def _looked_up(step: QuantizeStep, model: ModelProto) -> dict[str, StoredForm]:
+    """Return table → form in which `step` stores it; where it is only looked up, its rows may be read in that form."""
+    tables = (unit for unit in storage_units(model) if unit.op_type == "Gather")
+    forms = ((unit.name, asked_form(unit, step.storage, step.stored, step.block)) for unit in tables)
+    return {name: form for name, form in forms if form is not None}
 
 
 def check_loads(path: Path) -> None:

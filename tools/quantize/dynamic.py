@@ -7,12 +7,12 @@ activations are uint8 as `DynamicQuantizeLinear` makes them. What onnxruntime fu
 - `Conv` → `DynamicQuantizeLinear` → `ConvInteger` → `Cast` → `Mul` (→ `Add`)
 - `LSTM` → `DynamicQuantizeLSTM`, `Attention` → `QAttention` (domain `com.microsoft`)
 
-A `Gather` from a table reads int8 rows and their scales instead; nothing unfolds the table at load.
+A `Gather` from a table reads rows of int8, or of the form in which the table is stored; nothing unfolds it at load.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
@@ -21,6 +21,8 @@ from ..onnx_model import is_standard, iter_graphs, opset
 from .dynamic_ops import EMITTERS
 from .emission import Emission, Unfit
 from .graphs import Names, replace_nodes
+from .storage_units import DEFAULT_BLOCK, StoredForm
+from .table_rows import rows_layer
 from .weights import Weights, drop_unused
 
 MIN_OPSET = 11
@@ -38,6 +40,8 @@ def quantize_dynamic(
     keep: Collection[str] = (),
     per_channel: bool = True,
     named: Collection[str] = (),
+    tables: Mapping[str, StoredForm] = {},
+    block: int = DEFAULT_BLOCK,
 ) -> list[LayerForm]:
     """Turn the nodes of `op_types` to dynamic int8 in place; return what became of each, with the reason.
 
@@ -47,6 +51,8 @@ def quantize_dynamic(
         keep: names of nodes that stay in floating point.
         per_channel: one scale per output channel instead of one per weight.
         named: nodes that are taken whatever their operator.
+        tables: looked-up table → form in which its rows are held, int8 where none is named.
+        block: neighbouring elements of a row that share a scale, at most, in forms that have blocks.
     """
     names = Names(model)
     weights = Weights(model, names)
@@ -58,7 +64,7 @@ def quantize_dynamic(
         return (node.op_type in op_types or node.name in named) and node.name not in keep
 
     for graph in list(iter_graphs(model)):
-        emission = Emission(graph, weights, per_channel, takes)
+        emission = Emission(graph, weights, per_channel, takes, tables, block)
         nodes: list[NodeProto] = []
         for node in graph.node:
             if node.op_type not in op_types and node.name not in named:
@@ -93,6 +99,9 @@ def _try(node: NodeProto, emission: Emission, version: int, accept: Callable[[li
 
 
 def _layer(node: NodeProto, emission: Emission, why: str) -> LayerForm:
+    held = emission.tables.get(node.input[0], "int8") if node.op_type == "Gather" else "int8"
+    if held != "int8" and not why:
+        return rows_layer(node.input[0], held, emission.weight_size(node.input[0]))
     first, end = _WEIGHT_INPUTS.get(node.op_type, (1, 2))
     size = sum(emission.weight_size(name) for name in node.input[first:end]) * (4 if why else 1)
     form = "fp32" if why else "int8 dynamic"

@@ -1,4 +1,4 @@
-"""Gather rows of an int8 table.
+"""Gather rows of a table that stays in memory as int8, or as it is stored (see `table_rows`).
 
 Before: `Gather(table, ids)` of a float32 table of two or more axes, rows along the first. After:
 `Gather(int8 table, ids) → Cast(to=FLOAT) → Mul(Gather(scales, ids))`, one scale a row. The table is read as int8, so it
@@ -12,12 +12,13 @@ from onnx import NodeProto, TensorProto, helper
 from .emission import Emission, Unfit
 from .graphs import int_attribute
 from .rounding import channel_scales, round_int8
+from .table_rows import emit_rows
 
 MIN_ELEMENTS = 1024
 
 
 def emit_gather(node: NodeProto, emission: Emission) -> list[NodeProto]:
-    """Return the rows of an int8 table times their scales.
+    """Return the nodes that read the rows of a table, of int8 times their scales if it has no other form.
 
     Raises:
         Unfit: the table is none, has no rows long enough to share a scale, or is read as float32 elsewhere.
@@ -33,6 +34,9 @@ def emit_gather(node: NodeProto, emission: Emission) -> list[NodeProto]:
         _is_row(each) and emission.takes(each) for each in emission.weights.readers(emission.graph, node.input[0])
     ):
         raise Unfit("its table is read as float32 elsewhere")
+    form = emission.tables.get(node.input[0], "int8")
+    if form != "int8":
+        return emit_rows(node, emission, table, form)
     axes = (0,) if emission.per_channel else ()
     scales = channel_scales(table, axes)
     packed, scale = emission.constant(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from onnx import GraphProto, NodeProto, helper
 
 from ..onnx_model import elements
 from .rounding import FloatArray
+from .storage_units import DEFAULT_BLOCK, StoredForm
 from .weights import Weights
 
 
@@ -23,12 +24,16 @@ class Emission:
 
     Attributes:
         takes: tells whether a node of the model is to become int8.
+        tables: looked-up table → form in which its rows are held; the others are held as int8.
+        block: neighbouring elements of a row that share a scale, at most, in forms that have blocks.
     """
 
     graph: GraphProto
     weights: Weights
     per_channel: bool
     takes: Callable[[NodeProto], bool]
+    tables: Mapping[str, StoredForm] = field(default_factory=dict[str, StoredForm])
+    block: int = DEFAULT_BLOCK
     quantized: dict[str, tuple[str, str, str]] = field(default_factory=dict[str, tuple[str, str, str]])
 
     def weight(self, name: str) -> FloatArray:

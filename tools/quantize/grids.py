@@ -64,7 +64,9 @@ class Grid:
         return Grid(self.rows, self.blocks, as_held(scales, self.narrow), self.low, self.high, self.narrow)
 
 
-def make_grid(weight: FloatArray, form: GridForm, axes: tuple[int, ...], block: int) -> Grid:
+def make_grid(
+    weight: FloatArray, form: GridForm, axes: tuple[int, ...], block: int, blocks: Blocks | None = None
+) -> Grid:
     """Return the grid that suits `weight` by its largest magnitudes alone.
 
     Args:
@@ -72,13 +74,14 @@ def make_grid(weight: FloatArray, form: GridForm, axes: tuple[int, ...], block: 
         form: `int8` has one scale per index of `axes`, the others one per block of a row.
         axes: those whose indices are independent outputs.
         block: elements that share a scale, at most.
+        blocks: how rows are cut, where that is not left to `block`.
     """
     rows, _ = rows_of(weight.shape, axes)
     if form == "int8":
         each = np.broadcast_to(channel_scales(weight, axes), weight.shape)
         scales = rows.matrix(each)[:, :1].astype(np.float32)
         return Grid(rows, Blocks(1, rows.length, rows.length), scales, -INT8_MAX, INT8_MAX, narrow=False)
-    blocks = form_blocks(rows, form, block)
+    blocks = blocks or form_blocks(rows, form, block)
     cut = blocks.cut(rows.matrix(weight).astype(np.float32))
     if form == "int8_block":
         steps = np.max(np.abs(cut), axis=2) / np.float32(INT8_MAX)

@@ -109,7 +109,9 @@ def is_storable(tensor: TensorProto) -> bool:
 
 
 # Operator → first input that holds scales and zero points rather than weights.
-_PARAMETERS = {"QuantizeLinear": 1, "DequantizeLinear": 1, "DynamicQuantizeLSTM": 8, "QAttention": 3}
+_PARAMETERS = {
+    "QuantizeLinear": 1, "DequantizeLinear": 1, "DynamicQuantizeLSTM": 8, "GatherBlockQuantized": 2, "QAttention": 3,
+}  # fmt: skip
 
 
 def _is_parameter(readers: list[Use]) -> bool:
