@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..contracts import Attempt, Plan, PolicyState, Predicted, PruneLever, QuantizeLever, Recovery, units
 
 _RECOVERED: dict[Recovery, str] = {
-    "equalize": "ranges equalized", "smooth": "activations smoothed into weights", "bias": "biases corrected",
+    "equalize": "ranges equalized", "smooth": "activations smoothed into weights",
+    "feedback": "weights rounded with error feedback", "bias": "biases corrected",
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from ..contracts import (
     Profile,
     PruneLever,
     QuantizeLever,
+    Recovery,
     Rounding,
     Storage,
 )
@@ -207,8 +208,9 @@ def _recovered(lever: QuantizeLever, profile: Profile) -> Iterator[QuantizeLever
     if any(op_type in priors.PRODUCTS for op_type, _ in forms) and products > convolutions:
         yield lever.model_copy(update={"recovery": ("smooth", "bias")})
     if any(form == "static" and op_type in priors.CONVOLUTIONS for op_type, form in forms):
+        recovery: tuple[Recovery, ...] = ("feedback", "bias")
         yield lever.model_copy(
-            update={"recovery": ("equalize", "bias") if priors.has_depthwise(profile) else ("bias",)}
+            update={"recovery": ("equalize", *recovery) if priors.has_depthwise(profile) else recovery}
         )
 
 

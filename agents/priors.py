@@ -109,5 +109,5 @@ def needed_db(drop: float) -> float:
 
 
 # What recovery usually gains in dB on forms of compute.
-RECOVERY_DB: dict[Recovery, float] = {"bias": 1.0, "equalize": 1.0, "smooth": 2.0}
+RECOVERY_DB: dict[Recovery, float] = {"bias": 1.0, "equalize": 1.0, "feedback": 1.0, "smooth": 2.0}
 CLIP_RECURRENT_DB = 4.0

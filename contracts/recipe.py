@@ -16,7 +16,7 @@ Storage = Literal["none", "fp16", "int8", "int8_block", "int4"]
 WeightForm = Literal["fp32", "fp16", "int8", "int8_block", "int4"]
 Block = Literal[16, 32, 64, 128, 256]
 Rounding = Literal["nearest", "error_feedback", "learned"]
-Recovery = Literal["equalize", "smooth", "bias"]
+Recovery = Literal["equalize", "smooth", "feedback", "bias"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
 Layout = Literal["keep", "auto", "channels_last", "onednn", "onednn_channels_last"]
 
@@ -86,7 +86,8 @@ class QuantizeStep(Contract):
         rounding: how stored weights are rounded: to the `nearest` value, with the error of each column
             made good in the next ones from captured inputs (`error_feedback`), or searched further (`learned`).
         recovery: what is done besides, each kept only where it helps on the selection part: `equalize` the ranges
-            of neighbouring layers, `smooth` activations into weights, correct the `bias` that rounding moved.
+            of neighbouring layers, `smooth` activations into weights, round the weights that compute in int8 with
+            error `feedback`, correct the `bias` that rounding moved.
     """
 
     kind: Literal["quantize"] = "quantize"

@@ -25,6 +25,7 @@ from ...contracts import (
 from ..onnx_model import iter_graphs, iter_nodes, load, model_bytes, one_line, quoted, save
 from ..session import open_session
 from .calibrate import Feeds
+from .computed_rounding import Roundings
 from .dynamic import quantize_dynamic
 from .half import compute_half, half_feeds
 from .recovery import Built, recover
@@ -96,17 +97,19 @@ def _check_names(step: QuantizeStep, model: ModelProto) -> None:
                 raise RequestError(f"{label}: the model has no {quoted(name)}; `shipfit inspect` lists what it has")
 
 
-def _give_forms(step: QuantizeStep, model: ModelProto, data: DataView | None) -> Built:
+def _give_forms(step: QuantizeStep, model: ModelProto, data: DataView | None, roundings: Roundings) -> Built:
     """Give `model` its forms in place; return what became of each unit, the calibration samples read, and notes."""
     # Scales and zero points that integer operators bring along are not weights to be stored.
     weights = {unit.name for unit in storage_units(model)}
-    layers, samples = _compute(step, model, data)
+    layers, samples = _compute(step, model, data, roundings)
     stored, notes = store(step, model, data, weights)
     layers += [layer for layer in stored if layer.form != "fp32" or layer.why != "asked for"]
     return layers, samples, notes
 
 
-def _compute(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tuple[list[LayerForm], int]:
+def _compute(
+    step: QuantizeStep, model: ModelProto, data: DataView | None, roundings: Roundings
+) -> tuple[list[LayerForm], int]:
     choice, dynamic, half = StaticChoice.of(step), step.computed("dynamic"), step.computed("half")
     layers: list[LayerForm] = []
     feeds: Feeds = ()
@@ -117,12 +120,11 @@ def _compute(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tu
     if choice.op_types or choice.named:
         ranges = calibrate(model, choice, feeds, step.calibration, step.percentile)
         types = StaticTypes(step.activations, step.weights)
-        layers += write_static(model, choice, ranges, step.per_channel, types)
+        layers += write_static(model, choice, ranges, step.per_channel, types, roundings)
     if dynamic or step.named("dynamic"):
         tables = _looked_up(step, model)
-        layers += quantize_dynamic(
-            model, dynamic, step.others("dynamic"), step.per_channel, step.named("dynamic"), tables, step.block
-        )
+        kept, named = step.others("dynamic"), step.named("dynamic")
+        layers += quantize_dynamic(model, dynamic, kept, step.per_channel, named, tables, step.block, roundings)
     if half or step.named("half"):
         layers += compute_half(model, half, step.others("half"), step.named("half"), half_feeds(model, data))
     return layers, len(feeds)

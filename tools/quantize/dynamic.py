@@ -18,6 +18,7 @@ from onnx import GraphProto, ModelProto, NodeProto, helper
 
 from ...contracts import LayerForm
 from ..onnx_model import is_standard, iter_graphs, opset
+from .computed_rounding import NEAREST, Roundings
 from .dynamic_ops import EMITTERS
 from .emission import Emission, Unfit
 from .graphs import Names, replace_nodes
@@ -42,6 +43,7 @@ def quantize_dynamic(
     named: Collection[str] = (),
     tables: Mapping[str, StoredForm] = {},
     block: int = DEFAULT_BLOCK,
+    roundings: Roundings = NEAREST,
 ) -> list[LayerForm]:
     """Turn the nodes of `op_types` to dynamic int8 in place; return what became of each, with the reason.
 
@@ -53,6 +55,7 @@ def quantize_dynamic(
         named: nodes that are taken whatever their operator.
         tables: looked-up table → form in which its rows are held, int8 where none is named.
         block: neighbouring elements of a row that share a scale, at most, in forms that have blocks.
+        roundings: integers of weights that are not rounded to the nearest.
     """
     names = Names(model)
     weights = Weights(model, names)
@@ -64,7 +67,7 @@ def quantize_dynamic(
         return (node.op_type in op_types or node.name in named) and node.name not in keep
 
     for graph in list(iter_graphs(model)):
-        emission = Emission(graph, weights, per_channel, takes, tables, block)
+        emission = Emission(graph, weights, per_channel, takes, tables, block, roundings)
         nodes: list[NodeProto] = []
         for node in graph.node:
             if node.op_type not in op_types and node.name not in named:

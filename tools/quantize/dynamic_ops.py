@@ -10,7 +10,7 @@ from onnx import NodeProto, TensorProto, helper
 from .dynamic_gather import emit_gather
 from .emission import Emission, Unfit
 from .graphs import attribute, float_attribute, input_name, int_attribute
-from .rounding import FloatArray, channel_scales, round_int8
+from .rounding import FloatArray, channel_scales
 
 
 def emit_matmul(node: NodeProto, emission: Emission) -> list[NodeProto]:
@@ -24,7 +24,8 @@ def _matmul(x: str, origin: str, weight: FloatArray, key: str, output: str, emis
     # Above rank 2 the scale would have to broadcast over the batch axes of the product: one for all.
     scales = channel_scales(weight, (1,) if emission.per_channel and weight.ndim == 2 else ())
     flat = scales.reshape(-1) if scales.size > 1 else scales.reshape(())
-    packed, scale = emission.constant(origin, key, ("int8", round_int8(weight, scales)), ("scale", flat))
+    integers = emission.roundings.integers(origin, weight, scales, (weight.ndim - 1,))
+    packed, scale = emission.constant(origin, key, ("int8", integers), ("scale", flat))
     nodes: list[NodeProto] = []
     values, x_scale, x_zero = emission.activation(x, nodes)
     product = emission.fresh("product")
@@ -73,9 +74,8 @@ def emit_conv(node: NodeProto, emission: Emission) -> list[NodeProto]:
     weight = emission.weight(node.input[1])
     scales = channel_scales(weight, (0,) if emission.per_channel else ())
     across = (1, -1, *(1 for _ in range(weight.ndim - 2)))
-    packed, scale = emission.constant(
-        node.input[1], "conv", ("int8", round_int8(weight, scales)), ("scale", scales.reshape(across))
-    )
+    integers = emission.roundings.integers(node.input[1], weight, scales, (0,))
+    packed, scale = emission.constant(node.input[1], "conv", ("int8", integers), ("scale", scales.reshape(across)))
     nodes: list[NodeProto] = []
     values, x_scale, x_zero = emission.activation(node.input[0], nodes)
     product, bias = emission.fresh("product"), input_name(node, 2)
@@ -119,7 +119,8 @@ def _recurrent(origin: str, weight: FloatArray, key: str, emission: Emission) ->
     scales = channel_scales(weight, (0, 2) if emission.per_channel else (0,))
     flat = scales.reshape(weight.shape[0], -1) if emission.per_channel else scales.reshape(-1)
     zero = np.zeros(flat.shape, np.int8)
-    return emission.constant(origin, key, ("int8", round_int8(weight, scales)), ("scale", flat), ("zero", zero))
+    integers = emission.roundings.integers(origin, weight, scales, (0, 2))
+    return emission.constant(origin, key, ("int8", integers), ("scale", flat), ("zero", zero))
 
 
 def emit_attention(node: NodeProto, emission: Emission) -> list[NodeProto]:
@@ -132,7 +133,7 @@ def emit_attention(node: NodeProto, emission: Emission) -> list[NodeProto]:
     packed, scale, zero = emission.constant(
         node.input[1],
         "attention",
-        ("int8", round_int8(weight, scales)),
+        ("int8", emission.roundings.integers(node.input[1], weight, scales, (1,))),
         ("scale", flat),
         ("zero", np.zeros(flat.shape, np.int8)),
     )

@@ -9,6 +9,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, helper
 
 from ..onnx_model import elements
+from .computed_rounding import NEAREST, Roundings
 from .rounding import FloatArray
 from .storage_units import DEFAULT_BLOCK, StoredForm
 from .weights import Weights
@@ -26,6 +27,7 @@ class Emission:
         takes: tells whether a node of the model is to become int8.
         tables: looked-up table → form in which its rows are held; the others are held as int8.
         block: neighbouring elements of a row that share a scale, at most, in forms that have blocks.
+        roundings: integers of weights that are not rounded to the nearest.
     """
 
     graph: GraphProto
@@ -34,6 +36,7 @@ class Emission:
     takes: Callable[[NodeProto], bool]
     tables: Mapping[str, StoredForm] = field(default_factory=dict[str, StoredForm])
     block: int = DEFAULT_BLOCK
+    roundings: Roundings = NEAREST
     quantized: dict[str, tuple[str, str, str]] = field(default_factory=dict[str, tuple[str, str, str]])
 
     def weight(self, name: str) -> FloatArray:

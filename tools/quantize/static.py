@@ -17,6 +17,7 @@ from ...contracts import CalibrationMethod, LayerForm
 from ..onnx_model import iter_graphs, opset
 from .calibrate import Feeds, tensor_ranges
 from .clipping import Range
+from .computed_rounding import NEAREST, Roundings
 from .static_plan import Planner, StaticChoice
 from .static_write import U8S8, StaticTypes, Writer
 
@@ -41,11 +42,12 @@ def write_static(
     ranges: Mapping[str, Range],
     per_channel: bool = True,
     types: StaticTypes = U8S8,
+    roundings: Roundings = NEAREST,
 ) -> list[LayerForm]:
     """Turn the nodes of `choice` to static 8 bits in place; return what became of each, with the reason."""
     planner = Planner(model)
     plan = planner.plan(choice, ranges)
-    writer = Writer(model, planner, plan, ranges, per_channel and opset(model) >= PER_CHANNEL_OPSET, types)
+    writer = Writer(model, planner, plan, ranges, per_channel and opset(model) >= PER_CHANNEL_OPSET, types, roundings)
     layers = [
         writer.layer(index) for index in sorted(plan.units | plan.why.keys() | planner.named_carriers(plan, choice))
     ]

@@ -15,11 +15,12 @@ from ..onnx_model import elements, opset, to_array
 from .carriers import PULLED, offset, slope
 from .clipping import Range
 from .code_grids import SHIFT, CodeGrid, code_of
+from .computed_rounding import Roundings
 from .graphs import Names, float_attribute, input_name, int_attribute, replace_nodes
 from .integer_activations import is_rewritten, write_activation
 from .levelling import levelled, take_in
 from .plan_grids import Grids
-from .rounding import FloatArray, round_int8
+from .rounding import FloatArray
 from .static_plan import Planner, StaticPlan
 from .unit_weights import bias_codes, unit_operands, unit_scales
 from .weights import Weights, drop_stale_shapes, drop_unused
@@ -54,9 +55,10 @@ class Writer:
         ranges: Mapping[str, Range],
         per_channel: bool,
         types: StaticTypes,
+        roundings: Roundings,
     ) -> None:
         self.model, self.planner, self.plan = model, planner, plan
-        self.per_channel, self.types = per_channel, types
+        self.per_channel, self.types, self._roundings = per_channel, types, roundings
         self.grids = Grids(planner, plan, ranges)
         self._shares = levelled(planner, plan, ranges) if per_channel else {}
         self._names = Names(model)
@@ -232,7 +234,7 @@ class Writer:
     def _weight(self, index: int, weight: FloatArray, scales: FloatArray, axis: int) -> str:
         node = self.planner.nodes[index]
         flat = scales.reshape(-1) if scales.size > 1 else scales.reshape(())
-        values: npt.NDArray[Any] = round_int8(weight, scales)
+        values: npt.NDArray[Any] = self._roundings.integers(node.input[1], weight, scales, (axis % weight.ndim,))
         zero: npt.NDArray[Any] = np.zeros(flat.shape, np.int8)
         if self.types.weights == "uint8":
             values, zero = _unsigned(values), _unsigned(zero)

@@ -1,8 +1,9 @@
 """Try what a step asks for as recovery, and keep what helps on the selection part.
 
 Equalizing and smoothing change the model before it is quantized, and leave what it computes as it is; each is tried
-on a quantization of few samples. The bias is corrected last, in the quantized model. Decisions fall one after the
-other, each on what was kept before: a step that names only what was kept leads to the same model again.
+on a quantization of few samples, and so is rounding the weights of integer operators with error feedback. The bias is
+corrected last, in the quantized model. Decisions fall one after the other, each on what was kept before: a step that
+names only what was kept leads to the same model again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from onnx import ModelProto
 
 from ....contracts import DataError, DataView, LayerForm, QuantizeStep, Recovery, ToolError
 from ..calibrate import Feeds
+from ..computed_rounding import NEAREST, Roundings, captured_roundings
 from ..trial import copy_model
 from .bias import SAMPLES as BIAS_SAMPLES
 from .bias import correct_bias
@@ -33,7 +35,7 @@ SAME_DB = 100.0
 
 # What became of each unit, the calibration samples read, and notes.
 Built = tuple[list[LayerForm], int, list[str]]
-Build = Callable[[QuantizeStep, ModelProto, DataView | None], Built]
+Build = Callable[[QuantizeStep, ModelProto, DataView | None, Roundings], Built]
 Preparation = Callable[[ModelProto, QuantizeStep, Feeds], Iterator[tuple[str, ModelProto]]]
 
 
@@ -55,7 +57,7 @@ def recover(step: QuantizeStep, model: ModelProto, data: DataView | None, build:
         ToolError: the model does not load, or does not run on the samples.
     """
     if not step.recovery:
-        return Recovered(step, *build(step, model, data))
+        return Recovered(step, *build(step, model, data, NEAREST))
     if data is None or not len(data.feeds("calibration", 1)):
         raise DataError("recovery needs samples; give --data or --calibration-data")
     work = _Recovery(step, model, data, build)
@@ -84,12 +86,12 @@ class _Recovery:
         self._kept: list[Recovery] = []
         self._best = self._trial(model)
 
-    def _trial(self, model: ModelProto) -> Fidelity:
-        """Quantize a copy, rounded the cheap way, and measure it."""
+    def _trial(self, model: ModelProto, roundings: Roundings = NEAREST) -> Fidelity:
+        """Quantize a copy, what is stored rounded the cheap way, and measure it."""
         few = min(self._step.samples, TRIAL_SAMPLES)
         step = self._step.model_copy(update={"samples": few, "rounding": "nearest", "recovery": ()})
         copied = copy_model(model)
-        self._build(step, copied, self._data)
+        self._build(step, copied, self._data, roundings)
         return self._judge.measure(copied)
 
     def prepare(self, name: Recovery, prepare: Preparation) -> None:
@@ -134,12 +136,26 @@ class _Recovery:
 
     def finish(self) -> Recovered:
         """Quantize the prepared model in full, and correct its biases if that is asked for."""
+        roundings = self._roundings() if "feedback" in self._step.recovery else NEAREST
         prepared = copy_model(self._model) if "bias" in self._step.recovery else None
-        layers, samples, notes = self._build(self._step, self._model, self._data)
+        layers, samples, notes = self._build(self._step, self._model, self._data, roundings)
         if prepared is not None:
             self._correct(prepared)
         step = self._step.model_copy(update={"recovery": tuple(self._kept)})
         return Recovered(step, layers, samples, [*notes, *self._notes])
+
+    def _roundings(self) -> Roundings:
+        """Return the roundings by what inputs say, none where they do not help."""
+        try:
+            roundings = captured_roundings(self._step, self._model, self._data)
+            fidelity = self._trial(self._model, roundings) if roundings else None
+        except ToolError as error:
+            self._drop("feedback", error.message)
+            return NEAREST
+        if fidelity is None:
+            self._drop("feedback", "no weight computes in integers whose input can be looked at")
+            return NEAREST
+        return roundings if self._helps("feedback", roundings.told, fidelity) else NEAREST
 
     def _correct(self, prepared: ModelProto) -> None:
         """Correct mean and deviation, or the mean alone where matching the deviation too does not help."""
