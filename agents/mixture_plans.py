@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..contracts import Compute, PolicyState, QuantizeLever, Storage
+from . import priors
 from .corrections import corrections
 from .needs import quality_need, speed_bounds
 
@@ -32,7 +33,8 @@ def mixture_levers(
                     mixture=True,
                     compute=compute,
                     storage=storage,
-                    rounding="error_feedback" if storage == "int4" else "nearest",
+                    rounding=priors.rounding(storage, compute),
+                    clip_recurrent=priors.clipped_at(compute),
                     min_fidelity_db=round(need + margin, 1),
                     max_size_ratio=ratio,
                     min_speedup=speed if compute else None,

@@ -15,7 +15,6 @@ from ..contracts import (
     PruneLever,
     QuantizeLever,
     Recovery,
-    Rounding,
     Storage,
 )
 from . import priors
@@ -28,8 +27,6 @@ MARGINS_DB = (2.0, 4.0, 8.0, 12.0)
 ROOM_DB = 4.0
 # What may be tried after the extremes where the request leaves it open.
 FINER_CALIBRATIONS: tuple[CalibrationMethod, ...] = ("mse", "percentile")
-# Percentile at which heavy tails of recurrent inputs are cut.
-CLIPPED_AT = 99.0
 # Shares of a torch program's channels that pruning may take out.
 PRUNED_SHARES = (0.25, 0.5)
 _NO_STORAGE: tuple[Storage, ...] = ("none",)
@@ -115,7 +112,11 @@ def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:
             if not compute and storage == "none":
                 continue
             lever = QuantizeLever(
-                compute=compute, storage=storage, rounding=_rounding(storage), calibration=_calibration(state)
+                compute=compute,
+                storage=storage,
+                rounding=priors.rounding(storage, compute),
+                calibration=_calibration(state),
+                clip_recurrent=priors.clipped_at(compute),
             )
             yield lever
             yield from _finer(lever, state)
@@ -123,11 +124,6 @@ def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:
                 yield from _coarser(lever, state)
     if state.profile.format == "onnx" and bits <= 8:
         yield from mixture_levers(state, computes, ["int4", "int8"] if bits <= 4 else ["int8"])
-
-
-def _rounding(storage: Storage) -> Rounding:
-    """Return how weights are rounded: to nearest at 8 bits, while at 4 that alone ruins some models."""
-    return "error_feedback" if storage == "int4" else "nearest"
 
 
 def _calibration(state: PolicyState) -> CalibrationMethod:
@@ -202,8 +198,6 @@ def _recovered(lever: QuantizeLever, profile: Profile) -> Iterator[QuantizeLever
     forms = {(op_type, form) for op_type, form in lever.compute.items()}
     if not forms:
         return
-    if any(form == "dynamic" and op_type in priors.RECURRENT for op_type, form in forms):
-        yield lever.model_copy(update={"clip_recurrent": CLIPPED_AT})
     products, convolutions = (_weight_of(names, profile) for names in (priors.PRODUCTS, priors.CONVOLUTIONS))
     if any(op_type in priors.PRODUCTS for op_type, _ in forms) and products > convolutions:
         yield lever.model_copy(update={"recovery": ("smooth", "bias")})

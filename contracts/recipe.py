@@ -83,8 +83,9 @@ class QuantizeStep(Contract):
             `compute` has `Gather` as `dynamic`: those stay so in memory, and rows unfold as they are read.
         stored: exceptions from `storage` by initializer name.
         block: neighbouring elements of a row that share a scale in `int4` and `int8_block`.
-        rounding: how stored weights are rounded: to the `nearest` value, with the error of each column
-            made good in the next ones from captured inputs (`error_feedback`), or searched further (`learned`).
+        rounding: how stored weights, and those of `dynamic` LSTMs, are rounded: to the `nearest` value, with the
+            error of each column made good in the next ones from captured inputs (`error_feedback`), or searched
+            further (`learned`). With inputs to look at, an LSTM gets one recurrent scale where that loses little.
         recovery: what is done besides, each kept only where it helps on the selection part: `equalize` the ranges
             of neighbouring layers, `smooth` activations into weights, round the weights that compute in int8 with
             error `feedback`, correct the `bias` that rounding moved.
@@ -232,8 +233,7 @@ class QuantizeLever(Contract):
         max_size_ratio: target of a mixture, share of the original's bytes.
         min_speedup: target of a mixture, original's time / product's.
         corrections: of the predictions that a mixture is chosen by.
-        rounding: of stored weights.
-        clip_recurrent, recovery: see `QuantizeStep`.
+        rounding, clip_recurrent, recovery: see `QuantizeStep`.
     """
 
     compute: dict[str, Compute] = {}

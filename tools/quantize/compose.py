@@ -30,6 +30,7 @@ from .dynamic import quantize_dynamic
 from .half import compute_half, half_feeds
 from .recovery import Built, recover
 from .recurrent_inputs import condition, remarked
+from .recurrent_rounding import Rounded, round_recurrent
 from .static import calibrate, write_static
 from .static_plan import StaticChoice
 from .static_write import StaticTypes
@@ -101,14 +102,22 @@ def _give_forms(step: QuantizeStep, model: ModelProto, data: DataView | None, ro
     """Give `model` its forms in place; return what became of each unit, the calibration samples read, and notes."""
     # Scales and zero points that integer operators bring along are not weights to be stored.
     weights = {unit.name for unit in storage_units(model)}
-    layers, samples = _compute(step, model, data, roundings)
-    stored, notes = store(step, model, data, weights)
+    rounded, notes = round_recurrent(step, model, data)
+    layers, samples = _compute(step, model, data, roundings, rounded)
+    stored, stored_notes = store(step, model, data, weights)
+    notes += stored_notes or _nothing_rounded(step, rounded)
     layers += [layer for layer in stored if layer.form != "fp32" or layer.why != "asked for"]
     return layers, samples, notes
 
 
+def _nothing_rounded(step: QuantizeStep, rounded: Rounded) -> list[str]:
+    if step.rounding == "nearest" or rounded:
+        return []
+    return [f"rounding {step.rounding} changed nothing: no weight is stored in 8 or 4 bits, and no LSTM is dynamic"]
+
+
 def _compute(
-    step: QuantizeStep, model: ModelProto, data: DataView | None, roundings: Roundings
+    step: QuantizeStep, model: ModelProto, data: DataView | None, roundings: Roundings, rounded: Rounded
 ) -> tuple[list[LayerForm], int]:
     choice, dynamic, half = StaticChoice.of(step), step.computed("dynamic"), step.computed("half")
     layers: list[LayerForm] = []
@@ -122,9 +131,11 @@ def _compute(
         types = StaticTypes(step.activations, step.weights)
         layers += write_static(model, choice, ranges, step.per_channel, types, roundings)
     if dynamic or step.named("dynamic"):
-        tables = _looked_up(step, model)
         kept, named = step.others("dynamic"), step.named("dynamic")
-        layers += quantize_dynamic(model, dynamic, kept, step.per_channel, named, tables, step.block, roundings)
+        tables = _looked_up(step, model)
+        layers += quantize_dynamic(
+            model, dynamic, kept, step.per_channel, named, tables, step.block, roundings, rounded
+        )
     if half or step.named("half"):
         layers += compute_half(model, half, step.others("half"), step.named("half"), half_feeds(model, data))
     return layers, len(feeds)

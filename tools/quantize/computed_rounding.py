@@ -12,6 +12,7 @@ from ..onnx_model import to_array
 from .capture import SAMPLES
 from .graphs import fixed_initializers
 from .grids import GridForm
+from .recurrent_fronts import is_lstm
 from .rounding import FloatArray, Int8Array, round_int8
 from .rows import rows_of
 from .static_plan import StaticChoice
@@ -92,6 +93,8 @@ def _weights(step: QuantizeStep, model: ModelProto) -> Iterator[str]:
     static = StaticChoice.of(step)
     dynamic, named, others = step.computed("dynamic"), step.named("dynamic"), step.others("dynamic")
     for node in model.graph.node:
+        if is_lstm(node) and step.rounding != "nearest":
+            continue  # is rounded by its inputs already
         is_dynamic = node.name in named or (node.op_type in dynamic and node.name not in others)
         if is_dynamic or (static.asks(node) and node.name not in static.keep):
             yield from node.input[1:]

@@ -22,6 +22,7 @@ from .computed_rounding import NEAREST, Roundings
 from .dynamic_ops import EMITTERS
 from .emission import Emission, Unfit
 from .graphs import Names, replace_nodes
+from .recurrent_weights import RecurrentWeight
 from .storage_units import DEFAULT_BLOCK, StoredForm
 from .table_rows import rows_layer
 from .weights import Weights, drop_unused
@@ -44,6 +45,7 @@ def quantize_dynamic(
     tables: Mapping[str, StoredForm] = {},
     block: int = DEFAULT_BLOCK,
     roundings: Roundings = NEAREST,
+    rounded: Mapping[str, RecurrentWeight] | None = None,
 ) -> list[LayerForm]:
     """Turn the nodes of `op_types` to dynamic int8 in place; return what became of each, with the reason.
 
@@ -56,6 +58,7 @@ def quantize_dynamic(
         tables: looked-up table → form in which its rows are held, int8 where none is named.
         block: neighbouring elements of a row that share a scale, at most, in forms that have blocks.
         roundings: integers of weights that are not rounded to the nearest.
+        rounded: weights of LSTMs of the main graph by name; the others are rounded to the nearest.
     """
     names = Names(model)
     weights = Weights(model, names)
@@ -67,7 +70,8 @@ def quantize_dynamic(
         return (node.op_type in op_types or node.name in named) and node.name not in keep
 
     for graph in list(iter_graphs(model)):
-        emission = Emission(graph, weights, per_channel, takes, tables, block, roundings)
+        known = rounded or {} if graph is model.graph else {}
+        emission = Emission(graph, weights, per_channel, takes, tables, block, roundings, known)
         nodes: list[NodeProto] = []
         for node in graph.node:
             if node.op_type not in op_types and node.name not in named:

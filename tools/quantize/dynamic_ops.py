@@ -10,6 +10,7 @@ from onnx import NodeProto, TensorProto, helper
 from .dynamic_gather import emit_gather
 from .emission import Emission, Unfit
 from .graphs import attribute, float_attribute, input_name, int_attribute
+from .recurrent_weights import RecurrentWeight
 from .rounding import FloatArray, channel_scales
 
 
@@ -96,7 +97,7 @@ def emit_conv(node: NodeProto, emission: Emission) -> list[NodeProto]:
 
 
 def emit_lstm(node: NodeProto, emission: Emission) -> list[NodeProto]:
-    """Return `DynamicQuantizeLSTM` with one scale per gate and unit."""
+    """Return `DynamicQuantizeLSTM`, its weights rounded to the nearest unless the emission has them."""
     if int_attribute(node, "layout", 0):
         raise Unfit("its batch comes first")
     if len(node.input) > 7 and node.input[7]:
@@ -104,8 +105,7 @@ def emit_lstm(node: NodeProto, emission: Emission) -> list[NodeProto]:
     inputs = [input_name(node, index) for index in range(8)]
     extra: list[str] = []
     for index, key in ((1, "lstm.w"), (2, "lstm.r")):
-        weight = np.ascontiguousarray(emission.weight(inputs[index]).transpose(0, 2, 1))
-        inputs[index], *quantization = _recurrent(node.input[index], weight, key, emission)
+        inputs[index], *quantization = _recurrent(inputs[index], key, emission)
         extra += quantization
     made = helper.make_node(
         "DynamicQuantizeLSTM", [*inputs, *extra], list(node.output), emission.fresh("lstm"), domain="com.microsoft"
@@ -114,13 +114,16 @@ def emit_lstm(node: NodeProto, emission: Emission) -> list[NodeProto]:
     return [made]
 
 
-def _recurrent(origin: str, weight: FloatArray, key: str, emission: Emission) -> tuple[str, ...]:
-    """Names of values, scales and zero points of a weight of shape (directions, inputs, gates × units)."""
-    scales = channel_scales(weight, (0, 2) if emission.per_channel else (0,))
-    flat = scales.reshape(weight.shape[0], -1) if emission.per_channel else scales.reshape(-1)
-    zero = np.zeros(flat.shape, np.int8)
-    integers = emission.roundings.integers(origin, weight, scales, (0, 2))
-    return emission.constant(origin, key, ("int8", integers), ("scale", flat), ("zero", zero))
+def _recurrent(origin: str, key: str, emission: Emission) -> tuple[str, ...]:
+    """Names of values, scales and zero points of a weight."""
+    made = emission.rounded.get(origin)
+    if made is None:
+        weight = np.ascontiguousarray(emission.weight(origin).transpose(0, 2, 1))
+        scales = channel_scales(weight, (0, 2) if emission.per_channel else (0,))
+        flat = scales.reshape(weight.shape[0], -1) if emission.per_channel else scales.reshape(-1)
+        made = RecurrentWeight(emission.roundings.integers(origin, weight, scales, (0, 2)), flat)
+    zero = np.zeros(made.scales.shape, np.int8)
+    return emission.constant(origin, key, ("int8", made.integers), ("scale", made.scales), ("zero", zero))
 
 
 def emit_attention(node: NodeProto, emission: Emission) -> list[NodeProto]:

@@ -10,6 +10,7 @@ from onnx import GraphProto, NodeProto, helper
 
 from ..onnx_model import elements
 from .computed_rounding import NEAREST, Roundings
+from .recurrent_weights import RecurrentWeight
 from .rounding import FloatArray
 from .storage_units import DEFAULT_BLOCK, StoredForm
 from .weights import Weights
@@ -28,6 +29,7 @@ class Emission:
         tables: looked-up table → form in which its rows are held; the others are held as int8.
         block: neighbouring elements of a row that share a scale, at most, in forms that have blocks.
         roundings: integers of weights that are not rounded to the nearest.
+        rounded: weights of LSTMs that were rounded before, by name.
     """
 
     graph: GraphProto
@@ -37,6 +39,7 @@ class Emission:
     tables: Mapping[str, StoredForm] = field(default_factory=dict[str, StoredForm])
     block: int = DEFAULT_BLOCK
     roundings: Roundings = NEAREST
+    rounded: Mapping[str, RecurrentWeight] = field(default_factory=dict[str, RecurrentWeight])
     quantized: dict[str, tuple[str, str, str]] = field(default_factory=dict[str, tuple[str, str, str]])
 
     def weight(self, name: str) -> FloatArray:

@@ -11,25 +11,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, helper
 
 from ...contracts import DataError, DataView, LayerForm, QuantizeStep
-from ..measure.fidelity import OutputError
-from ..measure.logits import logits_of
 from ..onnx_model import iter_graphs
 from .calibrate import Feeds
-from .dynamic import quantize_dynamic
 from .graphs import Names, input_name
 from .recurrent_fronts import Front, constant_floats, is_lstm, put_fronts
+from .recurrent_judge import Judge, int8_alone
 from .rounding import FloatArray
 from .trial import copy_model, opened, run
 from .weights import Weights
 
 SAMPLES = 64
-JUDGED_SAMPLES = 24
 CAPTURED_BYTES = 32 * 2**20
 # A cut is judged on the samples that it was taken from; unseen ones reach further.
 GAIN_DB, GAIN_OF_CUT_DB = 0.5, 3.0
@@ -110,7 +106,7 @@ def _chosen(model: ModelProto, node: NodeProto, percentile: float, feeds: Feeds)
     weights = Weights(model, Names(model))
     if why := _obstacle(model, weights, node):
         return None, f"its input stays: {why}"
-    if _int8_alone(model, node.name) is None:
+    if int8_alone(model, node.name) is None:
         return None, ""
     rows = _captured(model, node.input[0], feeds)
     if not rows.size or not np.isfinite(rows).all():
@@ -119,13 +115,13 @@ def _chosen(model: ModelProto, node: NodeProto, percentile: float, feeds: Feeds)
     if not spans:
         return None, "its input stays: its ranges are even"
     columns = np.max(np.abs(constant_floats(weights, model.graph, node.input[1])), axis=(0, 1))
-    return _best(model, node.name, spans, columns, feeds[:JUDGED_SAMPLES])
+    return _best(model, node.name, spans, columns, feeds)
 
 
 def _best(
     model: ModelProto, name: str, spans: Sequence[_Span], columns: FloatArray, feeds: Feeds
 ) -> tuple[Front | None, str]:
-    judge = _Judge(model, feeds)
+    judge = Judge(model, feeds)
 
     def scored(strengths: Sequence[float], digit: float) -> Iterator[tuple[float, Front]]:
         for front in (_front(span, columns, strength, digit) for span in spans for strength in strengths):
@@ -156,13 +152,6 @@ def _obstacle(model: ModelProto, weights: Weights, node: NodeProto) -> str:
     if weights.tensor(graph, node.input[0]) is not None:
         return "it is constant"
     return "its bias is computed" if bias and weights.floats(graph, bias) is None else ""
-
-
-def _int8_alone(model: ModelProto, name: str) -> ModelProto | None:
-    """A copy in which only node `name` is int8; None where it cannot be."""
-    copied = copy_model(model)
-    layers = quantize_dynamic(copied, (), named=[name])
-    return None if any(layer.why for layer in layers) else copied
 
 
 def _captured(model: ModelProto, tensor: str, feeds: Feeds) -> FloatArray:
@@ -211,31 +200,3 @@ def _front(span: _Span, columns: FloatArray, strength: float, digit: float) -> F
     """Move each channel's reach into the weights, the more the larger `strength`."""
     factor = (span.reach**strength / _floored(columns) ** (1 - strength)).astype(np.float32)
     return Front(span.centre, factor, span.reach / factor, span.cut, digit)
-
-
-class _Judge:
-    """Compares the answers of models in which one node is int8 with those of the original."""
-
-    def __init__(self, model: ModelProto, feeds: Feeds) -> None:
-        logits = logits_of(model)
-        self._tensors = list(dict.fromkeys(logits.get(each.name, each.name) for each in model.graph.output))
-        self._feeds = feeds
-        self._wanted = self._answers(model)
-
-    def decibels(self, model: ModelProto, name: str) -> float:
-        """SQNR in dB at the worst logits when node `name` of `model` alone is int8."""
-        tried = _int8_alone(model, name)
-        if tried is None:
-            return -np.inf
-        errors = [OutputError() for _ in self._tensors]
-        for wanted, got in zip(self._wanted, self._answers(tried), strict=True):
-            for error, first, second in zip(errors, wanted, got, strict=True):
-                error.add(first, second)
-        return min(each.decibels for each in errors)
-
-    def _answers(self, model: ModelProto) -> list[list[Any]]:
-        watched = copy_model(model)
-        del watched.graph.output[:]
-        watched.graph.output.extend([helper.make_empty_tensor_value_info(name) for name in self._tensors])
-        with opened(watched) as session:
-            return [run(session, feed) for feed in self._feeds]

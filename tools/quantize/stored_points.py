@@ -58,7 +58,11 @@ def stored_point(
         moments: of what it is multiplied with; without them the nearest point is taken.
     """
     grid = make_grid(weight, form, unit.axes, block)
-    matrix = grid.rows.matrix(weight)
+    return rounded_point(grid.rows.matrix(weight), grid, rounding, moments)
+
+
+def rounded_point(matrix: FloatArray, grid: Grid, rounding: Rounding, moments: Moments | None) -> Point:
+    """Return the point of `grid` for rows `(rows, length)`; see `stored_point`."""
     plain = grid.nearest(matrix)
     if rounding == "nearest" or moments is None or not usable(moments):
         return Point(grid, plain)

@@ -43,8 +43,6 @@ def store(
     if step.rounding != "nearest" and forms:
         points = captured_points(model, forms, _samples(step, data), step.rounding, step.block)
         notes.append(told(list(points.values()), step.rounding))
-    elif step.rounding != "nearest":
-        notes.append(f"rounding {step.rounding} changed nothing: no weight is stored in 8 or 4 bits")
     return store_weights(model, step.storage, step.stored, only, step.block, points), notes
 
 
