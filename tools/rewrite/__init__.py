@@ -14,6 +14,7 @@ from .affine_as_conv import affine_as_conv
 from .affine_before import fold_affine_before
 from .affine_past import fold_affine_past
 from .align_channels import align_channels
+from .crop_kernel import crop_kernels
 from .factor_gate import factor_gate
 from .gelu import fuse_fast_gelu, fuse_gelu
 from .hard_sigmoid import fuse_hard_sigmoid
@@ -23,11 +24,14 @@ from .layer_norm import fuse_layer_norm
 from .merge_layers import merge_layers
 from .nearest_resize import round_down_resize
 from .one_hot import gather_one_hot
+from .pad_channels import pad_channels
+from .planar_conv import planar_conv
 from .pool_mean import pool_mean
 from .rectifier import fuse_rectifiers
 from .rms_norm import spell_rms_norm
 from .row_tables import fold_row_tables
 from .sigmoid import fuse_sigmoid
+from .slice_before_conv import slice_before_conv
 from .softmax import fuse_softmax
 from .state_shapes import state_shapes
 from .sum_before_norm import sum_before_norm
@@ -73,8 +77,12 @@ REWRITES: Sequence[Rewrite] = (
     Rewrite("fold_affine_past", fold_affine_past),
     Rewrite("merge_layers", merge_layers),
     Rewrite("factor_gate", factor_gate),
+    Rewrite("slice_before_conv", slice_before_conv),
+    Rewrite("crop_kernels", crop_kernels),
+    Rewrite("planar_conv", planar_conv, timed=True),
     Rewrite("affine_as_conv", affine_as_conv, timed=True),
     Rewrite("align_channels", align_channels, timed=True, grows=True),
+    Rewrite("pad_channels", pad_channels, timed=True),
     Rewrite("sum_before_norm", sum_before_norm),
     Rewrite("state_shapes", state_shapes),
 )
