@@ -72,7 +72,7 @@ _STANDARD: tuple[tuple[Carrier, PassFamily, str], ...] = (
         "GatherSliceToSplitFusion GatherToSliceFusion GeluFusionL2 GroupQueryAttentionFusion "
         "GroupQueryAttentionPreNormFusion LayerNormFusionL2 MatMulNBitsFusion QuickGeluFusion SwiGluFusion",
     ),
-    ("shipfit", "layer_optimization", "fuse_fast_gelu"),
+    ("shipfit", "layer_optimization", "fuse_fast_gelu fuse_attention fuse_attention_weights"),
     (
         "shipfit",
         "fusion",

@@ -14,6 +14,8 @@ from .affine_as_conv import affine_as_conv
 from .affine_before import fold_affine_before
 from .affine_past import fold_affine_past
 from .align_channels import align_channels
+from .attention import fuse_attention
+from .attention_weights import fuse_attention_weights
 from .crop_kernel import crop_kernels
 from .factor_gate import factor_gate
 from .gelu import fuse_fast_gelu, fuse_gelu
@@ -46,12 +48,15 @@ class Rewrite:
         name: as in the catalogue of graph passes.
         apply: rewrites in place, and returns in how many places.
         timed: whether it is kept only where it is faster here; a recipe that names it runs it without timing.
+        int8: operators that it concerns which mostly end up in dynamic int8: that form is timed as well, and it is kept
+            where one of the two is faster and neither slower.
         grows: whether it trades size for speed; `apply` then takes the bytes by which the model may grow, too.
     """
 
     name: str
     apply: Callable[..., int]
     timed: bool = False
+    int8: tuple[str, ...] = ()
     grows: bool = False
 
 
@@ -67,6 +72,8 @@ REWRITES: Sequence[Rewrite] = (
     Rewrite("fuse_layer_norm", fuse_layer_norm),
     Rewrite("spell_rms_norm", spell_rms_norm),
     Rewrite("fuse_softmax", fuse_softmax),
+    Rewrite("fuse_attention", fuse_attention),
+    Rewrite("fuse_attention_weights", fuse_attention_weights, timed=True, int8=("Attention", "MatMul")),
     Rewrite("fuse_hard_swish", fuse_hard_swish),
     Rewrite("fuse_hard_sigmoid", fuse_hard_sigmoid),
     Rewrite("fuse_rectifiers", fuse_rectifiers),

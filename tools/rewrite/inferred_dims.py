@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from onnx import ModelProto
+from collections.abc import Sequence
+
+from onnx import ModelProto, NodeProto, helper
 
 from ..normalize.shapes import infer_shapes, skeleton
-from ..onnx_model import is_standard
+from ..onnx_model import is_standard, opset
+from ..quantize.graphs import Names, attribute, replace_nodes
 
 Dims = tuple[int | str, ...]
 
-# Operators of `com.microsoft` that give out the shape of their first input; onnx knows none of them.
+# Operators of `com.microsoft` that give out the shape of their first input.
 _SHAPE_KEPT = frozenset({"BiasGelu", "FastGelu", "Gelu", "QuickGelu", "SkipLayerNormalization"})
 
 
@@ -46,11 +49,28 @@ def inferred_dims(model: ModelProto, declared: bool = False) -> dict[str, Dims]:
 
 
 def _stand_in(model: ModelProto) -> None:
-    """Put `Identity` where an operator that onnx does not know keeps a shape, or inference would end there."""
-    for node in model.graph.node:
-        if node.op_type in _SHAPE_KEPT and not is_standard(node):
-            first, output = node.input[0], node.output[0]
-            node.Clear()
-            node.op_type = "Identity"
-            node.input.append(first)
-            node.output.append(output)
+    """Put standard operators of the same shapes for those that onnx does not know, or inference would end there."""
+    names, version = Names(model), opset(model)
+    nodes = [made for node in model.graph.node for made in _standard(node, names, version)]
+    replace_nodes(model.graph, nodes)
+
+
+def _standard(node: NodeProto, names: Names, version: int) -> Sequence[NodeProto]:
+    if is_standard(node):
+        return (node,)
+    made, output = helper.make_node, node.output[0]
+    if node.op_type in _SHAPE_KEPT:
+        return (made("Identity", [node.input[0]], [output]),)
+    if len(node.output) > 1 or any(node.input[6:]) or len(node.input) < 3:
+        return (node,)
+    first, second = names.fresh("first"), names.fresh("second")
+    if node.op_type == "MultiHeadAttention" and node.input[1] and node.input[2]:
+        query, key, value = node.input[:3]
+        turned = made("Transpose", [key], [first], perm=[0, 2, 1])
+        return turned, made("MatMul", [query, first], [second]), made("MatMul", [second, value], [output])
+    if node.op_type == "Attention" and attribute(node, "qkv_hidden_sizes") is None:
+        parts = [output, second, names.fresh("third")]
+        split = made("Split", [first], parts, axis=2)
+        split.attribute.extend([helper.make_attribute("num_outputs", 3)] if version >= 18 else [])
+        return made("MatMul", list(node.input[:2]), [first]), split
+    return (node,)

@@ -22,7 +22,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto
 from onnx.reference import ReferenceEvaluator
 
-from ..quantize.graphs import int_attribute
+from ..quantize.graphs import attribute, int_attribute
 from .inferred_dims import Dims, inferred_dims
 from .scope import Scope, rewrite_graphs
 
@@ -59,14 +59,16 @@ def _rewrite(scope: Scope, shapes: Mapping[str, Dims], graph: GraphProto) -> int
         elif node.op_type in _ARITHMETIC:
             count += _number(scope, node)
     if count:
-        _sweep(scope)
+        sweep_shapes(scope)
     return count
 
 
 def _dimension(scope: Scope, node: NodeProto, shapes: Mapping[str, Dims]) -> int:
     """Replace one dimension of a shape by its number."""
     shape, index = scope.producer(node.input[0]), scope.constant(node.input[1])
-    if shape is None or shape.op_type != "Shape" or shape.attribute or index is None or index.size != 1:
+    if shape is None or shape.op_type != "Shape" or index is None or index.size != 1:
+        return 0
+    if int_attribute(shape, "start", 0) or attribute(shape, "end") is not None:
         return 0
     dims = shapes.get(shape.input[0], ())
     at = int(index.reshape(()))
@@ -151,8 +153,8 @@ def _others(dims: Dims, at: int) -> tuple[int, list[str]]:
     return prod(numbers), sorted(each for each in others if isinstance(each, str))
 
 
-def _sweep(scope: Scope) -> None:
-    """Remove what nothing reads any more; a node with a body is left, its effects are not looked at."""
+def sweep_shapes(scope: Scope) -> None:
+    """Remove computations of shapes that nothing reads any more."""
     for node in reversed(scope.nodes):
         if node.op_type in _PURE and not any(len(scope.readers(name)) for name in node.output):
             scope.remove([node])

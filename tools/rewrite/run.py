@@ -11,11 +11,13 @@ from onnx import ModelProto
 from ...contracts import DataError, ToolError
 from ..graph_changes import Check, counts, difference, fault
 from ..onnx_model import core_bytes
+from ..quantize.dynamic import quantize_dynamic
 from . import REWRITES, Rewrite
 
 # Speed of the second model over the first, with its lower bound.
 Timer = Callable[[ModelProto, ModelProto], tuple[float, float]]
 Chosen = tuple[Rewrite, ModelProto]
+_AS_FAST = 0.98
 
 
 @dataclass
@@ -113,8 +115,19 @@ def _accept(chosen: Chosen, done: Rewritten, timer: Timer | None) -> None:
 def _slowness(rewrite: Rewrite, made: ModelProto, done: Rewritten, timer: Timer) -> str:
     """Time `made` against the model before it, and return why it is not to be kept, or nothing."""
     try:
-        speed, low = timer(done.model, made)
+        timings = [timer(done.model, made)]
+        if rewrite.int8:
+            timings.append(timer(_int8(done.model, rewrite), _int8(made, rewrite)))
     except (ToolError, DataError) as error:
         return f"it cannot be timed: {error.message}"
+    speed = max(value for value, _ in timings)
     done.speeds[rewrite.name] = round(speed, 3)
-    return "" if low > 1 else f"it is not faster here ({speed:.2f} times the speed)"
+    faster = max(low for _, low in timings) > 1 and min(value for value, _ in timings) > _AS_FAST
+    return "" if faster else f"it is not faster here ({speed:.2f} times the speed)"
+
+
+def _int8(model: ModelProto, rewrite: Rewrite) -> ModelProto:
+    """Return the model with the operators that the rewrite concerns in dynamic int8."""
+    copied = _copy(model)
+    quantize_dynamic(copied, rewrite.int8)
+    return copied

@@ -25,7 +25,7 @@ def attention(width: int, heads: int, masked: bool = False) -> onnx.ModelProto:
     node = helper.make_node
     nodes = [
         node("MatMul", ["x", "w"], ["q"]),
-        node("Shape", ["x"], ["shape"]),
+        node("Shape", ["x"], ["shape"], start=0),  # as onnxruntime writes it
         node("Gather", ["shape", "0"], ["b"]),
         node("Gather", ["shape", "1"], ["t"]),
         node("Gather", ["shape", "2"], ["c"]),

@@ -135,3 +135,18 @@ def test_the_step_names_what_was_kept_and_replays(tmp_path):
     again = optimize_graph(performed, source, second, None, Limits())
     assert again.details["speeds"] == {}
     assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize(("speeds", "kept"), [((1.0, 1.1), True), ((1.1, 0.99), True), ((1.1, 0.9), False)])
+def test_int8_is_timed_too(monkeypatch, speeds: tuple[float, float], kept: bool):
+    """What is mostly computed in int8 is kept where one of the forms is faster and neither slower."""
+    left = iter(speeds)
+
+    def timer(before: onnx.ModelProto, after: onnx.ModelProto) -> tuple[float, float]:
+        speed = next(left)
+        return speed, speed - 0.01
+
+    rewrite = Rewrite("joined", renamed("Neg", "Floor").apply, timed=True, int8=("MatMul",))
+    done = applied(monkeypatch, [rewrite], timer=timer)
+    assert ("joined" in done.changes) == kept
+    assert done.speeds == {"joined": max(speeds)}
