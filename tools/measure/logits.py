@@ -64,12 +64,29 @@ def _before_activation(tensor: str, makers: Mapping[str, NodeProto]) -> str:
 
 
 def _exponent(node: NodeProto, makers: Mapping[str, NodeProto]) -> str:
-    """Return x of `exp(x) / Σ exp(x)`, a Softmax that was written out; empty where `node` divides something else."""
+    """Return x of `exp(x) / Σ exp(x)`, a Softmax that was written out; empty where `node` divides something else.
+
+    Of `exp(x − max x)`, as it is usually written against overflow, x is returned too: as a Softmax of its own has it.
+    """
     power = makers.get(node.input[0])
     below = _moved(node.input[1], makers)
     if power is None or power.op_type != "Exp" or below is None or below.op_type != "ReduceSum":
         return ""
-    return power.input[0] if _moved(below.input[0], makers) is power else ""
+    return _unshifted(power.input[0], makers) if _moved(below.input[0], makers) is power else ""
+
+
+def _unshifted(tensor: str, makers: Mapping[str, NodeProto]) -> str:
+    """Return x of `x − max x`, and the tensor itself where it is nothing of the kind."""
+    node = makers.get(tensor)
+    if node is None or node.op_type != "Sub":
+        return tensor
+    highest = _moved(node.input[1], makers)
+    while highest is not None and highest.op_type == "Max":  # with −∞, as some write it
+        found = (_moved(name, makers) for name in highest.input)
+        highest = next((each for each in found if each is not None), None)
+    if highest is None or highest.op_type != "ReduceMax" or highest.input[0] != node.input[0]:
+        return tensor
+    return node.input[0]
 
 
 def _moved(tensor: str, makers: Mapping[str, NodeProto]) -> NodeProto | None:

@@ -11,7 +11,10 @@ from shipfit.tools.measure.evaluate import compare_models
 from shipfit.tools.measure.logits import LogitsError, logits_of, open_exposed, paired_logits, same_answers
 
 HEAD = '<ir_version: 8, opset_import: ["": 17]> m (float[n, 4] x) => '
-WEIGHTS = "<float[4, 3] w = {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1}, int64[2] rows = {-1, 3}, int64[1] one = {1}> "
+WEIGHTS = (
+    "<float[4, 3] w = {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1}, int64[2] rows = {-1, 3}, int64[1] one = {1},"
+    " float[1] least = {-1e30}> "
+)
 
 
 def logits(body: str, outputs: str = "(float[n, 3] y)") -> dict[str, str]:
@@ -31,6 +34,12 @@ def logits(body: str, outputs: str = "(float[n, 3] y)") -> dict[str, str]:
             "{ z = MatMul(x, w) e = Exp(z) s = ReduceSum(e, one) t = Identity(s) y = Div(e, t) }",
             "z",
         ),
+        (
+            "{ z = MatMul(x, w) h = ReduceMax<axes = [1]>(z) m = Max(least, h) t = Identity(m) d = Sub(z, t) e = Exp(d)"
+            " s = ReduceSum(e, one) y = Div(e, s) }",
+            "z",
+        ),
+        ("{ z = MatMul(x, w) d = Sub(z, z) e = Exp(d) s = ReduceSum(e, one) y = Div(e, s) }", "d"),
         ("{ z = MatMul(x, w) e = Exp(z) t = ReduceSum<keepdims = 1>(z, one) y = Div(e, t) }", None),
         ("{ z = MatMul(x, w) e = Exp(z) t = ReduceMax<keepdims = 1>(e) y = Div(e, t) }", None),
         ("{ z = MatMul(x, w) y = Relu(z) }", None),
