@@ -133,6 +133,7 @@ def _params(lever: QuantizeLever, state: RunState, context: RunContext, gained: 
         "boundary": known.saving,
         "size_offset": known.size_ratio * original,
         "min_fidelity_db": lever.min_fidelity_db,
+        "margin_db": lever.margin_db,
         "min_speedup": lever.min_speedup,
         "max_size_bytes": int(lever.max_size_ratio * original) if lever.max_size_ratio else None,
     }

@@ -12,6 +12,8 @@ from .needs import quality_need, speed_bounds
 # Quality beyond the need in dB: noise powers add up within 1.5 dB on most models, and the parts of the data differ.
 MARGINS_DB = (1.5, 4.0)
 MARGINS_CORRECTED_DB = (1.0, 2.5)
+# What is left of it at least where no more can be had: the final part may be this much worse.
+LEAST_MARGIN_DB = 0.3
 # Size is predicted almost exactly, time within a few per cent.
 SIZE_MARGIN, SPEED_MARGIN = 0.99, 1.05
 # Of what must only not be slower, nothing more is asked than that.
@@ -36,6 +38,7 @@ def mixture_levers(
                     rounding=priors.rounding(storage, compute),
                     clip_recurrent=priors.clipped_at(compute),
                     min_fidelity_db=round(need + margin, 1),
+                    margin_db=round(margin - LEAST_MARGIN_DB, 1),
                     max_size_ratio=ratio,
                     min_speedup=speed if compute else None,
                     calibration=state.request.optimization.quantization.calibration.method or "minmax",

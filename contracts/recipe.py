@@ -230,6 +230,8 @@ class QuantizeLever(Contract):
         mixture: choose a form for each unit by measured time and damage instead, so that the whole is predicted to
             keep `min_fidelity_db` and stay within the two targets below; `compute` and `storage` then say what may
             be chosen from.
+        margin_db: of a mixture, how much of `min_fidelity_db` is margin, given up as far as the targets below cannot be
+            kept with it.
         max_size_ratio: target of a mixture, share of the original's bytes.
         min_speedup: target of a mixture, original's time / product's.
         corrections: of the predictions that a mixture is chosen by.
@@ -241,6 +243,7 @@ class QuantizeLever(Contract):
     calibration: CalibrationMethod = "minmax"
     min_fidelity_db: float | None = None
     mixture: bool = False
+    margin_db: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     max_size_ratio: Annotated[float, Field(gt=0)] | None = None
     min_speedup: Annotated[float, Field(gt=0)] | None = None
     corrections: Corrections = Corrections()

@@ -26,6 +26,8 @@ GOALS: dict[Objective, Goal] = {
     "balanced": Goal(size=0.5, us=0.5),
     "accuracy": Goal(size=0.1, us=0.1, noise=0.5),
 }
+# Where the margin of quality has to be given up, the rest of it counts before anything else.
+_SAFEST = Goal(size=0.01, us=0.01, noise=1.0)
 _Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NODE_FORMS: dict[str, NodeForm] = {"fp32": "fp32", "static": "static", "dynamic": "dynamic", "half": "half"}
 _STORED: dict[str, WeightForm] = {
@@ -38,6 +40,7 @@ class MixtureParams(Contract):
 
     Attributes:
         max_size_bytes, min_speedup, min_fidelity_db: targets of the whole; absent ones bound nothing.
+        margin_db: how much of `min_fidelity_db` is margin, given up as far as the other targets cannot be kept with it.
         gained: time of the model as it came / that of the one at hand, in float32.
         compute: operator type → forms that may be chosen besides float32.
         storage: forms of weights that may be chosen besides float32.
@@ -48,6 +51,7 @@ class MixtureParams(Contract):
     max_size_bytes: Annotated[int, Field(gt=0)] | None = None
     min_speedup: _Factor | None = None
     min_fidelity_db: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    margin_db: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     gained: _Factor = 1.0
     objective: Objective = "balanced"
     compute: dict[str, tuple[NodeForm, ...]] = {}
@@ -64,12 +68,17 @@ class MixtureParams(Contract):
         names = ("compute", "storage", "fallback", "block", "noise", "time", "boundary", "size_offset")
         return Rules(**{name: getattr(self, name) for name in names})
 
-    def targets(self, us: float) -> Targets:
-        """Return the bounds on the totals; `us` is what the model takes in float32, 0 where nothing was timed."""
+    def targets(self, us: float, spare_db: float = 0.0) -> Targets:
+        """Return the bounds on the totals.
+
+        Args:
+            us: what the model takes in float32, 0 where nothing was timed.
+            spare_db: how much less quality is enough.
+        """
         return Targets(
             size=float(self.max_size_bytes) if self.max_size_bytes is not None else None,
             us=us * self.gained / self.min_speedup if self.min_speedup is not None and us > 0 else None,
-            noise=10 ** (-self.min_fidelity_db / 10) if self.min_fidelity_db is not None else None,
+            noise=10 ** ((spare_db - self.min_fidelity_db) / 10) if self.min_fidelity_db is not None else None,
         )
 
 
@@ -81,8 +90,17 @@ def mixture_tool(context: ToolContext) -> ToolAnswer:
         load(context.model()), model_bytes(context.model()), _tables(context), _times(context), params.rules()
     )
     problem = builder.problem()
-    solution = solve(problem, params.targets(problem.us), GOALS[params.objective])
+    solution = _solved(problem, params)
     return ToolAnswer(report=_report(problem, solution, params, time.perf_counter() - started))
+
+
+def _solved(problem: Problem, params: MixtureParams) -> Solution:
+    """Return the best choice; where targets cannot be kept with the margin of quality, with the most that is left."""
+    best = solve(problem, params.targets(problem.us), GOALS[params.objective])
+    if best.within or not params.margin_db:
+        return best
+    safest = solve(problem, params.targets(problem.us, params.margin_db), _SAFEST)
+    return safest if safest.within else best
 
 
 def _tables(context: ToolContext) -> Iterator[SensitivityTable]:

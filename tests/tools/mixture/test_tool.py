@@ -111,6 +111,18 @@ def test_unreachable_targets_give_the_nearest(mix: Any) -> None:
     assert small.fidelity_db < fine.fidelity_db
 
 
+def test_margin_is_given_up_only_as_far_as_it_must_be(mix: Any) -> None:
+    tables = [STORED, table("int4", "MatMul", w_a=27.0, w_b=31.0, w_c=38.0)]
+    params = {"storage": ["int8", "int4"], "min_fidelity_db": 29.0}
+    fits = mix(products(), tables, **params, margin_db=6.0)
+    assert fits.fidelity_db > 29.0
+    tight = {"max_size_bytes": fits.size_bytes - 1, **params}
+    less = mix(products(), tables, **tight, margin_db=6.0)
+    assert less.within
+    assert 23.0 < less.fidelity_db < 29.0
+    assert not mix(products(), tables, **tight, margin_db=0.1).within
+
+
 def test_int8_is_chosen_where_it_pays_with_its_boundaries(mix: Any) -> None:
     damage = table("static", "MatMul", a=50.0, b=50.0, c=50.0)
     clock = times(a=(100.0, 40.0), b=(10.0, 9.0), c=(10.0, 30.0))
