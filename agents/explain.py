@@ -39,7 +39,7 @@ def _pruned(lever: PruneLever) -> str:
 def _quantized(lever: QuantizeLever, state: PolicyState) -> str:
     parts: list[str] = []
     for form in ("static", "dynamic"):
-        ops = sorted(op for op, chosen in lever.compute.items() if chosen == form)
+        ops = sorted(op for op, chosen in lever.offered.items() if form in chosen)
         if ops:
             share = units.format_share(state.profile.time_share(*ops))
             parts.append(f"{form} int8 on {'/'.join(ops)} ({share} of the time)")

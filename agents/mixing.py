@@ -76,7 +76,7 @@ def _fallback(lever: QuantizeLever) -> Storage:
 
 def _forms(lever: QuantizeLever) -> list[QuantizedForm]:
     """Return each form that damage is measured for."""
-    return [*sorted(set(lever.compute.values())), *(form for form in _MEASURED if form in WIDTHS[lever.storage])]
+    return [*sorted(lever.forms), *(form for form in _MEASURED if form in WIDTHS[lever.storage])]
 
 
 def _tables(
@@ -123,13 +123,13 @@ def _gained(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, 
 def _params(lever: QuantizeLever, state: RunState, context: RunContext, gained: float) -> dict[str, Any]:
     original, known = state["original"].size_bytes, lever.corrections
     params: dict[str, Any] = {
-        "compute": {op_type: [form] for op_type, form in lever.compute.items()},
+        "compute": {op_type: list(forms) for op_type, forms in lever.offered.items()},
         "storage": list(WIDTHS[lever.storage]),
         "fallback": "fp32" if lever.storage == "none" else _fallback(lever),
         "objective": context.request.objective,
         "gained": gained,
         "noise": lever.corrections.noise,
-        "time": dict.fromkeys(set(lever.compute.values()), known.saving),
+        "time": dict.fromkeys(lever.forms, known.saving),
         "boundary": known.saving,
         "size_offset": known.size_ratio * original,
         "min_fidelity_db": lever.min_fidelity_db,

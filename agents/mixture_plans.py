@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..contracts import Compute, PolicyState, QuantizeLever, Storage
 from . import priors
@@ -21,19 +21,24 @@ NOT_SLOWER = 0.95
 
 
 def mixture_levers(
-    state: PolicyState, computes: Iterable[dict[str, Compute]], storages: Iterable[Storage]
+    state: PolicyState, offers: Iterable[Mapping[str, tuple[Compute, ...]]], storages: Iterable[Storage]
 ) -> Iterator[QuantizeLever]:
-    """Yield mixtures of the given forms; with the corrections of what was measured, so that none is tried twice."""
+    """Yield mixtures of the forms that `offers` have by operator type.
+
+    They carry the corrections of what was measured, so that none is tried twice.
+    """
     known = corrections(state)
     margins = MARGINS_CORRECTED_DB if known.noise else MARGINS_DB
     need, ratio, speed = quality_need(state), _size_ratio(state), _speedup(state)
     widths = list(storages)
-    for compute in computes:
+    for offered in offers:
+        compute = {op_type: forms[0] for op_type, forms in offered.items()}
         for storage in widths:
             for margin in margins:
                 yield QuantizeLever(
                     mixture=True,
                     compute=compute,
+                    alternatives={op_type: forms[1:] for op_type, forms in offered.items() if forms[1:]},
                     storage=storage,
                     rounding=priors.rounding(storage, compute),
                     clip_recurrent=priors.clipped_at(compute),

@@ -29,6 +29,7 @@ ROOM_DB = 4.0
 FINER_CALIBRATIONS: tuple[CalibrationMethod, ...] = ("mse", "percentile")
 # Shares of a torch program's channels that pruning may take out.
 PRUNED_SHARES = (0.25, 0.5)
+_KINDS = (priors.CONVOLUTIONS, priors.PRODUCTS, priors.RECURRENT)
 _NO_STORAGE: tuple[Storage, ...] = ("none",)
 
 
@@ -123,7 +124,7 @@ def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:
             if state.profile.format == "torch":
                 yield from _coarser(lever, state)
     if state.profile.format == "onnx" and bits <= 8:
-        yield from mixture_levers(state, computes, ["int4", "int8"] if bits <= 4 else ["int8"])
+        yield from mixture_levers(state, _offers(state.profile), ["int4", "int8"] if bits <= 4 else ["int8"])
 
 
 def _calibration(state: PolicyState) -> CalibrationMethod:
@@ -143,12 +144,7 @@ def _storages(bits: int, profile: Profile) -> list[Storage]:
 
 def _computes(profile: Profile) -> list[dict[str, Compute]]:
     """Return the int8 compute forms that the operators of this model offer."""
-
-    def present(names: tuple[str, ...]) -> list[str]:
-        return [name for name in names if (item := profile.operator(name)) is not None and _matters(item, profile)]
-
-    conv, product = present(priors.CONVOLUTIONS), present(priors.PRODUCTS)
-    recurrent = present(priors.RECURRENT)
+    conv, product, recurrent = (_present(each, profile) for each in _KINDS)
     options: list[dict[str, Compute]] = [
         {},
         dict.fromkeys(conv + product, "static"),
@@ -159,6 +155,22 @@ def _computes(profile: Profile) -> list[dict[str, Compute]]:
         {**dict.fromkeys(conv + product, "static"), **dict.fromkeys(recurrent, "dynamic")},
     ]
     return [option for index, option in enumerate(options) if option not in options[:index]]
+
+
+def _present(names: tuple[str, ...], profile: Profile) -> list[str]:
+    return [name for name in names if (item := profile.operator(name)) is not None and _matters(item, profile)]
+
+
+def _offers(profile: Profile) -> list[dict[str, tuple[Compute, ...]]]:
+    """Return what mixtures may choose from: storage alone, and every form that pays for some units of a type.
+
+    Dynamic convolutions never do. With convolutions around them, products are static first, so that values stay in
+    integers from one to the next.
+    """
+    conv, product, recurrent = (_present(each, profile) for each in _KINDS)
+    both: tuple[Compute, ...] = ("static", "dynamic") if conv else ("dynamic", "static")
+    offered = {**dict.fromkeys(conv, ("static",)), **dict.fromkeys(product, both)}
+    return [{}, {**offered, **dict.fromkeys(recurrent, ("dynamic",))}] if conv or product or recurrent else [{}]
 
 
 def _matters(operator: OperatorShare, profile: Profile) -> bool:

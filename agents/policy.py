@@ -227,7 +227,7 @@ def _allowed(plan: Plan, state: PolicyState) -> bool:
     if lever is None:
         return True
     method = optimization.quantization.calibration.method
-    if "static" in lever.compute.values() and method is not None and lever.calibration != method:
+    if "static" in lever.forms and method is not None and lever.calibration != method:
         return False
     return all(optimization.lowest_bits <= width for width in _widths(lever))
 
@@ -235,7 +235,7 @@ def _allowed(plan: Plan, state: PolicyState) -> bool:
 def _widths(lever: QuantizeLever) -> Iterator[int]:
     """Yield the bits of what a lever makes of weights, at the narrowest."""
     if lever.compute:
-        yield 16 if set(lever.compute.values()) == {"half"} else 8
+        yield 16 if lever.forms == {"half"} else 8
     yield STORED_BITS[lever.storage]
 
 

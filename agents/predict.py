@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 from ..contracts import Attempt, CalibrationMethod, Compute, Plan, PolicyState, Predicted, Profile, QuantizeLever
 from . import priors
@@ -65,8 +67,10 @@ def _mixture(lever: QuantizeLever, state: PolicyState) -> Estimate:
     """Return what a mixture is expected to reach, from what its forms do to all units that can take them."""
     base = base_speed(state)
     stored = _coarse(QuantizeLever(storage=lever.storage, rounding=lever.rounding), state)
-    computed = _coarse(lever.model_copy(update={"mixture": False, "min_fidelity_db": None}), state)
-    saving = max(1 - base / computed.speedup, _mixed_saving(lever, state)) if lever.compute else 0.0
+    by_class = list(_by_class(lever))
+    computed = max((_coarse(each, state) for each in by_class), key=lambda each: each.speedup)
+    mixed = max(_mixed_saving(each, state) for each in by_class)
+    saving = max(1 - base / computed.speedup, mixed) if lever.compute else 0.0
     fastest = replace(computed, speedup=base / (1 - min(saving, MOST_SAVED)))
     found = outlook(lever, Extremes(stored, fastest), state)
     return Estimate(
@@ -78,6 +82,14 @@ def _mixture(lever: QuantizeLever, state: PolicyState) -> Estimate:
         failed=any(_broke(attempt, lever) for attempt in state.attempts),
         repeats=not found.is_new,
     )
+
+
+def _by_class(lever: QuantizeLever) -> Iterator[QuantizeLever]:
+    """Yield what gives all units of an operator type one of the forms that a mixture offers them."""
+    for chosen in product(*lever.offered.values()):
+        compute = dict(zip(lever.compute, chosen, strict=True))
+        update = {"mixture": False, "min_fidelity_db": None, "alternatives": {}, "compute": compute}
+        yield lever.model_copy(update=update)
 
 
 def _coarse(lever: QuantizeLever, state: PolicyState) -> Outlook:
@@ -117,9 +129,9 @@ def _is_new_layout(plan: Plan, state: PolicyState) -> bool:
 def _broke(attempt: Attempt, lever: QuantizeLever) -> bool:
     """Tell whether this form of compute (or this storage alone) already ended in an error."""
     tried = attempt.plan.quantize
-    if tried is None or attempt.verdict.kind != "failed" or (tried.mixture and not lever.mixture):
+    if tried is None or attempt.verdict.kind != "failed" or tried.mixture != lever.mixture:
         return False
-    return tried.compute == lever.compute if tried.compute else tried.storage == lever.storage and not lever.compute
+    return tried.offered == lever.offered if tried.compute else tried.storage == lever.storage and not lever.compute
 
 
 def _speed(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:

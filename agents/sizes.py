@@ -17,7 +17,7 @@ UNUSED = QuantizeLever()
 
 def same_forms(tried: QuantizeLever, lever: QuantizeLever) -> bool:
     """Tell whether both choose from the same forms in the same way."""
-    return (tried.compute, tried.storage, tried.mixture) == (lever.compute, lever.storage, lever.mixture)
+    return (tried.offered, tried.storage, tried.mixture) == (lever.offered, lever.storage, lever.mixture)
 
 
 def expected_bytes(lever: QuantizeLever, quality: float, state: PolicyState) -> float:

@@ -230,6 +230,7 @@ class QuantizeLever(Contract):
         mixture: choose a form for each unit by measured time and damage instead, so that the whole is predicted to
             keep `min_fidelity_db` and stay within the two targets below; `compute` and `storage` then say what may
             be chosen from.
+        alternatives: operator type → forms besides that of `compute` that a mixture may choose from.
         margin_db: of a mixture, how much of `min_fidelity_db` is margin, given up as far as the targets below cannot be
             kept with it.
         max_size_ratio: target of a mixture, share of the original's bytes.
@@ -243,6 +244,7 @@ class QuantizeLever(Contract):
     calibration: CalibrationMethod = "minmax"
     min_fidelity_db: float | None = None
     mixture: bool = False
+    alternatives: dict[str, tuple[Compute, ...]] = {}
     margin_db: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     max_size_ratio: Annotated[float, Field(gt=0)] | None = None
     min_speedup: Annotated[float, Field(gt=0)] | None = None
@@ -250,6 +252,22 @@ class QuantizeLever(Contract):
     rounding: Rounding = "nearest"
     clip_recurrent: Annotated[float, Field(gt=50, le=100)] | None = None
     recovery: tuple[Recovery, ...] = ()
+
+    @model_validator(mode="after")
+    def _only_mixtures_choose(self) -> Self:
+        if self.alternatives and not (self.mixture and set(self.alternatives) <= set(self.compute)):
+            raise ValueError("alternatives are for mixtures, and for operator types that `compute` names")
+        return self
+
+    @property
+    def offered(self) -> dict[str, tuple[Compute, ...]]:
+        """Operator type → the forms that its units may compute in."""
+        return {op_type: (form, *self.alternatives.get(op_type, ())) for op_type, form in self.compute.items()}
+
+    @property
+    def forms(self) -> set[Compute]:
+        """Every form that units may compute in."""
+        return {form for each in self.offered.values() for form in each}
 
 
 class GraphLever(GraphSwitches):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from ..contracts import (
@@ -174,8 +174,7 @@ def levers_text(plan: Plan) -> str:
 
 
 def _quantize_words(lever: QuantizeLever) -> list[str]:
-    forms = sorted(set(lever.compute.values()))
-    words = [f"{form} int8 {'/'.join(_types(lever.compute, form))}" for form in forms]
+    words = [f"{form} int8 {'/'.join(_types(lever.offered, form))}" for form in sorted(lever.forms)]
     words += [f"{lever.storage} storage"] if lever.storage != "none" else []
     words = [f"a mixture of {' and '.join(words)}"] if lever.mixture else words
     words += list(lever.recovery)
@@ -185,8 +184,8 @@ def _quantize_words(lever: QuantizeLever) -> list[str]:
     )
 
 
-def _types(compute: Mapping[str, str], form: str) -> list[str]:
-    return sorted(clean(op_type, 40) for op_type, chosen in compute.items() if chosen == form)
+def _types(offered: Mapping[str, Collection[str]], form: str) -> list[str]:
+    return sorted(clean(op_type, 40) for op_type, chosen in offered.items() if form in chosen)
 
 
 def size_ratio_text(comparison: OptimizationMetrics | None) -> str:

@@ -13,6 +13,7 @@ from shipfit.agents.mixing import mix
 from shipfit.agents.state import Draft, RunState
 from shipfit.contracts import (
     ArtifactRef,
+    Compute,
     Corrections,
     Effort,
     MixtureReport,
@@ -85,6 +86,14 @@ def test_forms_are_measured_then_chosen_and_the_effort_is_counted() -> None:
     assert step.stored == {"w": "fp16"}
     assert draft.forecast == ANSWER.forecast
     assert draft.effort.sample_runs == 28
+
+
+def test_each_form_that_a_type_may_have_is_measured_and_offered() -> None:
+    script = Script()
+    alternatives: dict[str, tuple[Compute, ...]] = {"MatMul": ("dynamic",)}
+    resolve(QuantizeLever(mixture=True, compute={"MatMul": "static"}, alternatives=alternatives), script)
+    assert [params["form"] for tool, params, _ in script.asked if tool == "sensitivity"] == ["dynamic", "static"]
+    assert script.asked[-1][1]["compute"] == {"MatMul": ["static", "dynamic"]}
 
 
 def test_storage_alone_is_not_timed() -> None:

@@ -106,7 +106,8 @@ def test_nothing_new_is_expected_of_a_mixture_that_quality_did_not_bound(conv_pr
 
 
 def test_the_aims_are_the_bounds_with_a_margin(conv_profile: Profile) -> None:
-    levers = list(mixture_levers(make_state(conv_profile, labelled=False, **BOUNDS), [STATIC, {}], ["int8"]))
+    offers: list[dict[str, tuple[Compute, ...]]] = [{"Conv": ("static",)}, {}]
+    levers = list(mixture_levers(make_state(conv_profile, labelled=False, **BOUNDS), offers, ["int8"]))
     assert all(lever.max_size_ratio is not None and 0.38 < lever.max_size_ratio < 0.4 for lever in levers)
     assert {lever.min_speedup for lever in levers if lever.compute} == {1.365}
     assert {lever.min_speedup for lever in levers if not lever.compute} == {None}
@@ -124,6 +125,26 @@ def test_units_are_told_apart_where_a_form_by_class_lost_too_much(mobile_profile
     assert second.quantize is not None
     assert second.quantize.mixture
     assert "a form for each unit" in second.reason
+
+
+def test_products_may_take_either_form_unit_by_unit() -> None:
+    profile = make_profile(Conv=(8, 3_000_000, 0.5), MatMul=(4, 3_000_000, 0.3), LSTM=(1, 1_500_000, 0.2))
+    found = [plan.quantize for plan in plans(make_state(profile)) if plan.quantize and plan.quantize.mixture]
+    offered = [lever.offered for lever in found if lever.compute]
+    assert offered
+    assert all(each == {"Conv": ("static",), "MatMul": ("static", "dynamic"), "LSTM": ("dynamic",)} for each in offered)
+    fast = Plan(quantize=next(lever for lever in found if lever.compute))
+    tried = QuantizeLever(compute={"Conv": "static", "MatMul": "dynamic", "LSTM": "dynamic"}, storage="int8")
+    assert (
+        estimate(fast, make_state(profile, make_attempt(1, Plan(quantize=tried), "not_met", speed=3.1))).speedup > 2.5
+    )
+
+
+def test_only_mixtures_have_alternatives() -> None:
+    with pytest.raises(ValueError, match="alternatives are for mixtures"):
+        QuantizeLever(compute={"MatMul": "static"}, alternatives={"MatMul": ("dynamic",)})
+    with pytest.raises(ValueError, match="alternatives are for mixtures"):
+        QuantizeLever(mixture=True, alternatives={"MatMul": ("dynamic",)})
 
 
 def restricted(state: PolicyState, **options: object) -> PolicyState:
