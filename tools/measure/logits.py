@@ -159,7 +159,10 @@ def _both_still(known: Any, answer: Any) -> bool:
 
 
 class LogitsError:
-    """Adds up the error at the logits, sample by sample; it has no answer once two shapes differ."""
+    """Adds up the error at the logits, sample by sample; it has no answer once two shapes differ.
+
+    Axes of length 1 are no difference: a candidate may squeeze them before its activation or after.
+    """
 
     def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
         self._pairs = list(pairs)
@@ -172,7 +175,7 @@ class LogitsError:
             if not _comparable(known, answer):
                 self._pairs, self._errors = [], []
                 return
-            error.add(unmasked(known), answer)
+            error.add(unmasked(known), answer.reshape(known.shape))
 
     @property
     def decibels(self) -> float | None:
@@ -182,7 +185,8 @@ class LogitsError:
 
 def _comparable(known: Any, answer: Any) -> bool:
     both = isinstance(known, np.ndarray) and isinstance(answer, np.ndarray)
-    return both and known.dtype.kind == answer.dtype.kind == "f" and known.shape == answer.shape
+    floats = both and known.dtype.kind == answer.dtype.kind == "f"
+    return floats and known.squeeze().shape == answer.squeeze().shape
 
 
 def unmasked(logits: np.ndarray) -> np.ndarray:

@@ -115,7 +115,9 @@ def test_another_shape_and_masks():
     error = LogitsError([("a", "b")])
     error.add({"a": np.array([[1.0, -1e9]])}, {"b": np.array([[1.1, -2e9]])})
     assert error.decibels == pytest.approx(20)
-    error.add({"a": np.ones((1, 2))}, {"b": np.ones((2, 1))})
+    error.add({"a": np.array([[1.0, 1.0]])}, {"b": np.array([[[1.1]], [[0.9]]])})
+    assert error.decibels == pytest.approx(20)
+    error.add({"a": np.ones((2, 2))}, {"b": np.ones((1, 4))})
     assert error.decibels is None
 
 
