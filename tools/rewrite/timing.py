@@ -16,8 +16,8 @@ from ..measure.lock import measuring_lock
 from ..measure.session import stock
 from ..onnx_model import save
 
-# A gain below this is not worth a change, and none above it is missed in this time on a busy machine.
-_SECONDS, _AT_MOST = 0.6, 1.5
+# Enough on a quiet machine; on a busy one a gain of a few per cent takes longer to be told from none.
+_PATIENCE = Patience(0.6, 4.0, bounds=(1.0,))
 
 
 def time_rewrite(before: ModelProto, after: ModelProto, feeds: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
@@ -34,6 +34,6 @@ def time_rewrite(before: ModelProto, after: ModelProto, feeds: Sequence[Mapping[
         for path, model in zip(paths, (before, after), strict=True):
             save(model, path)
         first, second = (Subject(path, settings) for path in paths)
-        timings = time_models(first, second, feeds, Patience(_SECONDS, _AT_MOST))
+        timings = time_models(first, second, feeds, _PATIENCE)
     value, interval = timings.ratio((0, 2), 1)
     return value, interval.low

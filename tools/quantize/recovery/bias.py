@@ -22,6 +22,7 @@ from ..calibrate import Feeds
 from ..rounding import FloatArray
 from .biases import QuantizedUnits, Unit
 from .channels import Moments, moments, places
+from .stages import Stages
 
 SAMPLES = 64
 LEAST_SAMPLES = 4
@@ -29,8 +30,10 @@ LARGEST_STRETCH = 1.5
 LEAST_STRETCH = 1e-4
 # Of the power of a channel: what rounding of float32 sums leaves known.
 LEAST_SHARE = 1e-3
-# About ten seconds of one core, over all passes.
+# About ten seconds of one core.
 MULTIPLICATIONS = 1.0e11
+# The original runs once, and what is quantized twice: to measure a unit, and to go on from it once it is corrected.
+PASSES = 3
 
 
 def correct_bias(original: ModelProto, quantized: ModelProto, feeds: Feeds, deviations: bool = True) -> int:
@@ -49,21 +52,23 @@ def correct_bias(original: ModelProto, quantized: ModelProto, feeds: Feeds, devi
     levels = _levels(original, found.units)
     if not levels:
         return 0
-    used = feeds[: _affordable(original, found.units, levels, feeds)]
+    used = feeds[: _affordable(original, found.units, feeds)]
     known = moments(original, [unit.tap(unit.known) for unit in found.units], used)
     usable = [[unit for unit in level if unit.known in known] for level in levels]
-    return sum(_correct(found, level, known, used, deviations) for level in usable)
+    stages = Stages(quantized, used, [unit.given for level in usable for unit in level])
+    return sum(_correct(found, level, known, stages, deviations) for level in usable if level)
 
 
 def _correct(
-    found: QuantizedUnits, units: Sequence[Unit], known: Mapping[str, Moments], feeds: Feeds, deviations: bool
+    found: QuantizedUnits, units: Sequence[Unit], known: Mapping[str, Moments], stages: Stages, deviations: bool
 ) -> int:
     """Correct units none of which reads what another gives."""
-    given = moments(found.quantized, [unit.tap(unit.given) for unit in units], feeds)
+    stages.reach(unit.matrix.node.input[0] for unit in units)
+    given = stages.moments([unit.tap(unit.given) for unit in units])
     corrected = 0
     for unit in units:
         if unit.given in given:
-            before, after = known[unit.known], given[unit.given]
+            before, after = known[unit.known].first(stages.samples), given[unit.given]
             factors = _stretch(unit, before, after) if deviations else None
             mean = after.mean * factors if factors is not None and found.stretch(unit, factors) else after.mean
             by = shrunk_mean(np.float32(unit.slope) * before.mean + np.float32(unit.offset) - mean)
@@ -103,8 +108,8 @@ def _levels(original: ModelProto, units: Sequence[Unit]) -> list[list[Unit]]:
     return [levels[key] for key in sorted(levels)]
 
 
-def _affordable(original: ModelProto, units: Sequence[Unit], levels: Sequence[Sequence[Unit]], feeds: Feeds) -> int:
-    """Return how many samples the passes may read; each pass runs half the model on average.
+def _affordable(original: ModelProto, units: Sequence[Unit], feeds: Feeds) -> int:
+    """Return how many samples may be read.
 
     Raises:
         ToolError: fewer than four, or than there are.
@@ -112,9 +117,9 @@ def _affordable(original: ModelProto, units: Sequence[Unit], levels: Sequence[Se
     taps = [unit.tap(unit.known) for unit in units]
     wide = places(original, taps, feeds[0])
     once = float(sum(wide[unit.known] * unit.matrix.multiplications for unit in units))
-    count = min(len(feeds), SAMPLES, int(MULTIPLICATIONS / max(1.0, once * len(levels) / 2)))
+    count = min(len(feeds), SAMPLES, int(MULTIPLICATIONS / max(1.0, once * PASSES)))
     if count < min(len(feeds), LEAST_SAMPLES):
-        raise ToolError(f"the model is too large to be run {LEAST_SAMPLES * len(levels)} times ({once:.1e} products)")
+        raise ToolError(f"the model is too large to be run {LEAST_SAMPLES * PASSES} times ({once:.1e} products)")
     return count
 
 

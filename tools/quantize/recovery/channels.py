@@ -43,6 +43,10 @@ class Moments:
     mean: FloatArray
     power: FloatArray
 
+    def first(self, samples: int) -> Moments:
+        """Return those of the first samples."""
+        return Moments(self.mean[:samples], self.power[:samples])
+
 
 def peaks(model: ModelProto, taps: Sequence[Tap], feeds: Feeds) -> dict[str, FloatArray]:
     """Return the largest magnitude of each channel over all samples; a tensor that is not finite is left out."""

@@ -61,9 +61,11 @@ def recover(step: QuantizeStep, model: ModelProto, data: DataView | None, build:
     if data is None or not len(data.feeds("calibration", 1)):
         raise DataError("recovery needs samples; give --data or --calibration-data")
     work = _Recovery(step, model, data, build)
-    for name, prepare in PREPARATIONS.items():
-        if name in step.recovery:
-            work.prepare(name, prepare)
+    prepares = {name: prepare for name, prepare in PREPARATIONS.items() if name in step.recovery}
+    if prepares:
+        work.start()
+    for name, prepare in prepares.items():
+        work.prepare(name, prepare)
     return work.finish()
 
 
@@ -84,7 +86,11 @@ class _Recovery:
         self._judge = Judge(model, data.feeds("selection", SELECTION_SAMPLES))
         self._notes: list[str] = []
         self._kept: list[Recovery] = []
-        self._best = self._trial(model)
+        self._best: Fidelity
+
+    def start(self) -> None:
+        """Measure what preparations have to beat."""
+        self._best = self._trial(self._model)
 
     def _trial(self, model: ModelProto, roundings: Roundings = NEAREST) -> Fidelity:
         """Quantize a copy, what is stored rounded the cheap way, and measure it."""
