@@ -28,7 +28,7 @@ def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:
     comparison = offered.comparison if offered else attempt.comparison
     delta = comparison.accuracy_delta if comparison else None
     # What failed on the final part looked better on the selection part than it is: its quality is not remembered.
-    flattered = attempt.final_look and attempt.verdict.kind != "met" and offered is None
+    flattered = attempt.failed_on_final and offered is None
     return Outcome(
         id=f"{context.run}-{attempt.index}",
         run=context.run,

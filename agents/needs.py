@@ -69,7 +69,7 @@ def quality_need(state: PolicyState) -> float:
     needs += [
         reached + FINAL_DB
         for attempt in state.attempts
-        if attempt.final_look and attempt.verdict.kind != "met" and (reached := fidelity_of(attempt)) is not None
+        if attempt.failed_on_final and (reached := fidelity_of(attempt)) is not None
     ]
     return max(needs, default=0.0)
 

@@ -190,7 +190,7 @@ def _finer(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:
         for attempt in state.attempts
         if attempt.plan.quantize is not None
         and same_forms(attempt.plan.quantize, lever)
-        and any(result.name in QUALITY for result in attempt.verdict.violated)
+        and (attempt.failed_on_final or any(result.name in QUALITY for result in attempt.verdict.violated))
     ]
     if not missed or (lever.storage == "fp16" and not lever.compute):
         return

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..contracts import (
+    ArtifactRef,
     Attempt,
     AttemptFinished,
     Benchmark,
@@ -98,7 +101,10 @@ def evidence(state: RunState, draft: Draft, evaluation: Evaluation | None) -> Ev
 
 
 def _final(context: RunContext, state: RunState, draft: Draft) -> tuple[Draft, Evaluation | None, int]:
-    """Look at the final part. If it fails there, only that it failed goes back."""
+    """Look at the final part, never twice with one file. If it fails there, only that it failed goes back."""
+    if (same := failed_before(state.get("attempts", ()), draft.artifact)) is not None:
+        reason = f"is the file of attempt {same.index}, which failed on the final part"
+        return draft.model_copy(update={"verdict": _refused(draft, reason)}), draft.selection, 0
     if state.get("final_looks", 0) >= FINAL_LOOKS:
         reason = f"passed on the selection part, but the final part was looked at {FINAL_LOOKS} times already"
         return draft.model_copy(update={"verdict": _refused(draft, reason)}), draft.selection, 0
@@ -114,6 +120,11 @@ def _final(context: RunContext, state: RunState, draft: Draft) -> tuple[Draft, E
         return judged, draft.selection, 1
     reason = "passed on the selection part and failed on the final part"
     return draft.model_copy(update={"verdict": _refused(draft, reason)}), draft.selection, 1
+
+
+def failed_before(attempts: Sequence[Attempt], candidate: ArtifactRef) -> Attempt | None:
+    """Return the attempt that made the same file and failed on the final part with it."""
+    return next((each for each in attempts if each.candidate == candidate and each.failed_on_final), None)
 
 
 def _refused(draft: Draft, reason: str) -> Verdict:

@@ -89,6 +89,11 @@ class Attempt(Contract):
     cpu_s: float = 0.0
     sample_runs: int = 0
 
+    @property
+    def failed_on_final(self) -> bool:
+        """Whether it passed on the selection part and then failed on the final one."""
+        return self.final_look and self.verdict.kind != "met"
+
 
 class Offer(Contract):
     """A validated candidate that missed, and the smallest relaxation under which it would have been delivered.

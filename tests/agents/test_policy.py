@@ -9,6 +9,7 @@ import pytest
 
 from shipfit.agents.policy import BuiltInPolicy, best_met, plans, value
 from shipfit.agents.predict import chance, estimate, quality_need
+from shipfit.agents.validator import failed_before
 from shipfit.contracts import (
     Attempt,
     Compute,
@@ -115,6 +116,20 @@ def test_even_great_damage_is_worth_a_finer_plan(conv_profile: Profile) -> None:
         conv_profile, ruined, labelled=False, **bounds
     ))  # fmt: skip
     assert likely > 0.3
+
+
+def test_a_form_that_failed_on_the_final_part_is_tried_finer(conv_profile: Profile) -> None:
+    static = Plan(quantize=QuantizeLever(compute={"Conv": "static"}, storage="int8"))
+    passed = make_attempt(1, static, "not_met", size=0.27, speed=2.0, db=31.0)
+    failed = passed.model_copy(update={"final_look": True})
+    finer = [
+        {plan.quantize.recovery for plan in plans(make_state(conv_profile, tried)) if plan.quantize}
+        for tried in (passed, failed)
+    ]
+    assert finer[1] > finer[0]
+    assert failed.candidate is not None
+    assert failed_before([failed], failed.candidate) is failed
+    assert failed_before([passed], failed.candidate) is None
 
 
 @pytest.mark.parametrize("db", [float("-inf"), float("inf"), -80.0])
