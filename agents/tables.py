@@ -6,7 +6,7 @@ from ..contracts import Compute, Profile, Request, Storage
 
 HEAVY_SHARE = 0.02
 # A row that unfolds as it is read takes up to twice the time; of less than this share of a call nobody notices that.
-UNNOTICED_SHARE = 0.02
+UNNOTICED_SHARE = 0.05
 
 
 def held_tables(storage: Storage, profile: Profile, request: Request) -> dict[str, Compute]:
