@@ -220,15 +220,17 @@ Rule = Callable[[Scope], int]
 def rewrite_graphs(model: ModelProto, rule: Rule) -> int:
     """Apply `rule` in place to every graph, bodies before the graph that holds them; return the sum of its counts.
 
-    Initializers that nothing reads any more go.
+    Initializers that nothing reads any more go, those that the rule made and then did without included: the runtime
+    warns of each whenever the file is loaded.
     """
     names, read = Names(model), _reads(model)
+    idle_before = {each.name for graph in iter_graphs(model) for each in graph.initializer} - read.keys()
     count = _visit(model.graph, {}, _Whole(names, read, opset(model)), rule)
     if count:
-        idle = read.keys() - _reads(model).keys()
+        kept = idle_before | _reads(model).keys()
         for graph in iter_graphs(model):
             for index in reversed(range(len(graph.initializer))):
-                if graph.initializer[index].name in idle:
+                if graph.initializer[index].name not in kept:
                     del graph.initializer[index]
     return count
 

@@ -118,3 +118,10 @@ def test_operators_of_the_runtime_do_not_hide_shapes(before):
     case = before(model, {"x": noise(2, 3, 8)})
     assert case.rewritten(fold_known_shapes) > 0
     assert not {"Shape", "Gather", "Concat", "Unsqueeze", "Div"} & {*case.types}
+
+
+def test_numbers_that_were_needed_on_the_way_do_not_stay() -> None:
+    model = attention(32, 4)
+    assert fold_known_shapes(model)
+    read = {name for node in model.graph.node for name in node.input}
+    assert {each.name for each in model.graph.initializer} <= read
