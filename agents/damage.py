@@ -6,12 +6,9 @@ from typing import Any
 
 from ..contracts import (
     ArtifactRef,
-    CalibrationMethod,
     DataRef,
     QuantizedForm,
     QuantizeLever,
-    QuantizeStep,
-    Rounding,
     SensitivityTable,
 )
 from .context import RunContext
@@ -22,7 +19,7 @@ _COMPUTED = frozenset({"static", "dynamic", "half"})
 
 
 def damage_table(
-    context: RunContext, model: ArtifactRef, data: DataRef, form: QuantizedForm, asked: QuantizeLever | QuantizeStep
+    context: RunContext, model: ArtifactRef, data: DataRef, form: QuantizedForm, asked: QuantizeLever
 ) -> Executed[SensitivityTable]:
     """Return what each unit of `model` alone does in `form`, made as `asked` says.
 
@@ -34,14 +31,16 @@ def damage_table(
         SensitivityTable,
         inputs={"model": model},
         data=data,
-        params={"form": form, "seconds": DAMAGE_SECONDS, **_making(form, asked.calibration, asked.rounding)},
+        params={"form": form, "seconds": DAMAGE_SECONDS, **_making(form, asked)},
     )
 
 
-def _making(form: QuantizedForm, calibration: CalibrationMethod, rounding: Rounding) -> dict[str, Any]:
+def _making(form: QuantizedForm, asked: QuantizeLever) -> dict[str, Any]:
     """Return what decides how the form is made; learned rounding is told by error feedback, which it begins with."""
     if form == "static":
-        return {"calibration": calibration}
+        return {"calibration": asked.calibration}
+    if form == "dynamic" and asked.clip_recurrent is not None:
+        return {"clip_recurrent": asked.clip_recurrent}
     if form in _COMPUTED or form == "fp16":
         return {}
-    return {"rounding": "error_feedback" if rounding == "learned" else rounding}
+    return {"rounding": "error_feedback" if asked.rounding == "learned" else asked.rounding}

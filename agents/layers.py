@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..contracts import Attempt, Effort, LayerForm, LayersReport, QuantizedForm, QuantizeStep, ToolError
+from ..contracts import Attempt, Effort, LayerForm, LayersReport, QuantizedForm, QuantizeLever, ToolError
 from ..tools.table_forms import TABLE_FORMS
 from .context import RunContext
 from .damage import damage_table
@@ -18,7 +18,7 @@ def completed_layers(state: RunState, context: RunContext, best: Attempt) -> tup
     try:
         forms: set[QuantizedForm] = {TABLE_FORMS[layer.form] for layer in best.layers if layer.form in TABLE_FORMS}
         for form in sorted(forms):
-            done = damage_table(context, source, state["data"], form, _quantized(best))
+            done = damage_table(context, source, state["data"], form, best.plan.quantize or QuantizeLever())
             inputs[f"table_{form}"] = done.outputs["table"]
             effort = add_effort(effort, done.effort)
         given = [layer.model_dump(mode="json") for layer in best.layers]
@@ -26,9 +26,3 @@ def completed_layers(state: RunState, context: RunContext, best: Attempt) -> tup
     except ToolError:
         return best.layers, effort
     return report.report.layers, add_effort(effort, report.effort)
-
-
-def _quantized(best: Attempt) -> QuantizeStep:
-    """Return how the attempt was quantized."""
-    steps = best.recipe.steps if best.recipe else ()
-    return next((step for step in reversed(steps) if isinstance(step, QuantizeStep)), QuantizeStep())

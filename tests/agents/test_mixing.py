@@ -96,6 +96,13 @@ def test_each_form_that_a_type_may_have_is_measured_and_offered() -> None:
     assert script.asked[-1][1]["compute"] == {"MatMul": ["static", "dynamic"]}
 
 
+def test_damage_is_asked_for_as_the_step_will_be_made() -> None:
+    script = Script()
+    lever = QuantizeLever(mixture=True, compute={"LSTM": "dynamic"}, clip_recurrent=99.0, rounding="error_feedback")
+    _, step = resolve(lever, script)
+    assert script.asked[0][1]["clip_recurrent"] == step.clip_recurrent == 99.0
+
+
 def test_storage_alone_is_not_timed() -> None:
     script = Script()
     resolve(QuantizeLever(mixture=True, storage="int4", rounding="error_feedback"), script)

@@ -77,6 +77,18 @@ def condition_inputs(
 ) -> dict[str, str]:
     """Rewrite the LSTMs of `model` in place whose input needs it; return what was done, or why not, by node name.
 
+    Arguments and errors are those of `chosen_fronts`.
+    """
+    fronts, told = chosen_fronts(model, percentile, feeds, takes)
+    put_fronts(model, fronts)
+    return told
+
+
+def chosen_fronts(
+    model: ModelProto, percentile: float, feeds: Feeds, takes: Callable[[NodeProto], bool]
+) -> tuple[dict[str, Front], dict[str, str]]:
+    """Return what is best put before each LSTM whose input needs it, and what was found about each, by node name.
+
     Args:
         model: with all its weights, still in float32.
         percentile: share of a channel's values, per cent, below its upper end; the lower end mirrors it.
@@ -97,8 +109,7 @@ def condition_inputs(
         front, told[node.name] = _chosen(model, node, percentile, feeds[:SAMPLES])
         if front is not None:
             fronts[node.name] = front
-    put_fronts(model, fronts)
-    return told
+    return fronts, told
 
 
 def _chosen(model: ModelProto, node: NodeProto, percentile: float, feeds: Feeds) -> tuple[Front | None, str]:

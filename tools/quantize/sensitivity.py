@@ -34,6 +34,7 @@ from ..measure.fidelity import OutputError
 from ..measure.logits import logits_of, unmasked, with_outputs
 from ..onnx_model import delete_named, load, quoted
 from .calibrate import Feeds
+from .recurrent_inputs import SAMPLES as FRONT_SAMPLES
 from .streams import Fed, Streams
 from .trial import opened
 from .units import FORMS, Making, Trial, trials
@@ -43,6 +44,8 @@ FIRST_SAMPLES = 2
 CALIBRATION_SAMPLES = 16
 TIME_LIMIT_S = 20.0
 REPORTED = 128
+# Fields of a step that say how a form is made.
+_ASKED = ("calibration", "percentile", "rounding", "block", "clip_recurrent")
 REFERENCE_BYTES = 256 * 2**20
 
 # A feed, whether it begins a stream, and what the model itself gives out where damage is told.
@@ -53,7 +56,8 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
     """Measure role `model` on role `data`.
 
     Params: `form`, `samples`, `seconds`, `op_types`, `calibration_samples`; `calibration` and `percentile` for
-    `static`; `rounding` and `block` for storage, where 4 bits are rounded with error feedback unless told otherwise.
+    `static`; `clip_recurrent` for `dynamic`; `rounding` and `block` for storage, where 4 bits are rounded with error
+    feedback unless told otherwise.
     The answer's table is the whole one, the report its 128 most damaged units.
     """
     job = context.job
@@ -94,7 +98,7 @@ def _form(name: str) -> QuantizedForm:
 
 def _making(form: QuantizedForm, params: Mapping[str, Any], view: DataView) -> Making:
     """Read how the form is made, with the checks and defaults of a step."""
-    asked = {name: params[name] for name in ("calibration", "percentile", "rounding", "block") if name in params}
+    asked = {name: params[name] for name in _ASKED if name in params}
     if form == "int4":
         # Round to nearest is lossless on some models and ruins others: it would mislead whoever chooses.
         asked = {"rounding": "error_feedback"} | asked
@@ -103,8 +107,9 @@ def _making(form: QuantizedForm, params: Mapping[str, Any], view: DataView) -> M
     except ValidationError as error:
         first = error.errors()[0]
         raise RequestError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    feeds = view.feeds("calibration", int(params.get("calibration_samples", CALIBRATION_SAMPLES)))
-    return Making(feeds, step.calibration, step.percentile, step.rounding, step.block)
+    usual = CALIBRATION_SAMPLES if step.clip_recurrent is None else FRONT_SAMPLES
+    feeds = view.feeds("calibration", int(params.get("calibration_samples", usual)))
+    return Making(feeds, step.calibration, step.percentile, step.rounding, step.block, step.clip_recurrent)
 
 
 def measure_sensitivity(

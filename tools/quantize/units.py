@@ -22,6 +22,8 @@ from .dynamic_ops import EMITTERS
 from .graphs import fixed_initializers
 from .grids import GridForm
 from .half_write import Kinds, Place, write_half
+from .recurrent_fronts import Front, put_fronts
+from .recurrent_inputs import chosen_fronts
 from .static import write_static
 from .static_plan import COMPUTE, Planner, StaticChoice
 from .storage import obstacle, store_weights, stored_form, stored_values
@@ -49,6 +51,8 @@ class Making:
         feeds: calibration samples, for the ranges of `static` and for rounding that looks at inputs.
         calibration, percentile: how ranges are taken.
         rounding, block: of stored weights.
+        clip_recurrent: percentile at which the inputs of `dynamic` LSTMs may be cut; such an LSTM then is tried with
+            what suits its input, as it is written (see `recurrent_inputs`).
     """
 
     feeds: Feeds = ()
@@ -56,6 +60,7 @@ class Making:
     percentile: float = 99.99
     rounding: Rounding = "nearest"
     block: int = DEFAULT_BLOCK
+    clip_recurrent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def trials(model: ModelProto, form: QuantizedForm, making: Making = Making(), op
     if form == "static":
         made = _computed(model, op_types or COMPUTE, _static_writer(model, op_types or COMPUTE, making))
     elif form == "dynamic":
-        made = _computed(model, op_types or DYNAMIC_TYPES, _dynamic)
+        made = _computed(model, op_types or DYNAMIC_TYPES, _dynamic_writer(model, making))
     elif form == "half":
         made = _computed(model, op_types or HALF_TYPES, _half, _able_to_half(model))
     else:
@@ -124,8 +129,16 @@ def _to_calibrate(model: ModelProto, op_types: Sequence[str]) -> Iterator[str]:
         yield from (*scales, *scales.values())
 
 
-def _dynamic(alone: ModelProto, named: set[str]) -> Sequence[LayerForm]:
-    return quantize_dynamic(alone, (), named=named)
+def _dynamic_writer(model: ModelProto, making: Making) -> Write:
+    fronts: Mapping[str, Front] = {}
+    if making.clip_recurrent is not None and len(making.feeds):
+        fronts, _ = chosen_fronts(model, making.clip_recurrent, making.feeds, lambda node: True)
+
+    def write(alone: ModelProto, named: set[str]) -> Sequence[LayerForm]:
+        put_fronts(alone, {name: front for name, front in fronts.items() if name in named})
+        return quantize_dynamic(alone, (), named=named)
+
+    return write
 
 
 def _half(alone: ModelProto, named: set[str]) -> Sequence[LayerForm]:

@@ -14,6 +14,8 @@ from shipfit.contracts import DataError, Limits, QuantizeStep
 from shipfit.tools.onnx_model import load
 from shipfit.tools.quantize import quantize
 from shipfit.tools.quantize.recurrent_fronts import Front, put_fronts
+from shipfit.tools.quantize.sensitivity import measure_sensitivity
+from shipfit.tools.quantize.units import Making
 
 CHANNELS, UNITS = 12, 16
 
@@ -53,6 +55,18 @@ def test_heavy_tails_and_uneven_channels_keep_more(lab: Any) -> None:
     assert lab.sqnr(source, even, unseen) > lab.sqnr(source, plain, unseen) + 6
     assert report.step.clip_recurrent == 99.0
     assert any("equalised" in note for note in report.notes)
+
+
+def test_tables_tell_the_damage_of_what_is_written(lab: Any) -> None:
+    source, feeds = lab.save(encoder(lab)), heavy(24)
+    unseen = heavy(4, seed=1)
+    plain, even = (
+        measure_sensitivity(source, "dynamic", unseen, Making(feeds, clip_recurrent=at)).units[0].damage_db
+        for at in (None, 99.0)
+    )
+    written, _ = perform(lab, source, lab.view(feeds), clip_recurrent=99.0)
+    assert even > plain + 6
+    assert even == pytest.approx(lab.sqnr(source, written, unseen), abs=2)
 
 
 def test_the_same_step_gives_the_same_bytes(lab: Any) -> None:
