@@ -62,7 +62,7 @@ def recover(step: QuantizeStep, model: ModelProto, data: DataView | None, build:
         raise DataError("recovery needs samples; give --data or --calibration-data")
     work = _Recovery(step, model, data, build)
     prepares = {name: prepare for name, prepare in PREPARATIONS.items() if name in step.recovery}
-    if prepares:
+    if prepares or "feedback" in step.recovery:
         work.start()
     for name, prepare in prepares.items():
         work.prepare(name, prepare)
