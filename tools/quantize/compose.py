@@ -36,6 +36,7 @@ from .static_plan import StaticChoice
 from .static_write import StaticTypes
 from .storage import StoredForm, asked_form, storage_units
 from .storing import store
+from .tied import part_tied, share_tied, tied_step
 
 MAX_LAYERS = 512
 
@@ -62,12 +63,15 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
     started = time.perf_counter()
     model = load(source)
     _check_names(step, model)
+    part_tied(model)
+    step = tied_step(step, model)
     step, told = condition(step, model, data)
     recovered = recover(step, model, data, _give_forms)
     step, layers = recovered.step, remarked(recovered.layers, told)
     if all(layer.form == "fp32" for layer in layers):
         raise NoOpError(f"nothing was quantized: {_reasons(step, layers)}", "quantization")
     layers = [layer for layer in layers if not _reads_shapes(layer)]
+    share_tied(model)
     save(model, target)
     check_loads(target)
     return StepReport(
