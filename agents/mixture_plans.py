@@ -32,7 +32,7 @@ def mixture_levers(
     need, ratio, speed = quality_need(state), _size_ratio(state), _speedup(state)
     widths = list(storages)
     for offered in offers:
-        compute = {op_type: forms[0] for op_type, forms in offered.items()}
+        compute: dict[str, Compute] = {op_type: forms[0] for op_type, forms in offered.items()}
         for storage in widths:
             for margin in margins:
                 yield QuantizeLever(
