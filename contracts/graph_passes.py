@@ -76,10 +76,11 @@ _STANDARD: tuple[tuple[Carrier, PassFamily, str], ...] = (
     (
         "shipfit",
         "fusion",
-        "fold_known_shapes drop_zero_states gather_one_hot fold_row_tables fuse_sigmoid fuse_gelu fuse_layer_norm "
-        "spell_rms_norm fuse_softmax fuse_hard_swish fuse_hard_sigmoid fuse_rectifiers pool_mean round_down_resize "
-        "fold_affine_after fold_affine_before fold_affine_past merge_layers factor_gate slice_before_conv "
-        "crop_kernels planar_conv affine_as_conv align_channels pad_channels sum_before_norm state_shapes",
+        "fold_known_shapes drop_zero_states take_last_state gather_one_hot fold_row_tables fuse_sigmoid fuse_gelu "
+        "fuse_layer_norm spell_rms_norm fuse_softmax fuse_hard_swish fuse_hard_sigmoid fuse_rectifiers pool_mean "
+        "round_down_resize fold_affine_after fold_affine_before fold_affine_past merge_layers factor_gate "
+        "slice_before_conv crop_kernels planar_conv affine_as_conv align_channels pad_channels sum_before_norm "
+        "state_shapes",
     ),
 )
 

@@ -22,6 +22,7 @@ from .gelu import fuse_fast_gelu, fuse_gelu
 from .hard_sigmoid import fuse_hard_sigmoid
 from .hard_swish import fuse_hard_swish
 from .known_shapes import fold_known_shapes
+from .last_state import take_last_state
 from .layer_norm import fuse_layer_norm
 from .merge_layers import merge_layers
 from .nearest_resize import round_down_resize
@@ -64,6 +65,7 @@ class Rewrite:
 REWRITES: Sequence[Rewrite] = (
     Rewrite("fold_known_shapes", fold_known_shapes),
     Rewrite("drop_zero_states", drop_zero_states),
+    Rewrite("take_last_state", take_last_state),
     Rewrite("gather_one_hot", gather_one_hot),
     Rewrite("fold_row_tables", fold_row_tables),
     Rewrite("fuse_sigmoid", fuse_sigmoid),
