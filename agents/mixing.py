@@ -19,6 +19,7 @@ from ..contracts import (
 )
 from .context import RunContext
 from .damage import damage_table
+from .joined import joined_products
 from .state import Draft, RunState, add_effort
 from .tables import held_tables
 
@@ -122,8 +123,10 @@ def _gained(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, 
 
 def _params(lever: QuantizeLever, state: RunState, context: RunContext, gained: float) -> dict[str, Any]:
     original, known = state["original"].size_bytes, lever.corrections
+    joined = joined_products(lever.compute, state["profile"])
+    offered = {**{op_type: (form,) for op_type, form in joined.items() if form in lever.forms}, **lever.offered}
     params: dict[str, Any] = {
-        "compute": {op_type: list(forms) for op_type, forms in lever.offered.items()},
+        "compute": {op_type: list(forms) for op_type, forms in offered.items()},
         "storage": list(WIDTHS[lever.storage]),
         "fallback": "fp32" if lever.storage == "none" else _fallback(lever),
         "objective": context.request.objective,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ..contracts import QuantizedForm, QuantizeLever, QuantizeStep, ToolError, UnitDamage
 from .context import RunContext
 from .damage import damage_table
+from .joined import joined_products
 from .mixing import mix
 from .specialist import apply, failed, gate, is_over
 from .state import Draft, RunState, add_effort
@@ -33,8 +34,9 @@ def resolve(lever: QuantizeLever, state: RunState, context: RunContext, draft: D
     """Return the step for this model: the mixture, or which units are spared to keep the lever's quality budget."""
     if lever.mixture:
         return mix(lever, state, context, draft)
+    compute = {**joined_products(lever.compute, state["profile"]), **lever.compute}
     step = QuantizeStep(
-        compute={**held_tables(lever.storage, state["profile"], context.request), **lever.compute},
+        compute={**held_tables(lever.storage, state["profile"], context.request), **compute},
         storage=lever.storage,
         calibration=lever.calibration,
         samples=context.request.optimization.quantization.calibration.samples,
@@ -45,9 +47,9 @@ def resolve(lever: QuantizeLever, state: RunState, context: RunContext, draft: D
     if lever.min_fidelity_db is None:
         return draft, step
     keep: list[str] = []
-    for form in sorted(set(lever.compute.values())):
+    for form in sorted(set(compute.values())):
         draft, units = _damage(form, lever, state, context, draft)
-        quantized = (unit for unit in units if lever.compute.get(unit.op_type) == form)
+        quantized = (unit for unit in units if compute.get(unit.op_type) == form)
         keep += spare(quantized, lever.min_fidelity_db)
     wide: list[str] = []
     if lever.storage == "int8":

@@ -72,15 +72,14 @@ _STANDARD: tuple[tuple[Carrier, PassFamily, str], ...] = (
         "GatherSliceToSplitFusion GatherToSliceFusion GeluFusionL2 GroupQueryAttentionFusion "
         "GroupQueryAttentionPreNormFusion LayerNormFusionL2 MatMulNBitsFusion QuickGeluFusion SwiGluFusion",
     ),
-    ("shipfit", "layer_optimization", "fuse_fast_gelu fuse_attention fuse_attention_weights"),
     (
         "shipfit",
         "fusion",
         "fold_known_shapes drop_zero_states take_last_state gather_one_hot fold_row_tables fuse_sigmoid fuse_gelu "
-        "fuse_layer_norm spell_rms_norm fuse_softmax fuse_hard_swish fuse_hard_sigmoid fuse_rectifiers pool_mean "
-        "round_down_resize fold_affine_after fold_affine_before fold_affine_past merge_layers factor_gate "
-        "slice_before_conv crop_kernels planar_conv affine_as_conv align_channels pad_channels sum_before_norm "
-        "state_shapes",
+        "fuse_fast_gelu fuse_layer_norm spell_rms_norm fuse_softmax fuse_attention fuse_attention_weights "
+        "fuse_hard_swish fuse_hard_sigmoid fuse_rectifiers pool_mean round_down_resize fold_affine_after "
+        "fold_affine_before fold_affine_past merge_layers factor_gate slice_before_conv crop_kernels planar_conv "
+        "affine_as_conv align_channels pad_channels sum_before_norm state_shapes",
     ),
 )
 
@@ -150,7 +149,8 @@ class GraphSwitches(Contract):
 
     Attributes:
         elimination: drop what has no effect: dead ends, unused initializers, operators that do nothing.
-        fusion: several operators become fewer standard ones.
+        fusion: several operators become fewer standard ones; those of attention, and of Gelu's approximation, one of
+            `com.microsoft`.
         constant_folding: what does not depend on the inputs is computed once, and equal values are kept once.
         layer_optimization: whole layers become `com.microsoft` operators.
         passes: exactly the passes that may run, by name, of the families that are on; `default` stands for all those

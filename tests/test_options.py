@@ -103,7 +103,7 @@ def fitted(config: DeploymentConfig, workshop: Workshop) -> Any:
     state = state_of(config)
     lever = next(plan.quantize for plan in plans(state) if plan.quantize and "static" in plan.quantize.compute.values())
     context = cast("Any", SimpleNamespace(request=state.request))
-    _, step = resolve(lever, cast("Any", {}), context, cast("Any", None))
+    _, step = resolve(lever, cast("Any", {"profile": state.profile}), context, cast("Any", None))
     return workshop.perform(step, workshop.digits)
 
 
