@@ -14,6 +14,7 @@ from .clipping import Range
 from .dynamic import quantize_dynamic
 from .dynamic_ops import EMITTERS
 from .static import write_static
+from .static_bodies import each_alone
 from .static_plan import COMPUTE, Planner, StaticChoice
 from .storage import predict_storage_bytes, storage_units
 from .trial import copy_model
@@ -72,9 +73,12 @@ def analyse(path: Path) -> QuantizationAnalysis:
 
 def _dry_static(model: ModelProto) -> list[LayerForm]:
     choice = StaticChoice(COMPUTE, (), QuantizeStep().min_terms)
-    scales = Planner(model).plan(choice).scales
-    assumed = dict.fromkeys({*scales, *scales.values()}, Range(0.0, 1.0))
-    return write_static(copy_model(model), choice, assumed)
+    layers: list[LayerForm] = []
+    for each in each_alone(model):
+        scales = Planner(each).plan(choice).scales
+        assumed = dict.fromkeys({*scales, *scales.values()}, Range(0.0, 1.0))
+        layers += write_static(copy_model(each), choice, assumed)
+    return layers
 
 
 def _operators(static: Sequence[LayerForm], dynamic: Sequence[LayerForm]) -> Iterable[OperatorForms]:

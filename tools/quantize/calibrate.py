@@ -153,6 +153,15 @@ def _axes_but_channels(model: ModelProto, tensors: Collection[str]) -> dict[str,
     return found
 
 
+def watched_values(model: ModelProto, tensors: Sequence[str], feeds: Feeds) -> Iterator[list[Any]]:
+    """Yield, sample by sample, the values of tensors of the main graph, of any type.
+
+    Raises:
+        ToolError: the model does not load, or does not run on a sample.
+    """
+    return _run(model, [_Watch("Identity", name) for name in tensors], feeds)
+
+
 def _run(model: ModelProto, watches: Sequence[_Watch], feeds: Feeds) -> Iterator[list[Any]]:
     """Yield, sample by sample, what each watch gives; the model's own outputs are not computed."""
     watched = copy_model(model)
@@ -190,7 +199,7 @@ def _groups(seen: Mapping[str, _Seen]) -> Iterator[list[str]]:
 
 def _histograms(model: ModelProto, seen: Mapping[str, _Seen], feeds: Feeds) -> dict[str, Histogram]:
     counts = {name: np.zeros(BINS, np.int64) for name in seen}
-    for values in _run(model, [_Watch("Identity", name) for name in seen], feeds):
+    for values in watched_values(model, list(seen), feeds):
         for (name, each), value in zip(seen.items(), values, strict=True):
             _count(np.asarray(value, np.float32).reshape(-1), each, counts[name])
     return {name: Histogram(each.low, each.high, counts[name]) for name, each in seen.items()}

@@ -32,8 +32,8 @@ from .recovery import Built, recover
 from .recurrent_inputs import condition, remarked
 from .recurrent_rounding import Rounded, round_recurrent
 from .static import calibrate, write_static
+from .static_bodies import StaticWay, write_static_bodies
 from .static_plan import StaticChoice
-from .static_write import StaticTypes
 from .storage import StoredForm, asked_form, storage_units
 from .storing import store
 from .tied import part_tied, share_tied, tied_step
@@ -126,14 +126,15 @@ def _compute(
     choice, dynamic, half = StaticChoice.of(step), step.computed("dynamic"), step.computed("half")
     layers: list[LayerForm] = []
     feeds: Feeds = ()
-    if any(choice.asks(node) for node in model.graph.node):
+    if any(choice.asks(node) for node in iter_nodes(model)):
         if data is None:
             raise DataError("static quantization needs calibration samples; give --data or --calibration-data")
         feeds = data.feeds("calibration", step.samples)
     if choice.op_types or choice.named:
+        way = StaticWay.of(step)
         ranges = calibrate(model, choice, feeds, step.calibration, step.percentile)
-        types = StaticTypes(step.activations, step.weights)
-        layers += write_static(model, choice, ranges, step.per_channel, types, roundings)
+        layers += write_static_bodies(model, way, feeds)
+        layers += write_static(model, choice, ranges, step.per_channel, way.types, roundings)
     if dynamic or step.named("dynamic"):
         kept, named = step.others("dynamic"), step.named("dynamic")
         tables = _looked_up(step, model)

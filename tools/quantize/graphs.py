@@ -66,6 +66,12 @@ def _collect(graph: GraphProto, hidden: frozenset[str], found: dict[str, list[Us
                     found.setdefault(output.name, []).append(Use(node, -1))
 
 
+def outer_reads(graph: GraphProto) -> set[str]:
+    """Return what `graph`, with the subgraphs in it, reads or gives out of the graphs around it."""
+    read = {*uses(graph), *(each.name for each in graph.output)}
+    return read - _defined(graph)
+
+
 def _defined(graph: GraphProto) -> frozenset[str]:
     own = {each.name for each in (*graph.initializer, *graph.input)}
     own.update(name for node in graph.node for name in node.output)

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from onnx import ModelProto
 
 from ...contracts import CalibrationMethod, LayerForm
-from ..onnx_model import iter_graphs, opset
+from ..onnx_model import opset
 from .calibrate import Feeds, tensor_ranges
 from .clipping import Range
 from .computed_rounding import NEAREST, Roundings
+from .graphs import Names
 from .static_plan import Planner, StaticChoice
 from .static_write import U8S8, StaticTypes, Writer
 
@@ -43,19 +44,26 @@ def write_static(
     per_channel: bool = True,
     types: StaticTypes = U8S8,
     roundings: Roundings = NEAREST,
+    names: Names | None = None,
 ) -> list[LayerForm]:
-    """Turn the nodes of `choice` to static 8 bits in place; return what became of each, with the reason."""
+    """Turn the nodes of `choice` in the main graph to static 8 bits in place; return what became of each, and why.
+
+    Args:
+        model: bodies of its `If` and `Loop` are left as they are (see `static_bodies`).
+        choice: which nodes.
+        ranges: of activations, as `calibrate` gives them.
+        per_channel: one scale per output channel of weights, where the opset allows it.
+        types: of activations and weights.
+        roundings: integers of weights that are not rounded to the nearest.
+        names: that are taken, where the model is a part of another one.
+    """
     planner = Planner(model)
     plan = planner.plan(choice, ranges)
-    writer = Writer(model, planner, plan, ranges, per_channel and opset(model) >= PER_CHANNEL_OPSET, types, roundings)
+    writer = Writer(
+        model, planner, plan, ranges, per_channel and opset(model) >= PER_CHANNEL_OPSET, types, roundings, names
+    )
     layers = [
         writer.layer(index) for index in sorted(plan.units | plan.why.keys() | planner.named_carriers(plan, choice))
-    ]
-    layers += [
-        LayerForm(name=node.name, op_type=node.op_type, form="fp32", why="it is inside a subgraph")
-        for graph in list(iter_graphs(model))[1:]
-        for node in graph.node
-        if choice.asks(node)
     ]
     if plan.units:
         writer.write()

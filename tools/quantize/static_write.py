@@ -25,6 +25,8 @@ from .static_plan import Planner, StaticPlan
 from .unit_weights import bias_codes, unit_operands, unit_scales
 from .weights import Weights, drop_stale_shapes, drop_unused
 
+# Through these, onnxruntime carries 8 bits on by itself.
+CARRIED_ON = frozenset({"MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice"})
 WIDE_OPSET = 13  # DequantizeLinear has no axis below
 
 
@@ -56,12 +58,14 @@ class Writer:
         per_channel: bool,
         types: StaticTypes,
         roundings: Roundings,
+        names: Names | None = None,
     ) -> None:
         self.model, self.planner, self.plan = model, planner, plan
         self.per_channel, self.types, self._roundings = per_channel, types, roundings
         self.grids = Grids(planner, plan, ranges)
         self._shares = levelled(planner, plan, ranges) if per_channel else {}
-        self._names = Names(model)
+        self._names = names or Names(model)
+        self._inside = planner.seen_inside()
         self._weights = Weights(model, self._names)
         self._replaced: set[str] = set()
         self._nodes: list[NodeProto] = []
@@ -174,9 +178,12 @@ class Writer:
         rounds its weights by itself, with one scale for all; where one of `PULLED` does, it computes in 8 bits. Not
         where the scale of the input has an axis.
         """
-        width = self._input_width(node)
-        if not width or self._dequantized.get(node.input[0]) != node.input[0]:
+        if not node.input or self._dequantized.get(node.input[0]) != node.input[0]:
             self._nodes.append(node)
+            return
+        width = self._input_width(node)
+        if not width:
+            self._nodes.append(self._apart(node) if self._leads_inside(node) else node)
             return
         scale, zero = self.grids.of(node.input[0]).parameters(self.types.activations)
         arrays: list[tuple[str, np.ndarray]] = [("scale", np.full(width, scale)), ("zero", np.full(width, zero))]
@@ -185,6 +192,23 @@ class Writer:
         written.input[0] = self._names.fresh("dequantized")
         self.node("DequantizeLinear", [self._codes[node.input[0]], *parameters], written.input[0], 1)
         self._nodes.append(written)
+
+    def _leads_inside(self, node: NodeProto) -> bool:
+        """Tell whether onnxruntime would carry 8 bits on through `node` to a node whose bodies read them."""
+        if node.op_type not in CARRIED_ON:
+            return False
+        readers = [at for at in self.planner.readers(node.output[0]) if at is not None]
+        floats = [self.planner.nodes[at] for at in readers if at not in self.plan.quantized]
+        return node.output[0] in self._inside or any(self._leads_inside(each) for each in floats)
+
+    def _apart(self, node: NodeProto) -> NodeProto:
+        """Return the node with a step before it that 8 bits are not carried through: `Max` of one value is itself.
+
+        Where they are carried on to what the bodies of an `If` or a `Loop` read, onnxruntime (1.32) ends the process.
+        """
+        written = NodeProto.FromString(node.SerializeToString())
+        written.input[0] = self.node("Max", [node.input[0]])
+        return written
 
     def _input_width(self, node: NodeProto) -> int:
         """Channels that a float node reads; 0 where it needs no guard or none can be had."""
@@ -261,7 +285,7 @@ class Writer:
     def _read_nodes(self) -> list[NodeProto]:
         """The nodes without what nothing reads: floats of codes that only integer operators take."""
         read = {name for node in self._nodes for name in node.input}
-        read |= self.planner.outputs | self.planner.seen_inside()
+        read |= self.planner.outputs | self._inside
         return [node for node in self._nodes if node.op_type != "DequantizeLinear" or node.output[0] in read]
 
     def layer(self, index: int) -> LayerForm:
