@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 
-from ..contracts import Attempt, Corrections, MixtureForecast, PolicyState
+from ..contracts import Attempt, Corrections, MixtureForecast, PolicyState, Recovery
 from .needs import fidelity_of
+
+# Form → noise power as the tables have it, and the noise power that all of it was measured to make.
+Row = tuple[Mapping[str, float], float]
 
 SWEEPS = 8
 # How far one measurement may move a factor, and all of them together.
@@ -15,14 +19,17 @@ LEAST_SAVING, MOST_SAVING = 0.3, 1.7
 TELLING = 0.03
 
 
-def corrections(state: PolicyState) -> Corrections:
+def corrections(state: PolicyState, recovery: tuple[Recovery, ...] = ()) -> Corrections:
     """Return the factors that make predictions agree with what was measured in this run.
 
-    Noise of each form by multiplicative algebraic reconstruction (MART, Gordon, Bender and Herman 1970): a form is
-    corrected by as much as it had a share in what was predicted, so that mixtures of different forms tell them apart.
+    The tables do not know what recovery makes good: of mixtures with another `recovery` noise is told only as long as
+    none with this one was measured.
     """
     tried = [(item, item.forecast) for item in state.attempts if item.forecast is not None]
-    return Corrections(noise=_noise(tried), saving=_saving(tried), size_ratio=_size(tried, state.profile.size_bytes))
+    alike = [each for each in tried if each[0].plan.quantize and each[0].plan.quantize.recovery == recovery]
+    return Corrections(
+        noise=_noise(alike) or _noise(tried), saving=_saving(tried), size_ratio=_size(tried, state.profile.size_bytes)
+    )
 
 
 def _used(attempt: Attempt) -> Corrections:
@@ -31,11 +38,20 @@ def _used(attempt: Attempt) -> Corrections:
 
 def _noise(tried: list[tuple[Attempt, MixtureForecast]]) -> dict[str, float]:
     """Return form → factor of its noise, one for each form that a measured mixture had."""
-    rows = [
+    return noise_factors(
         (raw, 10 ** (-reached / 10))
         for attempt, forecast in tried
         if (reached := fidelity_of(attempt)) is not None and (raw := _raw(attempt, forecast))
-    ]
+    )
+
+
+def noise_factors(told: Iterable[Row]) -> dict[str, float]:
+    """Return form → factor of its noise.
+
+    By multiplicative algebraic reconstruction (MART, Gordon, Bender and Herman 1970): a form is corrected by as much as
+    it had a share in what was predicted, so that mixtures of different forms tell them apart.
+    """
+    rows = list(told)
     factors = {form: 1.0 for raw, _ in rows for form in raw}
     for _ in range(SWEEPS):
         for raw, measured in rows:

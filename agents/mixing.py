@@ -12,16 +12,20 @@ from ..contracts import (
     QuantizedForm,
     QuantizeLever,
     QuantizeStep,
+    SensitivityTable,
     Storage,
     TimeTable,
     ToolError,
     WeightForm,
 )
 from .context import RunContext
+from .corrections import noise_factors
 from .damage import damage_table
 from .joined import joined_products
+from .prospects import given_up, not_worth_building
 from .state import Draft, RunState, add_effort
 from .tables import held_tables
+from .told_by_class import rows_by_class
 
 # What graph passes gained is told apart from what forms gain by a short measurement.
 GAIN_SECONDS = 2.0
@@ -40,10 +44,13 @@ _MEASURED: tuple[QuantizedForm, ...] = ("int4", "int8", "int8_block")
 def mix(lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, QuantizeStep]:
     """Return the step that gives each unit the form chosen for it, and the draft with what that is predicted to reach.
 
+    The draft is over, and nothing needs to be built, where what was measured already says that it is not worth it.
+
     Raises:
         ToolError: no form could be measured.
     """
-    draft, tables = _tables(lever, state, context, draft)
+    draft, tables, told = _tables(lever, state, context, draft)
+    lever, draft = _corrected(lever, told, state, draft)
     timed: dict[str, ArtifactRef] = {}
     if lever.compute:
         draft, timed = _times(state, context, draft)
@@ -53,7 +60,21 @@ def mix(lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft
     update = {"effort": add_effort(draft.effort, done.effort), "forecast": done.report.forecast}
     step = _step(lever, done.report, context)
     held = held_tables(lever.storage, state["profile"], context.request)
-    return draft.model_copy(update=update), step.model_copy(update={"compute": held})
+    draft, step = draft.model_copy(update=update), step.model_copy(update={"compute": held})
+    why = not_worth_building(step, lever, done.report, draft, state.get("attempts", ()))
+    return (given_up(draft, why) if why else draft), step
+
+
+def _corrected(
+    lever: QuantizeLever, told: dict[QuantizedForm, SensitivityTable], state: RunState, draft: Draft
+) -> tuple[QuantizeLever, Draft]:
+    """Return the lever, and the draft's plan, with what forms by class told of the tables until a mixture has."""
+    if lever.corrections.noise:
+        return lever, draft
+    noise = noise_factors(rows_by_class(lever, told, state.get("attempts", ())))
+    lever = lever.model_copy(update={"corrections": lever.corrections.model_copy(update={"noise": noise})})
+    plan = draft.plan.model_copy(update={"quantize": lever})
+    return lever, draft.model_copy(update={"plan": plan})
 
 
 def _step(lever: QuantizeLever, chosen: MixtureReport, context: RunContext) -> QuantizeStep:
@@ -82,9 +103,13 @@ def _forms(lever: QuantizeLever) -> list[QuantizedForm]:
 
 def _tables(
     lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft
-) -> tuple[Draft, dict[str, ArtifactRef]]:
-    """Return the tables of damage; a form that cannot be measured is not chosen, which the draft notes."""
+) -> tuple[Draft, dict[str, ArtifactRef], dict[QuantizedForm, SensitivityTable]]:
+    """Return the tables of damage, by role and by form, the latter with the most damaged units only.
+
+    A form that cannot be measured is not chosen, which the draft notes.
+    """
     found: dict[str, ArtifactRef] = {}
+    told: dict[QuantizedForm, SensitivityTable] = {}
     for form in _forms(lever):
         try:
             done = damage_table(context, draft.artifact, state["data"], form, lever)
@@ -92,11 +117,11 @@ def _tables(
             note = f"{form} is not chosen from: {error.message}"
             draft = draft.model_copy(update={"notes": (*draft.notes, note)})
             continue
-        found[f"table_{form}"] = done.outputs["table"]
+        found[f"table_{form}"], told[form] = done.outputs["table"], done.report
         draft = draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)})
     if not found:
         raise ToolError("no form could be measured that a mixture could be made of", "quantization")
-    return draft, found
+    return draft, found, told
 
 
 def _times(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, dict[str, ArtifactRef]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..contracts import Attempt, PolicyState, QuantizeLever
+from . import priors
 from .needs import fidelity_of
 from .sizes import LOG_SIZE_PER_DB, same_forms
 
@@ -55,9 +56,16 @@ def outlook(lever: QuantizeLever, extremes: Extremes, state: PolicyState) -> Out
     narrow = extremes.computed if lever.compute else extremes.stored
     aim = lever.min_fidelity_db if lever.min_fidelity_db is not None else narrow.fidelity_db
     measured = [attempt for attempt in state.attempts if _is_like(attempt, lever)]
+    if _was_given_up(lever, state):
+        return replace(narrow, is_new=False)
     if measured:
-        known = _reached(measured[-1])
-        return replace(_shifted(known, aim, extremes), is_new=_differs(lever, measured[-1], known, extremes))
+        last = measured[-1]
+        known = _reached(last)
+        won = priors.careful_db(lever) - priors.careful_db(last.plan.quantize or lever)
+        if won:
+            better = replace(known, fidelity_db=known.fidelity_db + won, quality_spread=QUALITY_SPREAD_DB)
+            return _shifted(better, aim, extremes)
+        return replace(_shifted(known, aim, extremes), is_new=_differs(lever, last, known, extremes))
     start = replace(narrow, **_first(lever, aim, extremes, state.profile.size_bytes))
     return _shifted(start, max(aim, narrow.fidelity_db), extremes)
 
@@ -96,6 +104,19 @@ def _is_like(attempt: Attempt, lever: QuantizeLever) -> bool:
     tried = attempt.plan.quantize
     known = attempt.forecast is not None and fidelity_of(attempt) is not None and attempt.candidate is not None
     return known and tried is not None and same_forms(tried, lever)
+
+
+def _was_given_up(lever: QuantizeLever, state: PolicyState) -> bool:
+    """Tell whether such a mixture was chosen, and not worth building, since the last one was measured."""
+    for attempt in reversed(state.attempts):
+        tried = attempt.plan.quantize
+        if attempt.forecast is None or tried is None:
+            continue
+        if attempt.candidate is not None:
+            return False
+        if same_forms(tried, lever) and priors.careful_db(tried) == priors.careful_db(lever):
+            return True
+    return False
 
 
 def _reached(attempt: Attempt) -> Outlook:

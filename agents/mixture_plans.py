@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ..contracts import Compute, PolicyState, QuantizeLever, Storage
+from ..contracts import CalibrationMethod, Compute, PolicyState, QuantizeLever, Recovery, Storage
 from . import priors
 from .corrections import corrections
 from .needs import quality_need, speed_bounds
@@ -21,13 +21,17 @@ NOT_SLOWER = 0.95
 
 
 def mixture_levers(
-    state: PolicyState, offers: Iterable[Mapping[str, tuple[Compute, ...]]], storages: Iterable[Storage]
+    state: PolicyState,
+    offers: Iterable[Mapping[str, tuple[Compute, ...]]],
+    storages: Iterable[Storage],
+    recovery: tuple[Recovery, ...] = (),
+    calibration: CalibrationMethod = "minmax",
 ) -> Iterator[QuantizeLever]:
     """Yield mixtures of the forms that `offers` have by operator type.
 
     They carry the corrections of what was measured, so that none is tried twice.
     """
-    known = corrections(state)
+    known = corrections(state, recovery)
     margins = MARGINS_CORRECTED_DB if known.noise else MARGINS_DB
     need, ratio, speed = quality_need(state), _size_ratio(state), _speedup(state)
     widths = list(storages)
@@ -46,7 +50,8 @@ def mixture_levers(
                     margin_db=round(margin - LEAST_MARGIN_DB, 1),
                     max_size_ratio=ratio,
                     min_speedup=speed if compute else None,
-                    calibration=state.request.optimization.quantization.calibration.method or "minmax",
+                    calibration=calibration,
+                    recovery=recovery,
                     corrections=known,
                 )
 

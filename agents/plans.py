@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..contracts import (
     CalibrationMethod,
@@ -124,7 +124,36 @@ def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:
             if state.profile.format == "torch":
                 yield from _coarser(lever, state)
     if state.profile.format == "onnx" and bits <= 8:
-        yield from mixture_levers(state, _offers(state.profile), ["int4", "int8"] if bits <= 4 else ["int8"])
+        yield from _mixtures(state, ["int4", "int8"] if bits <= 4 else ["int8"])
+
+
+def _mixtures(state: PolicyState, storages: Sequence[Storage]) -> Iterator[QuantizeLever]:
+    """Yield mixtures; once one that computes has missed, with all that recovers quality too, which takes longer."""
+    offers = _offers(state.profile)
+    yield from mixture_levers(state, offers, storages, calibration=_calibration(state))
+    computed = [offered for offered in offers if offered]
+    missed = [attempt for attempt in state.attempts if attempt.forecast is not None and attempt.verdict.kind != "met"]
+    if any(attempt.plan.quantize and attempt.plan.quantize.compute for attempt in missed):
+        for offered in computed:
+            free = state.request.optimization.quantization.calibration.method is None
+            is_static = any("static" in forms for forms in offered.values())
+            calibration = FINER_CALIBRATIONS[0] if free and is_static else _calibration(state)
+            recovery = _recovery(offered, state.profile)
+            yield from mixture_levers(state, [offered], storages, recovery, calibration)
+
+
+def _recovery(offered: Mapping[str, Sequence[Compute]], profile: Profile) -> tuple[Recovery, ...]:
+    """Return all that may make damage of these forms good, in the order in which it is done."""
+    forms = {(op_type, form) for op_type, each in offered.items() for form in each}
+    found: list[Recovery] = []
+    static = any(op_type in priors.CONVOLUTIONS and form == "static" for op_type, form in forms)
+    if static and priors.has_depthwise(profile):
+        found.append("equalize")
+    if any(op_type in priors.PRODUCTS for op_type, _ in forms) and _is_of_products(profile):
+        found.append("smooth")
+    if static:
+        found.append("feedback")
+    return (*found, "bias") if found else ()
 
 
 def _calibration(state: PolicyState) -> CalibrationMethod:
@@ -210,14 +239,17 @@ def _recovered(lever: QuantizeLever, profile: Profile) -> Iterator[QuantizeLever
     forms = {(op_type, form) for op_type, form in lever.compute.items()}
     if not forms:
         return
-    products, convolutions = (_weight_of(names, profile) for names in (priors.PRODUCTS, priors.CONVOLUTIONS))
-    if any(op_type in priors.PRODUCTS for op_type, _ in forms) and products > convolutions:
+    if any(op_type in priors.PRODUCTS for op_type, _ in forms) and _is_of_products(profile):
         yield lever.model_copy(update={"recovery": ("smooth", "bias")})
     if any(form == "static" and op_type in priors.CONVOLUTIONS for op_type, form in forms):
         recovery: tuple[Recovery, ...] = ("feedback", "bias")
         yield lever.model_copy(
             update={"recovery": ("equalize", *recovery) if priors.has_depthwise(profile) else recovery}
         )
+
+
+def _is_of_products(profile: Profile) -> bool:
+    return _weight_of(priors.PRODUCTS, profile) > _weight_of(priors.CONVOLUTIONS, profile)
 
 
 def _weight_of(op_types: tuple[str, ...], profile: Profile) -> int:

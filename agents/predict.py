@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
-from ..contracts import Attempt, CalibrationMethod, Compute, Plan, PolicyState, Predicted, Profile, QuantizeLever
+from ..contracts import Attempt, Compute, Plan, PolicyState, Predicted, Profile, QuantizeLever
 from . import priors
 from .mixture_forecast import Extremes, Outlook, outlook
 from .needs import allowed_drop, fidelity_of, quality_need, speed_bounds
@@ -16,8 +16,6 @@ from .sizes import UNUSED, expected_bytes, same_forms
 SIZE_SPREAD = 0.04
 SPEED_SPREAD, SPEED_SPREAD_MEASURED = 0.30, 0.06
 QUALITY_SPREAD_DB, QUALITY_SPREAD_MEASURED_DB = 7.0, 2.5
-# What cutting outliers off the ranges usually gains.
-CUT_DB: dict[CalibrationMethod, float] = {"minmax": 0.0, "entropy": 0.5, "percentile": 1.0, "mse": 1.5}
 LAYOUT_SPREAD = 0.2
 # Noise powers of units add up to within this.
 ADDITIVITY_DB = 1.5
@@ -202,7 +200,7 @@ def _quality(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
         if not coarse:
             return _expected_quality(lever, state, tried)
         last, reached = coarse[-1]
-        won = _careful_db(lever) - _careful_db(last)
+        won = priors.careful_db(lever) - priors.careful_db(last)
         return reached + won, QUALITY_SPREAD_MEASURED_DB if won == 0 else QUALITY_SPREAD_DB / 2
     last, reached = same[-1]
     # Where additivity was too hopeful (or too gloomy), expect the same gap again.
@@ -229,13 +227,7 @@ def _expected_quality(
             scale = 10 ** (-reached / 10) / sum(expected.values())
             noise |= {part: expected[part] * scale for part in shared}
             spread = QUALITY_SPREAD_DB / 2
-    return -10 * math.log10(sum(noise.values())) + _careful_db(lever), spread
-
-
-def _careful_db(lever: QuantizeLever) -> float:
-    """Return what calibration and recovery usually win over the simplest, in dB."""
-    won = CUT_DB[lever.calibration] + sum(priors.RECOVERY_DB[each] for each in lever.recovery)
-    return won + (priors.CLIP_RECURRENT_DB if lever.clip_recurrent is not None else 0.0)
+    return -10 * math.log10(sum(noise.values())) + priors.careful_db(lever), spread
 
 
 def _noise(lever: QuantizeLever, profile: Profile) -> dict[str, float]:

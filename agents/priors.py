@@ -10,7 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from ..contracts import Compute, HostProbe, OperatorClass, Profile, Recovery, Rounding, Storage
+from ..contracts import (
+    CalibrationMethod,
+    Compute,
+    HostProbe,
+    OperatorClass,
+    Profile,
+    QuantizeLever,
+    Recovery,
+    Rounding,
+    Storage,
+)
 from .reference import scale
 
 # Operators by ONNX's names, and by ATen's for torch programs, whose recurrent ones have no faster form.
@@ -134,3 +144,11 @@ def needed_db(drop: float) -> float:
 # What recovery usually gains in dB on forms of compute.
 RECOVERY_DB: dict[Recovery, float] = {"bias": 1.0, "equalize": 1.0, "feedback": 1.0, "smooth": 2.0}
 CLIP_RECURRENT_DB = 4.0
+# What cutting outliers off the ranges usually gains.
+CUT_DB: dict[CalibrationMethod, float] = {"minmax": 0.0, "entropy": 0.5, "percentile": 1.0, "mse": 1.5}
+
+
+def careful_db(lever: QuantizeLever) -> float:
+    """Return what calibration and recovery usually win over the simplest, in dB."""
+    won = CUT_DB[lever.calibration] + sum(RECOVERY_DB[each] for each in lever.recovery)
+    return won + (CLIP_RECURRENT_DB if lever.clip_recurrent is not None else 0.0)

@@ -26,7 +26,8 @@ def quantize(state: RunState, context: RunContext) -> RunState:
             draft, step = resolve(lever, state, context, draft)
         except ToolError as error:
             return {"draft": failed(draft, error)}
-        draft = apply(context, state, draft, step, "quantize", optional=False)
+        if not is_over(draft):
+            draft = apply(context, state, draft, step, "quantize", optional=False)
     return {"draft": gate(context, state, draft, size=True)}
 
 

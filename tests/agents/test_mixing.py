@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from shipfit.agents.mixing import mix
 from shipfit.agents.state import Draft, RunState
 from shipfit.contracts import (
     ArtifactRef,
+    Attempt,
     Compute,
     Corrections,
     Effort,
@@ -20,14 +22,17 @@ from shipfit.contracts import (
     Plan,
     Profile,
     QuantizeLever,
+    QuantizeStep,
+    Recipe,
     Request,
     SensitivityTable,
     Storage,
     TimeTable,
     ToolError,
+    UnitDamage,
 )
 
-from .facts import make_profile
+from .facts import make_attempt, make_profile
 
 MODEL = ArtifactRef(id="a" * 64, size_bytes=1_000_000)
 PROFILE = make_profile(Conv=(9, 900_000, 0.9))
@@ -40,7 +45,8 @@ ANSWER = MixtureReport(
 class Script:
     """Answers tool calls as a test says, and keeps what was asked."""
 
-    def __init__(self, *broken: str) -> None:
+    def __init__(self, *broken: str, answer: MixtureReport = ANSWER, tables: Sequence[SensitivityTable] = ()) -> None:
+        self.answer, self.tables = answer, {table.form: table for table in tables}
         self.asked: list[tuple[str, dict[str, Any], dict[str, ArtifactRef]]] = []
         self.broken = broken
 
@@ -48,22 +54,26 @@ class Script:
         params = dict(asked.get("params") or {})
         self.asked.append((tool, params, dict(asked["inputs"])))
         if tool == "mixture":
-            return Executed[Any](report=ANSWER, effort=Effort(jobs=1))
+            return Executed[Any](report=self.answer, effort=Effort(jobs=1))
         if params.get("form", tool) in self.broken:
             raise ToolError("it does not run")
         table: Any = (
             TimeTable(units=(), boundaries=(), total_us={})
             if tool == "unit_times"
-            else SensitivityTable(form=params["form"], samples=1, units=(), total_units=0)
+            else self.tables.get(
+                params["form"], SensitivityTable(form=params["form"], samples=1, units=(), total_units=0)
+            )
         )
         ref = ArtifactRef(id=f"{len(self.asked):064x}", kind="table")
         return Executed[Any](report=table, outputs={"table": ref}, effort=Effort(jobs=1, sample_runs=7))
 
 
-def resolve(lever: QuantizeLever, script: Script, profile: Profile = PROFILE) -> tuple[Draft, Any]:
+def resolve(
+    lever: QuantizeLever, script: Script, profile: Profile = PROFILE, attempts: Sequence[Attempt] = ()
+) -> tuple[Draft, Any]:
     context = SimpleNamespace(execute=script, request=Request(model="m.onnx"))
     draft = Draft(index=1, plan=Plan(quantize=lever), artifact=MODEL)
-    state: Any = {"original": MODEL, "data": None, "profile": profile}
+    state: Any = {"original": MODEL, "data": None, "profile": profile, "attempts": tuple(attempts)}
     return mix(lever, cast(RunState, state), cast(RunContext, context), draft)
 
 
@@ -127,3 +137,70 @@ def test_tables_stay_as_stored_where_reading_them_takes_no_time(storage: Storage
     profile = make_profile(Gather=(20, 600_000, share), MatMul=(4, 900_000, 0.7))
     lever = QuantizeLever(mixture=True, compute={"MatMul": "dynamic"}, storage=storage)
     assert resolve(lever, Script(), profile)[1].compute == held
+
+
+LEVER = QuantizeLever(
+    mixture=True, compute={"Conv": "static"}, storage="int8", min_fidelity_db=21.5, margin_db=1.2, min_speedup=1.4
+)
+
+
+def static_table(**damage_db: float) -> SensitivityTable:
+    units = tuple(UnitDamage(name=name, op_type="Conv", form="static", damage_db=db) for name, db in damage_db.items())
+    return SensitivityTable(form="static", samples=4, units=units, total_units=len(units))
+
+
+def test_form_by_class_tells_by_how_much_the_tables_are_off() -> None:
+    script = Script(tables=[static_table(a=25.0, b=25.0)])
+    coarse = make_attempt(
+        1, Plan(quantize=QuantizeLever(compute={"Conv": "static"}, storage="int8")), "not_met", db=18.0
+    )
+    draft, _ = resolve(LEVER, script, attempts=[coarse])
+    assert script.asked[-1][1]["noise"]["static"] == pytest.approx(10**0.4, rel=0.01)
+    assert draft.plan.quantize is not None
+    assert draft.plan.quantize.corrections.noise == script.asked[-1][1]["noise"]
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [
+        make_attempt(1, Plan(quantize=QuantizeLever(compute={"Conv": "static"})), "not_met", db=3.0),
+        make_attempt(
+            1, Plan(quantize=QuantizeLever(compute={"Conv": "static"}, calibration="mse")), "not_met", db=18.0
+        ),
+        make_attempt(1, Plan(quantize=QuantizeLever(compute={"MatMul": "dynamic"})), "not_met", db=18.0),
+        make_attempt(1, Plan(quantize=LEVER), "not_met", db=18.0),
+    ],
+)
+def test_what_was_made_otherwise_or_far_from_the_aim_tells_nothing(tried: Attempt) -> None:
+    script = Script(tables=[static_table(a=25.0)])
+    resolve(LEVER, script, attempts=[tried])
+    assert script.asked[-1][1]["noise"] == {}
+
+
+def test_what_measurements_put_out_of_reach_is_not_built() -> None:
+    nearest = ANSWER.model_copy(update={"fidelity_db": 17.0, "within": False})
+    known = LEVER.model_copy(update={"corrections": Corrections(noise={"static": 2.0})})
+    first, _ = resolve(LEVER, Script(answer=nearest))
+    assert first.verdict is None  # nothing was measured that would bear the prediction out
+    over, _ = resolve(known, Script(answer=nearest))
+    assert over.verdict is not None
+    assert (over.verdict.kind, over.steps) == ("not_met", ())
+    assert "17 dB of 20.3 dB" in over.verdict.reason
+    slow, _ = resolve(known, Script(answer=ANSWER.model_copy(update={"speedup": 1.1, "within": False})))
+    assert slow.verdict is not None
+    assert "1.1× of 1.33×" in slow.verdict.reason
+    close, _ = resolve(known, Script(answer=nearest.model_copy(update={"fidelity_db": 19.5})))
+    assert close.verdict is None
+
+
+def test_no_candidate_is_built_twice() -> None:
+    _, step = resolve(LEVER, Script())
+    made = make_attempt(1, Plan(quantize=LEVER), "not_met").model_copy(
+        update={"recipe": Recipe(model="a" * 64, steps=(step,)), "quantized_from": MODEL}
+    )
+    again, _ = resolve(LEVER, Script(), attempts=[made])
+    assert again.verdict is not None
+    assert again.verdict.reason == "the choice is that of attempt 1"
+    other = Recipe(model="a" * 64, steps=(QuantizeStep(storage="int8"),))
+    fresh, _ = resolve(LEVER, Script(), attempts=[made.model_copy(update={"recipe": other})])
+    assert fresh.verdict is None

@@ -127,6 +127,51 @@ def test_units_are_told_apart_where_a_form_by_class_lost_too_much(mobile_profile
     assert "a form for each unit" in second.reason
 
 
+def given_up(index: int = 2, **changes: Any) -> Attempt:
+    """A mixture that was chosen and not worth building."""
+    made = attempt(mixture(STATIC, **changes), "not_met", {"static": 10**-1.8}, index=index)
+    return made.model_copy(update={"candidate": None, "comparison": None})
+
+
+def test_what_was_not_worth_building_is_left_until_something_new_is_known(conv_profile: Profile) -> None:
+    state = make_state(conv_profile, labelled=False, **BOUNDS)
+    measured = attempt(mixture(STATIC), "not_met", {"static": 10**-2.95}, db=18.0, speed=None, size=0.36)
+    plan = Plan(quantize=mixture(STATIC))
+    for tried, is_hopeless in (
+        ((measured,), False),
+        ((measured, given_up()), True),
+        ((measured, given_up(), measured), False),
+        ((measured, given_up(recovery=("bias",))), False),
+    ):
+        assert estimate(plan, state.model_copy(update={"attempts": tried})).repeats == is_hopeless
+
+
+def test_recovery_is_mixed_in_once_a_mixture_missed(conv_profile: Profile) -> None:
+    def careful(*tried: Attempt) -> list[QuantizeLever]:
+        state = make_state(conv_profile, *tried, labelled=False, **BOUNDS)
+        found = [plan.quantize for plan in plans(state) if plan.quantize and plan.quantize.mixture]
+        return [lever for lever in found if lever.recovery]
+
+    missed = attempt(mixture(STATIC), "not_met", {"static": 10**-2.95}, db=24.0, speed=None, size=0.36)
+    assert not careful()
+    assert {(lever.recovery, lever.calibration) for lever in careful(missed)} == {(("feedback", "bias"), "mse")}
+    state = make_state(conv_profile, missed, labelled=False, **BOUNDS)
+    plain, better = (
+        estimate(Plan(quantize=lever), state).speedup
+        for lever in (mixture(STATIC), mixture(STATIC, recovery=("feedback", "bias"), calibration="mse"))
+    )
+    assert better > plain
+
+
+def test_noise_is_corrected_by_mixtures_with_the_same_recovery(conv_profile: Profile) -> None:
+    plain = attempt(mixture(STATIC), "not_met", {"static": 1e-3}, db=db(4e-3), speed=1.0)
+    recovered = attempt(mixture(STATIC, recovery=("bias",)), "not_met", {"static": 1e-3}, db=db(2e-3), index=2)
+    state = make_state(conv_profile, plain, recovered)
+    assert corrections(state).noise["static"] == pytest.approx(4.0, rel=0.01)
+    assert corrections(state, ("bias",)).noise["static"] == pytest.approx(2.0, rel=0.01)
+    assert corrections(state, ("smooth",)).noise["static"] == pytest.approx(2.83, rel=0.3)
+
+
 def test_products_may_take_either_form_unit_by_unit() -> None:
     profile = make_profile(Conv=(8, 3_000_000, 0.5), MatMul=(4, 3_000_000, 0.3), LSTM=(1, 1_500_000, 0.2))
     found = [plan.quantize for plan in plans(make_state(profile)) if plan.quantize and plan.quantize.mixture]
