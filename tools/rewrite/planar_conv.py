@@ -58,6 +58,7 @@ class _Plane:
         self._scope = scope
         self._planar: dict[str, str] = {}
         self._weights: dict[str, str] = {}
+        self._own = {each.name for each in scope.graph.initializer}
         self._turned: dict[str, str] = {}
         self._replaced: list[NodeProto] = []
         self._axes = ""
@@ -72,7 +73,13 @@ class _Plane:
             line = self._scope.constant(weight)
             assert line is not None
             self._weights[weight] = self._scope.store(np.expand_dims(line, _AXIS), weight)
-        self._add(node, [self._planar.get(data) or self._turned[data], self._weights[weight], *bias])
+        names = [self._planar.get(data) or self._turned[data], self._weights[weight], *map(self._at_hand, bias)]
+        self._add(node, names)
+
+    def _at_hand(self, name: str) -> str:
+        """Return a constant of this graph itself: the blocked kernels take none from a graph around a body."""
+        value = self._scope.constant(name)
+        return name if value is None or name in self._own else self._scope.store(value, name)
 
     def takes(self, node: NodeProto) -> bool:
         """Tell whether `node` does the same in the plane to values that are there already."""

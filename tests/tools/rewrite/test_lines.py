@@ -60,15 +60,20 @@ def test_lines_become_planes(before, attributes: dict[str, Any], groups: int, op
     assert case.rewritten(planar_conv) == 0
 
 
+def body_of(model: onnx.ModelProto) -> onnx.GraphProto:
+    return model.graph.node[0].attribute[0].g
+
+
 def test_lines_inside_bodies(before):
-    body = helper.make_graph(
-        [conv("x", "w", "t"), helper.make_node("Relu", ["t"], ["r"])], "body", [], [models.spec("r", [None] * 3)]
-    )
+    line = helper.make_node("Conv", ["x", "w", "b"], ["t"])
+    body = helper.make_graph([line, helper.make_node("Relu", ["t"], ["r"])], "body", [], [models.spec("r", [None] * 3)])
     other = helper.make_graph([helper.make_node("Neg", ["x"], ["n"])], "other", [], [models.spec("n", [None] * 3)])
     node = helper.make_node("If", ["c"], ["y"], then_branch=body, else_branch=other)
     inputs = [models.spec("x", [2, 3, "L"]), helper.make_tensor_value_info("c", onnx.TensorProto.BOOL, [])]
-    model = models.build([node], inputs, [models.spec("y", [None] * 3)], {"w": noise(5, 3, 2)})
-    assert before(model, {"x": noise(2, 3, 4), "c": np.array(True)}).rewritten(planar_conv) == 1
+    model = models.build([node], inputs, [models.spec("y", [None] * 3)], {"w": noise(5, 3, 2), "b": noise(5)})
+    case = before(model, {"x": noise(2, 3, 4), "c": np.array(True)})
+    assert case.rewritten(planar_conv) == 1
+    assert {each.name for each in body_of(case.model).initializer} == {"w_1", "b_1", "planar_axes"}
 
 
 @settings(max_examples=20, deadline=None)
