@@ -149,8 +149,11 @@ def _compute(
 def _looked_up(step: QuantizeStep, model: ModelProto) -> dict[str, StoredForm]:
     """Return table → form in which `step` stores it; where it is only looked up, its rows may be read in that form."""
     tables = (unit for unit in storage_units(model) if unit.op_type == "Gather")
-    forms = ((unit.name, asked_form(unit, step.storage, step.stored, step.block)) for unit in tables)
-    return {name: form for name, form in forms if form is not None}
+    forms: dict[str, StoredForm] = {}
+    for unit in tables:
+        if (form := asked_form(unit, step.storage, step.stored, step.block)) is not None:
+            forms[unit.name] = form
+    return forms
 
 
 def check_loads(path: Path) -> None:

@@ -77,8 +77,8 @@ class Maker:
     def holder(self, x: str, depth: int) -> tuple[list[NodeProto], str]:
         y, name = self.names.fresh("t"), self.names.fresh("held")
         if self.rng.random() < 0.6:
-            bodies = {each: self.body(x, depth, [], []) for each in ("then_branch", "else_branch")}
-            return [helper.make_node("If", ["flag"], [y], name, **bodies)], y
+            first, second = (self.body(x, depth, [], []) for _ in range(2))
+            return [helper.make_node("If", ["flag"], [y], name, then_branch=first, else_branch=second)], y
         at, going, state, goes = (self.names.fresh(each) for each in ("at", "going", "state", "goes"))
         inputs = [
             helper.make_tensor_value_info(at, TensorProto.INT64, []),
@@ -171,7 +171,7 @@ def test_a_loop_is_calibrated_over_its_iterations() -> None:
     loop = helper.make_node("Loop", ["count", "", "x"], ["y"], "l", body=helper.make_graph(nodes, "b", inputs, outputs))
     del model.graph.node[:]
     model.graph.node.append(loop)
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(2.5), "limit"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(2.5, np.float32), "limit"))
     fed = [{"x": np.ones((1, WIDTH), np.float32), "flag": np.array(True)}]
     (body,) = bodies_of(loop)
     found = body_feeds(model, model.graph.node[0], body, fed)

@@ -61,11 +61,11 @@ def recover(step: QuantizeStep, model: ModelProto, data: DataView | None, build:
     if data is None or not len(data.feeds("calibration", 1)):
         raise DataError("recovery needs samples; give --data or --calibration-data")
     work = _Recovery(step, model, data, build)
-    prepares = {name: prepare for name, prepare in PREPARATIONS.items() if name in step.recovery}
-    if prepares or "feedback" in step.recovery:
+    if "feedback" in step.recovery or any(name in step.recovery for name in PREPARATIONS):
         work.start()
-    for name, prepare in prepares.items():
-        work.prepare(name, prepare)
+    for name, prepare in PREPARATIONS.items():
+        if name in step.recovery:
+            work.prepare(name, prepare)
     return work.finish()
 
 
