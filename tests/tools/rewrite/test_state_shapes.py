@@ -25,11 +25,11 @@ def branched(left: dict[str, Any], right: dict[str, Any], op_type: str = "Add", 
     """Two convolutions of one value, summed; with a gate in the left branch the layout breaks."""
     sides = {"l": left, "r": right}
     random = np.random.default_rng(1)
+    shapes = {f"w{side}": (16, 16, *how.get("kernel_shape", [3, 3])) for side, how in sides.items()}
     weights = {
-        f"w{side}": random.standard_normal((16, 16, *how.get("kernel_shape", [3, 3]))).astype(np.float32) / 12
-        for side, how in sides.items()
+        name: (random.standard_normal(shape) / 12).astype(np.float32)
+        for name, shape in (shapes | {"w": (16, 16, 1, 1)}).items()
     }
-    weights["w"] = random.standard_normal((16, 16, 1, 1)).astype(np.float32)
     nodes = [helper.make_node("Conv", ["x", f"w{side}"], [side], **how) for side, how in sides.items()]
     last = "l"
     if gate:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from onnx import ModelProto, helper
 
-from shipfit.contracts import DataError, Limits, QuantizeStep, StepReport
+from shipfit.contracts import DataError, Limits, QuantizeStep, Recovery, StepReport
 from shipfit.tools.quantize.compose import quantize
 from shipfit.tools.quantize.recovery.judge import Fidelity
 
@@ -66,6 +66,13 @@ def test_equalizing_is_dropped_where_it_hurts(lab: Any) -> None:
     assert any(note.startswith("equalize dropped: no gain") for note in report.notes)
     _quantize(lab, model, feeds, QuantizeStep(storage="int8"), "plain.onnx")
     assert (lab.folder / "plain.onnx").read_bytes() == (lab.folder / "recovered.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("name", get_args(Recovery))
+def test_each_goes_alone(lab: Any, name: Recovery) -> None:
+    model, feeds = _uneven(lab, 1.0)
+    _, report = _quantize(lab, model, feeds, STATIC.model_copy(update={"recovery": (name,)}), "alone.onnx")
+    assert any(note.startswith((f"{name}: ", f"{name} dropped: ")) for note in report.notes)
 
 
 def test_reported_step_leads_to_the_same_bytes(lab: Any) -> None:
