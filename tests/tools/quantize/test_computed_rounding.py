@@ -38,9 +38,9 @@ def layer(lab: Any, kind: str, seed: int) -> onnx.ModelProto:
         return lab.build([node], {"x": [6, 1, 64]}, {"y": [6, 1, 1, 16]}, weights)
     turned = kind == "turned Gemm"
     weight = {"w": noise(*((24, 64) if turned else (64, 24)), seed=seed)}
-    node = helper.make_node(
-        kind.removeprefix("turned "), ["x", "w"], ["y"], "n", **({"transB": 1, "alpha": 0.3} if turned else {})
-    )
+    node = helper.make_node(kind.removeprefix("turned "), ["x", "w"], ["y"], "n")
+    if turned:
+        node.attribute.extend([helper.make_attribute("transB", 1), helper.make_attribute("alpha", 0.3)])
     return lab.build([node], {"x": [12, 64]}, {"y": [12, 24]}, weight)
 
 
@@ -110,6 +110,7 @@ def test_a_step_keeps_what_helps_and_says_it(lab: Any, form: Any) -> None:
     view, source = lab.view(alike(model, 30, 3)), lab.save(model)
     step = QuantizeStep(compute={"MatMul": form}, recovery=("feedback",))
     report = quantize(step, source, lab.folder / "first.onnx", view, Limits())
+    assert isinstance(report.step, QuantizeStep)
     assert report.step == step
     assert any(note.startswith("feedback: ") and "of 1 weights" in note for note in report.notes)
     quantize(report.step, source, lab.folder / "second.onnx", view, Limits())
