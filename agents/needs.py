@@ -38,10 +38,12 @@ def _lost_behind(state: PolicyState, bound: float) -> float:
     """Return by how many dB the outputs, which bounds speak of, are worse than the logits at the worst.
 
     Negative: they are better, as a Softmax makes them. By how much depends on the error: of what was gained far from
-    the bound, half counts.
+    the bound, half counts. Recovery is judged at the logits, and so gains there what it does not at the outputs: it
+    tells nothing of forms without it.
     """
     lost: list[float] = []
-    for attempt in state.attempts:
+    plain = [attempt for attempt in state.attempts if not (attempt.plan.quantize and attempt.plan.quantize.recovery)]
+    for attempt in plain or state.attempts:
         logits, outputs = fidelity_of(attempt), _within(attempt.comparison.fidelity if attempt.comparison else None)
         if logits is not None and outputs is not None:
             lost.append((logits - outputs) * (1.0 if abs(outputs - bound) <= NEAR_DB else 0.5))

@@ -232,6 +232,18 @@ def test_a_bound_at_the_logits_is_needed_as_it_stands(conv_profile: Profile) -> 
     assert needs == [28.0, 20.0]
 
 
+def test_what_recovery_gains_at_the_logits_alone_raises_no_need(conv_profile: Profile) -> None:
+    def lost(behind: float, **changes: Any) -> Attempt:
+        made = attempt(mixture(STATIC, **changes), "not_met", {"static": 10**-2.95}, db=27.0)
+        assert made.comparison is not None
+        logits = Quantity(value=27.0 + behind, unit="dB")
+        return made.model_copy(update={"comparison": made.comparison.model_copy(update={"logits_fidelity": logits})})
+
+    recovered = lost(6.0, recovery=("equalize", "bias"))
+    assert quality_need(make_state(conv_profile, recovered, labelled=False, **BOUNDS)) == 34.0
+    assert quality_need(make_state(conv_profile, lost(2.0), recovered, labelled=False, **BOUNDS)) == 30.0
+
+
 def test_what_failed_on_the_final_part_needs_more_quality(conv_profile: Profile) -> None:
     passed = make_attempt(1, Plan(quantize=QuantizeLever(storage="int8")), "not_met", db=31.0, speed=1.4)
     looked = passed.model_copy(update={"final_look": True})
