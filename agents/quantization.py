@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..contracts import QuantizedForm, QuantizeLever, QuantizeStep, ToolError, UnitDamage
+from ..contracts import Compute, QuantizedForm, QuantizeLever, QuantizeStep, ToolError, UnitDamage
 from .context import RunContext
 from .damage import damage_table
 from .joined import joined_products
@@ -35,7 +35,7 @@ def resolve(lever: QuantizeLever, state: RunState, context: RunContext, draft: D
     """Return the step for this model: the mixture, or which units are spared to keep the lever's quality budget."""
     if lever.mixture:
         return mix(lever, state, context, draft)
-    compute = {**joined_products(lever.compute, state["profile"]), **lever.compute}
+    compute: dict[str, Compute] = {**joined_products(lever.compute, state["profile"]), **lever.compute}
     step = QuantizeStep(
         compute={**held_tables(lever.storage, state["profile"], context.request), **compute},
         storage=lever.storage,

@@ -225,11 +225,8 @@ def test_a_bound_at_the_logits_is_needed_as_it_stands(conv_profile: Profile) -> 
     assert tried.comparison is not None
     logits = Quantity(value=22.0, unit="dB")
     seen = tried.model_copy(update={"comparison": tried.comparison.model_copy(update={"logits_fidelity": logits})})
-    needs = [
-        quality_need(make_state(conv_profile, seen, labelled=False, **{name: 28.0}))
-        for name in ("min_logits_fidelity_db", "min_fidelity_db")
-    ]
-    assert needs == [28.0, 20.0]
+    assert quality_need(make_state(conv_profile, seen, labelled=False, min_logits_fidelity_db=28.0)) == 28.0
+    assert quality_need(make_state(conv_profile, seen, labelled=False, min_fidelity_db=28.0)) == 20.0
 
 
 def test_what_recovery_gains_at_the_logits_alone_raises_no_need(conv_profile: Profile) -> None:
