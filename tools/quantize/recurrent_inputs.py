@@ -36,7 +36,8 @@ DIGITS, STRENGTHS_WITH_DIGITS = (16.0, 32.0), (0.15, 0.3, 0.45)
 ENOUGH_DB, ENOUGH_WITH_ONE_DIGIT_DB = 45.0, 35.0
 # Ranges that leave nothing to gain: no channel beyond four times the median one, no value beyond twice the percentile.
 EVEN_CHANNELS, EVEN_TAILS = 4.0, 2.0
-_FLOOR = 1e-6
+# Of the widest channel's reach: one that hardly moved on the samples may move later, and loses little until then.
+_FLOOR = 1e-2
 
 
 def condition(step: QuantizeStep, model: ModelProto, data: DataView | None) -> tuple[QuantizeStep, dict[str, str]]:
@@ -203,7 +204,7 @@ def _spans(rows: FloatArray, percentile: float) -> list[_Span]:
 
 
 def _floored(peaks: FloatArray) -> FloatArray:
-    """A channel that hardly moved on the samples may move later: it is not blown up without end."""
+    """Return the reaches by which channels are evened: none is blown up without end."""
     return np.maximum(peaks, max(_FLOOR * float(np.max(peaks)), float(np.finfo(np.float32).tiny)))
 
 

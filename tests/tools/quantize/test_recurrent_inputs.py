@@ -57,6 +57,17 @@ def test_heavy_tails_and_uneven_channels_keep_more(lab: Any) -> None:
     assert any("equalised" in note for note in report.notes)
 
 
+def test_a_channel_that_was_silent_on_the_samples_may_speak(lab: Any) -> None:
+    feeds, unseen = heavy(24), heavy(8, seed=1)
+    for feed in feeds:
+        feed["x"][..., CHANNELS // 2 :: 2] = 0
+    source = lab.save(encoder(lab))
+    plain, _ = perform(lab, source, None)
+    even, report = perform(lab, source, lab.view(feeds), clip_recurrent=99.0)
+    assert any("equalised" in note for note in report.notes)
+    assert lab.sqnr(source, even, unseen) > lab.sqnr(source, plain, unseen) + 6
+
+
 def test_tables_tell_the_damage_of_what_is_written(lab: Any) -> None:
     source, feeds = lab.save(encoder(lab)), heavy(24)
     unseen = heavy(4, seed=1)
