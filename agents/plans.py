@@ -18,6 +18,7 @@ from ..contracts import (
     Storage,
 )
 from . import priors
+from .channel_forecast import takes_channels
 from .mixture_plans import mixture_levers
 from .needs import QUALITY, fidelity_of, quality_need
 from .sizes import same_forms
@@ -27,8 +28,9 @@ MARGINS_DB = (2.0, 4.0, 8.0, 12.0)
 ROOM_DB = 4.0
 # What may be tried after the extremes where the request leaves it open.
 FINER_CALIBRATIONS: tuple[CalibrationMethod, ...] = ("mse", "percentile")
-# Shares of a torch program's channels that pruning may take out.
+# Shares of the channels that pruning may take out; of an onnx model where so much of the weights is about inner ones.
 PRUNED_SHARES = (0.25, 0.5)
+LEAST_INNER = 0.2
 _KINDS = (priors.CONVOLUTIONS, priors.PRODUCTS, priors.RECURRENT)
 _NO_STORAGE: tuple[Storage, ...] = ("none",)
 
@@ -48,12 +50,22 @@ def plans(state: PolicyState) -> Iterator[Plan]:
     for lever in _quantize_levers(state):
         base = Plan(graph=graph, quantize=lever, tune=tune)
         yield base
-        if state.request.optimization.may_prune:
-            yield base.model_copy(update={"prune": PruneLever(threshold=state.request.optimization.pruning.threshold)})
-    if state.request.optimization.may_prune:
-        yield Plan(prune=PruneLever(threshold=state.request.optimization.pruning.threshold), graph=graph, tune=tune)
+        yield from (base.model_copy(update={"prune": prune}) for prune in _prune_levers(state, lever))
+    yield from (Plan(prune=prune, graph=graph, tune=tune) for prune in _prune_levers(state, None))
     # The model as it came may meet everything already, as one that somebody has quantized before.
     yield Plan(tune=tune)
+
+
+def _prune_levers(state: PolicyState, lever: QuantizeLever | None) -> Iterator[PruneLever]:
+    """Yield what may be pruned of an onnx model before a form of quantization; a mixture has no channels taken out."""
+    allowed = state.request.optimization
+    if not allowed.may_prune:
+        return
+    if allowed.pruning.method in (None, "magnitude"):
+        yield PruneLever(threshold=allowed.pruning.threshold)
+    inner = state.profile.inner_share >= LEAST_INNER and (lever is None or not lever.mixture)
+    if inner and allowed.pruning.method in (None, "structured"):
+        yield from (PruneLever(ratio=share) for share in PRUNED_SHARES)
 
 
 def _torch_plans(state: PolicyState) -> Iterator[Plan]:
@@ -219,6 +231,7 @@ def _finer(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:
         for attempt in state.attempts
         if attempt.plan.quantize is not None
         and same_forms(attempt.plan.quantize, lever)
+        and not takes_channels(attempt, state)
         and (attempt.failed_on_final or any(result.name in QUALITY for result in attempt.verdict.violated))
     ]
     if not missed or (lever.storage == "fp16" and not lever.compute):

@@ -156,9 +156,11 @@ def _was_searched(plan: Plan, state: PolicyState) -> bool:
 
 
 def _prunes_more(plan: Plan, met: list[Attempt]) -> bool:
-    """Tell whether the plan is a met one with pruning added: it compresses better at equal size and speed."""
-    return plan.prune is not None and any(
-        attempt.plan.prune is None and attempt.plan.quantize == plan.quantize for attempt in met
+    """Tell whether the plan is a met one with zeroed weights added: it compresses better at equal size and speed."""
+    return (
+        plan.prune is not None
+        and plan.prune.threshold is not None
+        and any(attempt.plan.prune is None and attempt.plan.quantize == plan.quantize for attempt in met)
     )
 
 

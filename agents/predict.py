@@ -9,6 +9,7 @@ from itertools import product
 
 from ..contracts import Attempt, Compute, Plan, PolicyState, Predicted, Profile, QuantizeLever
 from . import priors
+from .channel_forecast import kept_channels, takes_channels, with_fitted_channels
 from .mixture_forecast import Extremes, Outlook, outlook
 from .needs import allowed_drop, fidelity_of, quality_need, speed_bounds
 from .sizes import UNUSED, expected_bytes, same_forms
@@ -50,14 +51,36 @@ def estimate(plan: Plan, state: PolicyState) -> Estimate:
     quality, quality_spread = _quality(lever, state)
     if _is_new_layout(plan, state):
         speed, speed_spread = speed * priors.TORCH_GRAPH_GAIN, max(speed_spread, LAYOUT_SPREAD)
-    kept = 1 - (plan.prune.ratio or 0.0 if plan.prune else 0.0)
-    return Estimate(
-        size_bytes=expected_bytes(lever, quality, state) * kept**priors.CHANNELS_TO_SIZE,
-        speedup=speed / kept,
-        fidelity_db=quality if kept == 1 else min(quality, priors.PRUNED_DB * kept),
+    whole = Estimate(
+        size_bytes=expected_bytes(lever, quality, state),
+        speedup=speed,
+        fidelity_db=quality,
         speed_spread=speed_spread,
         quality_spread=quality_spread,
         failed=any(_broke(attempt, lever) for attempt in state.attempts),
+    )
+    ratio = plan.prune.ratio if plan.prune else None
+    return whole if ratio is None else _without_channels(whole, ratio, state)
+
+
+def _without_channels(whole: Estimate, ratio: float, state: PolicyState) -> Estimate:
+    """Return what is left of a prediction when the share `ratio` of the channels goes before."""
+    if state.profile.format == "torch":
+        kept = 1 - ratio
+        return replace(
+            whole,
+            size_bytes=whole.size_bytes * kept**priors.CHANNELS_TO_SIZE,
+            speedup=whole.speedup / kept,
+            fidelity_db=min(whole.fidelity_db, priors.PRUNED_DB * kept),
+        )
+    kept = kept_channels(ratio, state)
+    return replace(
+        whole,
+        size_bytes=whole.size_bytes * kept,
+        speedup=whole.speedup / kept,
+        fidelity_db=with_fitted_channels(whole.fidelity_db, ratio, state),
+        quality_spread=max(whole.quality_spread, QUALITY_SPREAD_DB / 2),
+        failed=whole.failed or any(_broke_pruning(attempt, state) for attempt in state.attempts),
     )
 
 
@@ -127,9 +150,14 @@ def _is_new_layout(plan: Plan, state: PolicyState) -> bool:
 def _broke(attempt: Attempt, lever: QuantizeLever) -> bool:
     """Tell whether this form of compute (or this storage alone) already ended in an error."""
     tried = attempt.plan.quantize
-    if tried is None or attempt.verdict.kind != "failed" or tried.mixture != lever.mixture:
+    pruned = attempt.plan.prune is not None and attempt.plan.prune.ratio is not None
+    if tried is None or pruned or attempt.verdict.kind != "failed" or tried.mixture != lever.mixture:
         return False
     return tried.offered == lever.offered if tried.compute else tried.storage == lever.storage and not lever.compute
+
+
+def _broke_pruning(attempt: Attempt, state: PolicyState) -> bool:
+    return takes_channels(attempt, state) and attempt.verdict.kind == "failed"
 
 
 def _speed(lever: QuantizeLever, state: PolicyState) -> tuple[float, float]:
@@ -175,7 +203,10 @@ def _measured_speeds(state: PolicyState) -> list[tuple[QuantizeLever, float]]:
     return [
         (attempt.plan.quantize or UNUSED, attempt.comparison.speedup.value)
         for attempt in state.attempts
-        if attempt.comparison is not None and attempt.comparison.speedup is not None and attempt.forecast is None
+        if attempt.comparison is not None
+        and attempt.comparison.speedup is not None
+        and attempt.forecast is None
+        and not takes_channels(attempt, state)
     ]
 
 
@@ -212,7 +243,9 @@ def _measured_qualities(state: PolicyState) -> list[tuple[QuantizeLever, float]]
     return [
         (attempt.plan.quantize or UNUSED, reached)
         for attempt in state.attempts
-        if (reached := fidelity_of(attempt)) is not None and attempt.forecast is None
+        if (reached := fidelity_of(attempt)) is not None
+        and attempt.forecast is None
+        and not takes_channels(attempt, state)
     ]
 
 

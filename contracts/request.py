@@ -154,12 +154,13 @@ class QuantizationConfig(Contract):
 class PruningConfig(Contract):
     """Restrict pruning. `threshold` is the largest weight magnitude that may be zeroed.
 
+    `method` unset leaves both `magnitude` and `structured` open.
     `enabled` unset leaves it to the level (only `aggressive` prunes); true allows it at any level but `none`.
     """
 
     enabled: bool | None = None
     threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
-    method: Literal["magnitude", "structured", "activation", "fisher"] = "magnitude"
+    method: Literal["magnitude", "structured", "activation", "fisher"] | None = None
 
 
 class GraphConfig(GraphSwitches):

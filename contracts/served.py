@@ -9,7 +9,7 @@ from .scoring import is_error
 # What this version measures or can stand in for. A later target adds itself here.
 SERVED_PLATFORMS: frozenset[str] = frozenset({"server", "edge"})
 SERVED_RUNTIMES: frozenset[str] = frozenset({"onnx", "torch"})
-SERVED_PRUNING: frozenset[str] = frozenset({"magnitude"})
+SERVED_PRUNING: frozenset[str] = frozenset({"magnitude", "structured"})
 SERVED_PRECISIONS: frozenset[str] = frozenset({"4bit", "8bit", "16bit", "32bit"})
 
 
@@ -34,7 +34,7 @@ def check_served(request: Request) -> Request:
     refuse_unserved("platform", request.target.platform, SERVED_PLATFORMS)
     refuse_unserved("runtime", request.target.runtime, SERVED_RUNTIMES)
     optimization = request.optimization
-    if optimization.pruning.method != "structured" or request.target.runtime != "torch":
+    if optimization.pruning.method is not None:
         refuse_unserved("pruning method", optimization.pruning.method, SERVED_PRUNING)
     if optimization.quantization.precision is not None:
         refuse_unserved("precision", optimization.quantization.precision, SERVED_PRECISIONS)

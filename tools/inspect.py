@@ -10,6 +10,7 @@ from typing import Any, Literal
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from ..contracts import DataError, OperatorShare, Profile, TensorSpec
+from .channels.find import inner_share
 from .context import TORCH_SUFFIX, ToolAnswer, ToolContext
 from .findings import warnings_of
 from .measure.data import open_data
@@ -98,6 +99,7 @@ def inspect(
         operators=_operators(model, timed),
         quantizable_share=_quantizable_bytes(model) / max(weights, 1),
         prunable_share=prunable_share(model),
+        inner_share=inner_share(model),
         quantized=_quantized(model, storable),
         control_flow=any(node.op_type in CONTROL_FLOW for node in iter_nodes(model)),
         dynamic_shapes=any(each.shape is None or any(isinstance(d, str) for d in each.shape) for each in inputs),

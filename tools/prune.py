@@ -2,7 +2,7 @@
 
 Han et al., "Learning both Weights and Connections for Efficient Neural Networks", 2015, without the retraining.
 Zeros are stored like any other number, so neither the file nor the latency shrinks; what shrinks is the file once it
-is compressed, and that is what `advise` measures.
+is compressed, and that is what `advise` measures. Whole channels are taken out by `channels`.
 """
 
 from __future__ import annotations
@@ -42,15 +42,17 @@ _WORTHWHILE = 0.95
 
 
 def prune(step: PruneStep, source: Path, target: Path, data: DataView | None, limits: Limits) -> StepReport:
-    """Write the model with every prunable weight below `step.threshold` (absolute) set to zero.
+    """Write the model with every prunable weight below `step.threshold` (absolute) set to zero, or without channels.
 
     Raises:
         NoOpError: nothing is below the threshold that is not zero already.
-        ToolError: an initializer that `step` names cannot be pruned, or the step wants channels taken out.
+        ToolError: an initializer that `step` names cannot be pruned, or channels cannot be taken out.
     """
     started = time.perf_counter()
     if step.threshold is None:
-        raise ToolError("an onnx model is pruned by magnitude; structured pruning takes a torch program", "pruning")
+        from .channels.prune import prune_channels
+
+        return prune_channels(step, source, target, data, limits)
     model, threshold = load(source), step.threshold
     uses = _chosen(model, step.initializers)
     before = compressed_bytes(weight_chunks(model))

@@ -61,7 +61,7 @@ def test_a_fast_model_of_low_throughput_is_no_contradiction() -> None:
 @pytest.mark.parametrize(
     ("part", "name"),
     [({"target": {"platform": "node"}}, "node"), ({"target": {"runtime": "wasm"}}, "wasm"),
-     ({"optimization": {"pruning": {"method": "structured"}}}, "structured"),
+     ({"optimization": {"pruning": {"method": "fisher"}}}, "fisher"),
      ({"constraints": {"min_accuracy": 0.9}}, "labelled data"),
      ({"monitoring": {"alerts": {"error_rate": 0.1}}}, "error_rate")],
 )  # fmt: skip

@@ -110,18 +110,23 @@ def _window(node: NodeProto, unit: StorageUnit) -> Reader | None:
     each = unit.shape[0] // groups
 
     def unroll(values: Values, limit: int) -> list[FloatArray]:
-        windows = _windows(values[0], node, spatial)  # (batch, channels, positions…, kernel…)
-        rank = len(spatial)
-        last = np.moveaxis(windows, 1, 1 + rank)  # (batch, positions…, channels, kernel…)
-        places = np.unravel_index(some(int(np.prod(last.shape[: 1 + rank])), limit), last.shape[: 1 + rank])
-        picked = last[places].reshape(len(places[0]), groups, -1)
+        picked = some_windows(values[0], node, spatial, limit)
+        picked = picked.reshape(len(picked), groups, -1)
         return [picked[:, group] for group in range(groups)]
 
     parts = tuple(slice(at * each, (at + 1) * each) for at in range(groups))
     return Reader((node.input[0],), parts, unroll)
 
 
+def some_windows(value: FloatArray, node: NodeProto, kernel: tuple[int, ...], limit: int) -> FloatArray:
+    """Return what a convolution multiplies its weight with at some positions, (positions, channels, kernel…)."""
+    last = np.moveaxis(_windows(value, node, kernel), 1, 1 + len(kernel))  # (batch, positions…, channels, kernel…)
+    shape = last.shape[: 1 + len(kernel)]
+    return np.asarray(last[np.unravel_index(some(int(np.prod(shape)), limit), shape)])
+
+
 def _windows(value: FloatArray, node: NodeProto, kernel: tuple[int, ...]) -> FloatArray:
+    """Return all of them as a view, (batch, channels, positions…, kernel…)."""
     rank = len(kernel)
     strides, dilations = _ints(node, "strides", rank), _ints(node, "dilations", rank)
     spans = tuple((size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True))
