@@ -31,6 +31,7 @@ from .half import compute_half, half_feeds
 from .recovery import Built, recover
 from .recurrent_inputs import condition, remarked
 from .recurrent_rounding import Rounded, round_recurrent
+from .sparing import sparing_step
 from .static import calibrate, write_static
 from .static_bodies import StaticWay, write_static_bodies
 from .static_plan import StaticChoice
@@ -64,7 +65,7 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
     model = load(source)
     _check_names(step, model)
     part_tied(model)
-    step = tied_step(step, model)
+    step = sparing_step(tied_step(step, model), storage_units(model))
     step, told = condition(step, model, data)
     recovered = recover(step, model, data, _give_forms)
     step, layers = recovered.step, remarked(recovered.layers, told)
