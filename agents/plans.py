@@ -140,17 +140,18 @@ def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:
 
 
 def _mixtures(state: PolicyState, storages: Sequence[Storage]) -> Iterator[QuantizeLever]:
-    """Yield mixtures; once one that computes has missed, with all that recovers quality too, which takes longer."""
+    """Yield mixtures; once one that computes has missed, with finer ranges and with all that recovers quality too."""
     offers = _offers(state.profile)
     yield from mixture_levers(state, offers, storages, calibration=_calibration(state))
     computed = [offered for offered in offers if offered]
     missed = [attempt for attempt in state.attempts if attempt.forecast is not None and attempt.verdict.kind != "met"]
-    if any(attempt.plan.quantize and attempt.plan.quantize.compute for attempt in missed):
-        for offered in computed:
-            free = state.request.optimization.quantization.calibration.method is None
-            is_static = any("static" in forms for forms in offered.values())
-            calibration = FINER_CALIBRATIONS[0] if free and is_static else _calibration(state)
-            recovery = _recovery(offered, state.profile)
+    if not any(attempt.plan.quantize and attempt.plan.quantize.compute for attempt in missed):
+        return
+    for offered in computed:
+        free = state.request.optimization.quantization.calibration.method is None
+        is_static = any("static" in forms for forms in offered.values())
+        calibration = FINER_CALIBRATIONS[0] if free and is_static else _calibration(state)
+        for recovery in dict.fromkeys([(), _recovery(offered, state.profile)]):
             yield from mixture_levers(state, [offered], storages, recovery, calibration)
 
 

@@ -27,6 +27,8 @@ MOST_SAVED = 0.9
 LEFT_OF_SLOW = 0.3
 # A first mixture costs its tables, which a plan by operator class does not.
 UNTRIED = 0.7
+# Recovery builds a candidate several times over: something quicker that promises nearly as much goes first.
+SLOW_TO_BUILD = 0.8
 
 
 @dataclass(frozen=True)
@@ -280,6 +282,8 @@ def chance(plan: Plan, state: PolicyState) -> tuple[float, Predicted]:
     likely = 0.001 if guess.failed else math.exp(logit)
     if plan.quantize is not None and plan.quantize.mixture and not state.attempts:
         likely *= UNTRIED
+    if plan.quantize is not None and plan.quantize.recovery:
+        likely *= SLOW_TO_BUILD
     return likely, predicted.model_copy(update={"chance": min(max(likely, 0.0), 1.0)})
 
 
