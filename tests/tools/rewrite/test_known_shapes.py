@@ -125,3 +125,22 @@ def test_numbers_that_were_needed_on_the_way_do_not_stay() -> None:
     assert fold_known_shapes(model)
     read = {name for node in model.graph.node for name in node.input}
     assert {each.name for each in model.graph.initializer} <= read
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.permutations([0, 1, 2, 3]), st.integers(-4, 3))
+def test_a_size_is_picked_through_what_turns_the_shape(before, perm: list[int], at: int):
+    """Torch's scale of attention: the last dimension of a value, whose `Transpose` the runtime has moved past it."""
+    node = helper.make_node
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Gather", ["shape", "perm"], ["turned"]),
+        node("Slice", ["turned", "from", "to"], ["size"]),
+        node("Cast", ["size"], ["number"], to=TensorProto.FLOAT),
+        node("Mul", ["x", "number"], ["y"]),
+    ]
+    weights = {"perm": np.array(perm), "from": np.array([at]), "to": np.array([at + 1 or 99])}
+    inputs = [models.spec("x", ["batch", 4, 5, 6])]
+    case = before(models.build(nodes, inputs, [models.spec("y", [None] * 4)], weights), {"x": noise(3, 4, 5, 6)})
+    assert (case.rewritten(fold_known_shapes) > 0) == (perm[at] != 0)
+    assert (case.types == ["Mul"]) == (perm[at] != 0)
