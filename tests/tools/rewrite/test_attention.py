@@ -10,7 +10,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from shipfit.tools.quantize.dynamic import quantize_dynamic
 from shipfit.tools.rewrite.attention import fuse_attention
@@ -23,6 +23,8 @@ SPLITS = ["three products", "split before", "slice", "gather", "split", "one axi
 # Where a scale stands: scores, Q, K.
 SCALES = [(), ("s",), ("q",), ("q", "k"), ("k", "s")]
 FIXED, FREE = ["constant", "by head", "two axes"], ["none", "keys", "each"]
+# How a mask is applied: added, or a number in the place of scores, which may leave a query no key.
+APPLIED = ["added", "replacing", "replaced", "guarded"]
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -54,6 +56,7 @@ class Case:
     split: str = "three products"
     scaled: tuple[str, ...] = ("s",)
     mask: str = "none"
+    applied: str = "added"
     heads: int = 2
     length: int | None = None
     twice: bool = False
@@ -65,15 +68,27 @@ class Case:
         product = lines("MatMul", self._scale(lines, "q", query), self._scale(lines, "k", key))
         scores, inputs = self._scale(lines, "s", product), [models.spec("x", ["batch", self._time, self.width])]
         if self.mask in FIXED:
-            scores = lines("Add", lines.constant(noise(*self._mask_shape(1, self.length or 0), seed=7)), scores)
-        elif self.mask != "none":
-            scores = lines("Add", scores, "mask")
-            inputs.append(models.spec("mask", self._mask_shape("batch", self._time)))
+            mask = lines.constant(noise(*self._mask_shape(1, self.length or 0), seed=7))
+        else:
+            mask = "mask"
+            inputs += [models.spec("mask", self._mask_shape("batch", self._time))] if self.mask != "none" else []
+        scores = scores if self.mask == "none" else self._masked(lines, scores, mask)
         weights = lines("Softmax", scores, axis=axis, to="p")
+        if self.mask != "none" and self.applied == "guarded":
+            weights = lines("Where", lines("IsNaN", weights), lines.constant(np.float32(0)), weights)
         self._join(lines, lines("MatMul", weights, value))
         ranks = {"y": 4 if self.apart else 3, "p": 4}
         specs = [models.spec(each, [None] * ranks[each]) for each in outputs]
         return models.build(lines.nodes, inputs, specs, lines.weights)
+
+    def _masked(self, lines: Lines, scores: str, mask: str) -> str:
+        if self.applied == "added":
+            return lines("Add", scores, mask)
+        none = lines.constant(np.float32(-np.inf if self.applied == "guarded" else np.finfo(np.float32).min))
+        low = lines("Less", mask, lines.constant(np.float32(0)))
+        if self.applied == "guarded":
+            return lines("Add", lines("Where", low, none, lines.constant(np.float32(0))), scores)
+        return lines("Where", low, *([none, scores] if self.applied == "replaced" else [scores, none]))
 
     def feeds(self, batch: int, time: int) -> dict[str, np.ndarray]:
         found = {"x": noise(batch, time, self.width, seed=1)}
@@ -160,8 +175,9 @@ def cases(draw: st.DrawFn) -> Case:
         mask = "none"
     fixed = split == "one axis" or mask in FIXED or draw(st.booleans())
     length = draw(st.integers(1, 5)) if fixed else None
-    scaled, heads = draw(st.sampled_from(SCALES)), draw(st.sampled_from([1, 2, 3]))
-    return Case(split, scaled, mask, heads, length, draw(st.booleans()), draw(st.booleans()))
+    scaled, applied = draw(st.sampled_from(SCALES)), draw(st.sampled_from(APPLIED))
+    heads = draw(st.sampled_from([1, 2, 3]))
+    return Case(split, scaled, mask, applied, heads, length, draw(st.booleans()), draw(st.booleans()))
 
 
 @settings(max_examples=40, deadline=None)
@@ -181,7 +197,10 @@ OTHERS = {
     "softmax over queries": Case().model(axis=2),
     "weights given out": Case().model(outputs=("y", "p")),
     "a mask by another batch": Case(mask="keys").model(),
+    "a number that scores would show beside": Case(mask="keys", applied="replaced").model(),
 }
+_low = next(each for each in OTHERS["a number that scores would show beside"].graph.initializer if each.name == "c8")
+_low.CopyFrom(numpy_helper.from_array(np.array(-1e4, np.float32), _low.name))
 OTHERS["a mask by another batch"].graph.input[1].type.tensor_type.shape.dim[0].dim_param = "other"
 
 
