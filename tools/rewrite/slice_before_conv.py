@@ -32,7 +32,7 @@ class _Cut(NamedTuple):
 
 
 def slice_before_conv(model: ModelProto) -> int:
-    """Rewrite in place and return how many slices are gone."""
+    """Rewrite in place and return how many slices cut off less, or nothing any more."""
     return rewrite_graphs(model, _rewrite)
 
 
@@ -40,70 +40,102 @@ def _rewrite(scope: Scope) -> int:
     if scope.version < MIN_OPSET:
         return 0
     shorter = set[str]()
-    splits = [node for node in scope.nodes if node.op_type == "Split" and is_standard(node)]
-    count = sum(_unsplit(scope, node, shorter) for node in splits)
-    for node in scope.nodes:
-        cut = _read(scope, node)
-        maker = scope.part(node.input[0]) if cut is not None else None
-        if cut is not None and maker is not None and _apply(scope, node.input[0], cut, shorter):
-            scope.take_over(maker, node)
-            count += 1
+    count = sum(_move(scope, node, shorter) for node in scope.nodes if node.op_type == "Conv" and is_standard(node))
     delete_named(scope.graph.value_info, shorter)
     return count
 
 
-def _read(scope: Scope, node: NodeProto | None) -> _Cut | None:
-    """Return what a Slice cuts off along one axis, where that does not depend on how much there is."""
-    if node is None or node.op_type != "Slice" or not is_standard(node) or len(node.input) < 4:
-        return None
-    numbers = [scope.integers(name) if name else (1,) for name in [*node.input[1:], ""][:4]]
-    if any(each is None or len(each) != 1 for each in numbers):
-        return None
-    start, end, axis, step = (each[0] for each in numbers if each is not None)
-    if step != 1 or start < 0 or axis < 2 or not (end < 0 or end >= _OPEN_END):
-        return None
-    return _Cut(axis, start, -end if end < 0 else 0)
-
-
-def _unsplit(scope: Scope, node: NodeProto, shorter: set[str]) -> int:
-    """Cut before a Split, if all of its parts are cut in the same way; `shorter` takes the names that are now."""
-    slices = [scope.only_reader(name) for name in node.output]
-    cuts = {_read(scope, each) for each in slices}
-    cut = next(iter(cuts))
-    if len(cuts) > 1 or cut is None or not 0 <= int_attribute(node, "axis", 0) != cut.axis:
+def _move(scope: Scope, node: NodeProto, shorter: set[str]) -> int:
+    """Move what all slices behind a convolution cut off alike; `shorter` takes the names of values that change."""
+    names, slices = _behind(scope, node)
+    cuts = [_read(scope, each) for each in slices]
+    alike = sorted(set(cuts[0]).intersection(*cuts[1:])) if cuts else []
+    moved = [cut for cut in alike if _apply(scope, node, cut, shorter)]
+    if not moved:
         return 0
-    if any(each is None or None in scope.readers(each.output[0]) for each in slices):
-        return 0
-    if not _apply(scope, node.input[0], cut, shorter):
-        return 0
-    shorter.update(node.output)
-    for name, each in zip(node.output, slices, strict=True):
-        assert each is not None
-        scope.replace_reads(each.output[0], name)
-        scope.remove([each])
+    shorter.update(names)
+    for each in slices:
+        _drop(scope, each, {cut.axis for cut in moved})
     return len(slices)
 
 
-def _apply(scope: Scope, name: str, cut: _Cut, shorter: set[str]) -> bool:
-    """Let what makes `name`, which only the cut reads, make no more than what it leaves."""
-    node, names = scope.part(name), [name]
-    while node is not None and node.op_type in ELEMENTWISE:
-        names.append(node.input[0])
-        node = scope.part(node.input[0])
-    weight = scope.constant(node.input[1]) if node is not None and node.op_type == "Conv" else None
-    if node is None or weight is None or cut.axis >= weight.ndim or _has_automatic_pads(node):
+def _behind(scope: Scope, node: NodeProto) -> tuple[list[str], list[NodeProto]]:
+    """Return the slices that alone read what `node` makes, and the values before them; no slices where others do."""
+    name, names, slices = node.output[0], [node.output[0]], list[NodeProto]()
+    while (after := scope.only_reader(name)) is not None and after.op_type in ELEMENTWISE and is_standard(after):
+        name = after.output[0]
+        names.append(name)
+    for reader in scope.readers(name):
+        if reader is not None and reader.op_type == "Split" and int_attribute(reader, "axis", 0) == 1:
+            names += reader.output
+            found = [scope.only_reader(part) for part in reader.output]
+        else:
+            found = [reader]
+        taken = [each for each in found if each is not None and each.op_type == "Slice" and is_standard(each)]
+        if len(taken) < len(found):
+            return names, []
+        slices += taken
+    return names, slices
+
+
+def _read(scope: Scope, node: NodeProto) -> list[_Cut]:
+    """Return what a Slice cuts off along axes of positions, where that does not depend on how many there are."""
+    cuts: list[_Cut] = []
+    for axis, start, end, step in zip(*_numbers(scope, node), strict=True):
+        if axis > 1 and step == 1 and start >= 0 and (end < 0 or end >= _OPEN_END):
+            cuts.append(_Cut(axis, start, -end if end < 0 else 0))
+    return cuts
+
+
+def _numbers(scope: Scope, node: NodeProto) -> tuple[tuple[int, ...], ...]:
+    """Return axes, starts, ends and steps of a Slice; none at all where they are not known."""
+    starts, ends, axes, steps = ([*node.input[1:], "", ""])[:4]
+    found = [_integers(scope, each) for each in (axes, starts, ends)]
+    found.append(_integers(scope, steps) if steps else (1,) * len(found[0]))
+    return tuple(found) if found[0] and len({len(each) for each in found}) == 1 else ((),) * 4
+
+
+def _integers(scope: Scope, name: str) -> tuple[int, ...]:
+    """Return stored numbers, or what a Concat puts together of such; passes that join slices write that."""
+    joined = scope.producer(name)
+    parts = joined.input if joined is not None and joined.op_type == "Concat" else [name]
+    found = [scope.integers(each) for each in parts]
+    return tuple(number for each in found if each for number in each) if all(found) else ()
+
+
+def _drop(scope: Scope, node: NodeProto, gone: set[int]) -> None:
+    """Let a Slice leave the axes `gone` as they are."""
+    kept = [each for each in zip(*_numbers(scope, node), strict=True) if each[0] not in gone]
+    source, makers = node.input[0], [scope.producer(name) for name in dict.fromkeys(node.input[1:])]
+    if kept:
+        axes, starts, ends, steps = (scope.store(np.array(each, np.int64), "cut") for each in zip(*kept, strict=True))
+        scope.set_inputs(node, [source, starts, ends, axes, steps])
+    elif (maker := scope.part(source)) is not None:
+        scope.take_over(maker, node)
+    elif None in scope.readers(node.output[0]):
+        scope.become(node, "Identity", [source])
+    else:
+        scope.replace_reads(node.output[0], source)
+        scope.remove([node])
+    joins = [each for each in makers if each is not None and each.op_type == "Concat"]
+    scope.remove(each for each in joins if not scope.readers(each.output[0]))
+
+
+def _apply(scope: Scope, node: NodeProto, cut: _Cut, shorter: set[str]) -> bool:
+    """Let a convolution make no more than what `cut` leaves."""
+    weight = scope.constant(node.input[1])
+    if weight is None or cut.axis >= weight.ndim or _has_automatic_pads(node) or not (cut.begin or cut.end):
         return False
     rank = weight.ndim - 2
     at = cut.axis - 2
     pads, strides = _ints(node, "pads", [0] * 2 * rank), _ints(node, "strides", [1] * rank)
-    more = []
+    more: list[int] = []
     for place, positions in ((at, cut.begin), (at + rank, cut.end)):
         taken = min(positions * strides[at], max(pads[place], 0))
         pads[place] -= taken
         more.append(positions * strides[at] - taken)
     if any(more) and not _unpad(scope, node.input[0], _Cut(cut.axis, more[0], more[1]), shorter):
         return False
-    shorter.update(names)
     kept = [each for each in node.attribute if each.name != "pads"]
     node.ClearField("attribute")
     node.attribute.extend([*kept, helper.make_attribute("pads", pads)])

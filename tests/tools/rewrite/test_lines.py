@@ -152,8 +152,9 @@ def test_what_is_cut_off_is_not_computed(before, pads: list[int], stride: int, b
     model = models.build(nodes, [models.spec("x", ["N", 3, "L"])], [models.spec("y", [None] * 3)], weights)
     case = before(model, {"x": noise(2, 3, 17)})
     fits = begin * stride <= pads[0] and end * stride <= pads[1]
-    assert case.rewritten(slice_before_conv) == (1 + split if fits else 0)
-    assert ("Slice" in case.types) != fits
+    moved = fits and begin + end > 0
+    assert case.rewritten(slice_before_conv) == (1 + split if moved else 0)
+    assert ("Slice" in case.types) != moved
 
 
 @pytest.mark.parametrize("mode", ["constant", "reflect", "edge"])
@@ -172,6 +173,37 @@ def test_a_cut_reaches_the_pad_before(before, mode: str):
     assert case.rewritten(slice_before_conv) == 1
     assert not case.model.graph.value_info
     assert case.types == ["Pad", "Unsqueeze", "Conv"]
+
+
+def test_slices_of_two_axes_with_numbers_put_together(before):
+    """As onnxoptimizer writes two slices that follow each other."""
+    numbers = {"zero": 0, "one": 1, "two": 2, "last": 2**63 - 1}
+    pairs = {
+        "p": (["zero", "one"], ["two", "last"]),
+        "q": (["two", "one"], ["last", "last"]),
+    }
+    nodes = [conv("x", "w", "a", pads=[3, 0], strides=[2])]
+    for name, (starts, ends) in pairs.items():
+        for kind, parts in (("starts", starts), ("ends", ends), ("axes", ["one", "two"])):
+            nodes.append(helper.make_node("Concat", parts, [f"{name}_{kind}"], axis=0))
+        nodes.append(
+            helper.make_node("Slice", ["a", *(f"{name}_{kind}" for kind in ("starts", "ends", "axes"))], [name])
+        )
+    nodes.append(helper.make_node("Mul", ["p", "q"], ["y"]))
+    weights = {"w": noise(4, 3, 3)} | {name: np.array([value]) for name, value in numbers.items()}
+    model = models.build(nodes, [models.spec("x", ["N", 3, "L"])], [models.spec("y", [None] * 3)], weights)
+    case = before(model, {"x": noise(2, 3, 17)})
+    assert case.rewritten(slice_before_conv) == 2
+    assert case.types == ["Conv", "Slice", "Slice", "Mul"]
+    assert [list(each.ints) for each in case.model.graph.node[0].attribute if each.name == "pads"] == [[1, 0]]
+
+
+def test_slices_that_cut_otherwise_stay(before):
+    nodes = [conv("x", "w", "a", pads=[1, 1]), cut("a", "s"), helper.make_node("ReduceMean", ["a"], ["m"], axes=[2])]
+    nodes.append(helper.make_node("Add", ["s", "m"], ["y"]))
+    weights = {"w": noise(4, 3, 3)} | {"starts": np.array([1]), "ends": np.array([-1]), "axes": np.array([2])}
+    model = models.build(nodes, [models.spec("x", ["N", 3, "L"])], [models.spec("y", [None] * 3)], weights)
+    assert before(model, {"x": noise(2, 3, 7)}).rewritten(slice_before_conv) == 0
 
 
 def test_a_spectrum_and_an_encoder_as_exporters_write_them(before):
