@@ -77,9 +77,9 @@ _STANDARD: tuple[tuple[Carrier, PassFamily, str], ...] = (
         "fusion",
         "fold_known_shapes drop_zero_states take_last_state gather_one_hot fold_row_tables fuse_sigmoid fuse_gelu "
         "fuse_fast_gelu fuse_layer_norm spell_rms_norm fuse_softmax fuse_attention fuse_attention_weights "
-        "fuse_hard_swish fuse_hard_sigmoid fuse_rectifiers pool_mean round_down_resize fold_affine_after "
-        "fold_affine_before fold_affine_past merge_layers factor_gate slice_before_conv crop_kernels planar_conv "
-        "affine_as_conv align_channels pad_channels sum_before_norm state_shapes",
+        "fuse_hard_swish fuse_hard_sigmoid fuse_rectifiers cancel_transposes drop_expand pool_mean round_down_resize "
+        "fold_affine_after fold_affine_before fold_affine_past merge_layers factor_gate slice_before_conv crop_kernels "
+        "planar_conv affine_as_conv align_channels pad_channels share_work sum_before_norm state_shapes",
     ),
 )
 

@@ -16,7 +16,9 @@ from .affine_past import fold_affine_past
 from .align_channels import align_channels
 from .attention import fuse_attention
 from .attention_weights import fuse_attention_weights
+from .cancel_transposes import cancel_transposes
 from .crop_kernel import crop_kernels
+from .drop_expand import drop_expand
 from .factor_gate import factor_gate
 from .gelu import fuse_fast_gelu, fuse_gelu
 from .hard_sigmoid import fuse_hard_sigmoid
@@ -33,6 +35,7 @@ from .pool_mean import pool_mean
 from .rectifier import fuse_rectifiers
 from .rms_norm import spell_rms_norm
 from .row_tables import fold_row_tables
+from .share_work import share_work
 from .sigmoid import fuse_sigmoid
 from .slice_before_conv import slice_before_conv
 from .softmax import fuse_softmax
@@ -79,6 +82,8 @@ REWRITES: Sequence[Rewrite] = (
     Rewrite("fuse_hard_swish", fuse_hard_swish),
     Rewrite("fuse_hard_sigmoid", fuse_hard_sigmoid),
     Rewrite("fuse_rectifiers", fuse_rectifiers),
+    Rewrite("cancel_transposes", cancel_transposes),
+    Rewrite("drop_expand", drop_expand),
     Rewrite("pool_mean", pool_mean),
     Rewrite("round_down_resize", round_down_resize),
     Rewrite("fold_affine_after", fold_affine_after),
@@ -92,6 +97,7 @@ REWRITES: Sequence[Rewrite] = (
     Rewrite("affine_as_conv", affine_as_conv, timed=True),
     Rewrite("align_channels", align_channels, timed=True, grows=True),
     Rewrite("pad_channels", pad_channels, timed=True),
+    Rewrite("share_work", share_work),
     Rewrite("sum_before_norm", sum_before_norm),
     Rewrite("state_shapes", state_shapes),
 )
