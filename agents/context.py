@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Protocol
 
 from langgraph.runtime import Runtime
 
-from ..contracts import Effort, HostProbe, Limits, NodeFinished, NodeStarted, OutcomeStore, Policy, Request
+from ..contracts import ArtifactRef, Effort, HostProbe, Limits, NodeFinished, NodeStarted, OutcomeStore, Policy, Request
 from .execute import GRACE_S, MEASURING_GRACE_S, EventSink, Execution
 from .state import RunState
 
@@ -29,6 +29,8 @@ class RunContext:
     hardware: str
     find_host: FindHost
     emit: EventSink
+    # Original and part → what it answered there, as far as this process evaluated a candidate.
+    answers: dict[tuple[str, str], ArtifactRef] = field(default_factory=dict[tuple[str, str], ArtifactRef])
 
     @property
     def measured_on(self) -> str:

@@ -67,14 +67,13 @@ def _advance(draft: Draft, done: Executed[StepReport]) -> Draft:
 def evaluate(
     context: RunContext, original: ArtifactRef, candidate: ArtifactRef, data: DataRef, part: str
 ) -> Executed[Evaluation]:
-    """Run original and candidate on one part of the data."""
-    return context.execute(
-        "evaluate",
-        Evaluation,
-        inputs={"original": original, "candidate": candidate},
-        data=data,
-        params={"part": part},
-    )
+    """Run candidate and original on one part of the data, the original once for all candidates."""
+    known = context.answers.get((original.id, part))
+    inputs = {"original": original, "candidate": candidate, **({"answers": known} if known else {})}
+    done = context.execute("evaluate", Evaluation, inputs=inputs, data=data, params={"part": part})
+    if answers := done.outputs.get("table"):
+        context.answers[original.id, part] = answers
+    return done
 
 
 def gate(context: RunContext, state: RunState, draft: Draft, *, size: bool) -> Draft:

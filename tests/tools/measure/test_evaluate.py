@@ -107,6 +107,13 @@ def test_as_a_tool(scorer: Path, samples: Path, tmp_path: Path):
     answer = evaluate_tool(ToolContext(job, inputs, again))
     assert isinstance(answer.report, Evaluation)
     assert answer.report.samples == 4
+    again.joinpath("whole").mkdir()
+    whole = ToolContext(job.model_copy(update={"params": {"part": "final"}}), inputs, again / "whole")
+    answers = evaluate_tool(whole).outputs["table"]
+    known = evaluate_tool(ToolContext(job, {**inputs, "answers": answers}, again))
+    assert isinstance(known.report, Evaluation)
+    assert known.report.sample_runs == 4
+    assert not known.outputs
 
 
 def test_exact_outputs_count_disagreement():

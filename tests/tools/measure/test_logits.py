@@ -85,6 +85,39 @@ def test_both_fidelities_come_from_the_same_runs(classifier: Path, samples: Path
     assert result.sample_runs == 2 * result.samples + 4
 
 
+def test_original_runs_once_for_all_candidates(classifier: Path, samples: Path, tmp_path: Path, make_data):
+    _, data = make_data(classifier, source=str(samples))
+    answers, later = tmp_path / "kept" / "answers.npz", louder(classifier, tmp_path / "l.onnx", 1.01)
+    compare_models(classifier, classifier, data, "final", keep=answers)
+    anew, known = (
+        compare_models(classifier, later, data, "final"),
+        compare_models(classifier, later, data, "final", known=answers),
+    )
+    same = {"seconds": 0.0, "sample_runs": 0}
+    assert known.model_copy(update=same) == anew.model_copy(update=same)
+    assert known.sample_runs == known.samples + 2
+
+
+def test_answers_that_lack_what_is_asked_are_not_used(
+    classifier: Path, samples: Path, write_model, tmp_path: Path, make_data
+):
+    _, data = make_data(classifier, source=str(samples))
+    other = write_model(HEAD + "(float[n, 3] y) " + WEIGHTS + "{ z = MatMul(x, w) s = Add(z, z) y = Identity(s) }")
+    compare_models(classifier, other, data, "final", keep=tmp_path / "answers.npz")
+    result = compare_models(classifier, classifier, data, "final", known=tmp_path / "answers.npz")
+    assert result.logits_fidelity is not None
+    assert result.sample_runs == 2 * result.samples + 4
+
+
+def test_too_many_answers_are_not_kept(
+    classifier: Path, samples: Path, tmp_path: Path, make_data, monkeypatch: pytest.MonkeyPatch
+):
+    _, data = make_data(classifier, source=str(samples))
+    monkeypatch.setattr("shipfit.tools.measure.answers.LARGEST_BYTES", 40)
+    compare_models(classifier, classifier, data, "final", keep=tmp_path / "answers.npz")
+    assert not (tmp_path / "answers.npz").exists()
+
+
 def test_models_without_logits_have_no_such_figure(scorer: Path, samples: Path, make_data):
     _, data = make_data(scorer, source=str(samples))
     result = compare_models(scorer, scorer, data, "final")
