@@ -219,9 +219,10 @@ class Execution:
 
 
 def _sample_runs(result: JobResult) -> int:
-    """Return how often a model ran on a sample, as reported."""
+    """Return how often a model ran on a sample, as counted, or as reported by a tool that runs models its own way."""
     report = result.report
-    return int(report.get("sample_runs", 0) or report.get("details", {}).get("calibration_samples", 0) or 0)
+    told = int(report.get("sample_runs", 0) or report.get("details", {}).get("calibration_samples", 0) or 0)
+    return max(result.sample_runs, told)
 
 
 def _made(folder: Path) -> Path:

@@ -93,10 +93,12 @@ class JobResult(Contract):
         outputs: role → path of a file or folder that the job made, inside its own work folder.
         cpu_s, wall_s: what the child spent.
         waited_s: seconds of these that it waited for others to end measuring, as far as that was granted.
+        sample_runs: how often it ran a model on a sample without timing it.
     """
 
     report: dict[str, Any]
     outputs: dict[str, str] = {}
+    sample_runs: int = 0
     cpu_s: float = 0.0
     wall_s: float = 0.0
     waited_s: float = 0.0

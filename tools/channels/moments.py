@@ -10,7 +10,7 @@ from onnx import ModelProto, helper
 
 from ..quantize.graphs import Names, fixed_initializers
 from ..quantize.rounding import FloatArray
-from ..quantize.trial import copy_model, opened, run
+from ..quantize.trial import copy_model, enough, opened, run
 from ..quantize.weight_inputs import some_windows
 from .find import InnerChannels
 
@@ -34,8 +34,9 @@ def moments(model: ModelProto, found: Sequence[InnerChannels], feeds: Feeds) -> 
     for group in _groups(found, kernels):
         sums = [np.zeros((_width(each, kernels),) * 2, np.float32) for each in group]
         counts = [0] * len(group)
-        for values in _run(model, [each.tensor for each in group], feeds[:SAMPLES]):
-            limit = max(1, POSITIONS // min(len(feeds), SAMPLES))
+        read = enough(feeds, SAMPLES)
+        for values in _run(model, [each.tensor for each in group], read):
+            limit = max(1, POSITIONS // len(read))
             for at, (each, value) in enumerate(zip(group, values, strict=True)):
                 seen = some_windows(value, each.reader, kernels[each.reader.input[1]], limit)
                 rows = np.concatenate([seen.reshape(len(seen), -1), np.ones((len(seen), 1), np.float32)], axis=1)

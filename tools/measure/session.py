@@ -14,6 +14,7 @@ import onnxruntime
 from ...contracts import RequestError, Runtime, RuntimeSettings, Session, TensorSpec, ToolError
 from .. import session as stock_session
 from ..context import TORCH_SUFFIX
+from ..sample_runs import count
 from ..session import RUNTIME_ERRORS, runtime_words
 
 ALLOWED_PROVIDERS = frozenset({"CPUExecutionProvider"})
@@ -112,6 +113,7 @@ class OnnxSession:
         Raises:
             ToolError: the runtime refuses the feeds, or fails while it runs.
         """
+        count()
         try:
             return self.inner.run(None, feeds, self._quiet)
         except _RUN_ERRORS as error:

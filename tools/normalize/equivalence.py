@@ -66,12 +66,18 @@ class Equivalence:
 
     def _decibels(self, run: Callable[[Mapping[str, Any]], Sequence[Any]]) -> float:
         """Return the SQNR of the worst output of `run` against the source."""
-        original = open_session(self._source)
-        errors = [OutputError() for _ in original.output_names]
-        for feed in self._feeds():
-            for error, expected, answer in zip(errors, original.run(feed), run(feed), strict=True):
+        names, answered = self._answered
+        errors = [OutputError() for _ in names]
+        for feed, wanted in answered:
+            for error, expected, answer in zip(errors, wanted, run(feed), strict=True):
                 error.add(expected, answer)
         return min((error.decibels for error in errors), default=float("inf"))
+
+    @cached_property
+    def _answered(self) -> tuple[Sequence[str], list[tuple[Mapping[str, Any], Sequence[Any]]]]:
+        """The source's outputs by name, and its answers, taken once for all that is compared with it."""
+        original = open_session(self._source)
+        return original.output_names, [(feed, original.run(feed)) for feed in self._feeds()]
 
     def _feeds(self) -> Sequence[Mapping[str, Any]]:
         if self._data is not None:

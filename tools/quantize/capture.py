@@ -17,7 +17,7 @@ from onnx import GraphProto, ModelProto, NodeProto, helper
 from .graphs import Names, Use, fixed_initializers, uses
 from .rounding import FloatArray
 from .storage_units import StorageUnit
-from .trial import copy_model, opened, run
+from .trial import copy_model, enough, opened, run
 from .weight_inputs import Reader, reader_of
 
 Feeds = Sequence[Mapping[str, Any]]
@@ -78,7 +78,8 @@ def capture(model: ModelProto, units: Sequence[StorageUnit], feeds: Feeds) -> It
     Args:
         model: with all its weights; left as it is.
         units: of its main graph.
-        feeds: samples; the first `SAMPLES` are read, once for each group of units that fits in memory together.
+        feeds: samples; the first `SAMPLES` are read, or fewer long ones (`enough`), once for each group of units that
+            fits in memory together.
 
     Raises:
         ToolError: the model does not load, or does not run on the samples.
@@ -86,8 +87,9 @@ def capture(model: ModelProto, units: Sequence[StorageUnit], feeds: Feeds) -> It
     watches = list(_watches(model.graph, units))
     for group in _groups(watches):
         sums = [_Sums(watch) for watch in group]
-        for values in _run(model, group, feeds[:SAMPLES]):
-            limit = max(1, POSITIONS // min(len(feeds), SAMPLES))
+        read = enough(feeds, SAMPLES)
+        for values in _run(model, group, read):
+            limit = max(1, POSITIONS // len(read))
             for each in sums:
                 each.add(values, limit)
         yield from ((each.watch.unit, each.moments) for each in sums)

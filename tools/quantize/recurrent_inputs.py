@@ -22,7 +22,7 @@ from .graphs import Names, input_name
 from .recurrent_fronts import Front, constant_floats, is_lstm, put_fronts
 from .recurrent_judge import Judge, int8_alone
 from .rounding import FloatArray
-from .trial import copy_model, opened, run
+from .trial import copy_model, enough, opened, run
 from .weights import Weights
 
 SAMPLES = 64
@@ -93,7 +93,7 @@ def chosen_fronts(
     Args:
         model: with all its weights, still in float32.
         percentile: share of a channel's values, per cent, below its upper end; the lower end mirrors it.
-        feeds: calibration samples, of which 64 are read.
+        feeds: calibration samples, of which 64 are read, or fewer long ones.
         takes: tells which nodes will become dynamic int8.
 
     Raises:
@@ -107,7 +107,7 @@ def chosen_fronts(
         raise DataError("clip_recurrent needs calibration samples; give --data or --calibration-data")
     fronts: dict[str, Front] = {}
     for node in nodes:
-        front, told[node.name] = _chosen(model, node, percentile, feeds[:SAMPLES])
+        front, told[node.name] = _chosen(model, node, percentile, enough(feeds, SAMPLES))
         if front is not None:
             fronts[node.name] = front
     return fronts, told

@@ -13,7 +13,7 @@ from ..measure.logits import logits_of
 from .calibrate import Feeds
 from .dynamic import quantize_dynamic
 from .recurrent_weights import RecurrentWeight
-from .trial import copy_model, opened, run
+from .trial import copy_model, enough, opened, run
 
 JUDGED_SAMPLES = 24
 
@@ -26,12 +26,12 @@ def int8_alone(model: ModelProto, name: str, rounded: Mapping[str, RecurrentWeig
 
 
 class Judge:
-    """Compares the answers of models in which one node is int8 with those of the original, on 24 samples."""
+    """Compares answers of models in which one node is int8 with the original's, on 24 samples, or fewer long ones."""
 
     def __init__(self, model: ModelProto, feeds: Feeds) -> None:
         logits = logits_of(model)
         self._tensors = list(dict.fromkeys(logits.get(each.name, each.name) for each in model.graph.output))
-        self._feeds = feeds[:JUDGED_SAMPLES]
+        self._feeds = enough(feeds, JUDGED_SAMPLES)
         self._wanted = self._answers(model)
 
     def decibels(self, model: ModelProto, name: str, rounded: Mapping[str, RecurrentWeight] | None = None) -> float:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort
 from onnx import ModelProto
 
 from ...contracts import ToolError
 from ..onnx_model import LARGE_BYTES, save, weight_bytes
+from ..sample_runs import count
 from ..session import RUNTIME_ERRORS, open_session, runtime_words, session_options
+
+# So many elements of inputs tell enough about a model, in however few samples:
+# half a minute of sound has half a million.
+_ENOUGH_ELEMENTS = 2**21
+_LEAST_SAMPLES = 4
 
 # A feed that does not fit is refused by the binding before the runtime sees it.
 _RUN_ERRORS: tuple[type[Exception], ...] = (*RUNTIME_ERRORS, ValueError)
@@ -24,6 +31,14 @@ def copy_model(model: ModelProto) -> ModelProto:
     copied = ModelProto()
     copied.CopyFrom(model)
     return copied
+
+
+def enough(feeds: Sequence[Mapping[str, Any]], most: int) -> Sequence[Mapping[str, Any]]:
+    """Return the first samples: `most`, or fewer where four or more hold 2 million elements together."""
+    if not len(feeds):
+        return feeds
+    elements = sum(np.asarray(value).size for value in feeds[0].values())
+    return feeds[: min(most, max(_LEAST_SAMPLES, _ENOUGH_ELEMENTS // max(elements, 1)))]
 
 
 @contextmanager
@@ -56,12 +71,14 @@ def _from_bytes(content: bytes, options: Any) -> Any:
         raise ToolError(f"onnxruntime cannot load the model: {runtime_words(error)}") from error
 
 
-def run(session: Any, feed: Mapping[str, Any]) -> list[Any]:
-    """Return the outputs for one sample.
+def run(session: Any, feed: Mapping[str, Any], timed: bool = False) -> list[Any]:
+    """Return the outputs for one sample; `timed` calls are told in seconds, and not counted as sample runs.
 
     Raises:
         ToolError: the runtime refuses the sample, or fails on it.
     """
+    if not timed:
+        count()
     quiet = ort.RunOptions()
     quiet.log_severity_level = 4
     try:

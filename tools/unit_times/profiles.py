@@ -124,7 +124,7 @@ def _repeat(session: Any, feeds: Sequence[Mapping[str, Any]], nodes: int) -> int
     calls, most = 0, max(2, MAX_EVENTS // max(1, nodes))
     end = time.perf_counter() + SECONDS
     while calls < 2 or (time.perf_counter() < end and calls < most):
-        run(session, feeds[calls % len(feeds)])
+        run(session, feeds[calls % len(feeds)], timed=True)
         calls += 1
     return calls
 

@@ -28,6 +28,7 @@ from ...contracts import (
 from .. import registry
 from ..context import ToolAnswer, ToolContext
 from ..measure.lock import waiting_told
+from ..sample_runs import counted
 from .messages import TOOL_FOLDER, WorkerRequest, encode
 from .sandbox import Confined
 
@@ -66,6 +67,7 @@ def _run(request: WorkerRequest, lookup: Lookup, pipe: _Pipe, cpu_before: float)
     return JobResult(
         report=answer.report.model_dump(mode="json"),
         outputs=_outputs(answer, work),
+        sample_runs=counted(),
         cpu_s=cpu_before + _cpu_seconds(),
         wall_s=time.perf_counter() - started,
         peak_bytes=_peak_bytes(),
