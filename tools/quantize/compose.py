@@ -37,7 +37,7 @@ from .static_bodies import StaticWay, write_static_bodies
 from .static_plan import StaticChoice
 from .storage import StoredForm, asked_form, storage_units
 from .storing import store
-from .tied import part_tied, share_tied, tied_step
+from .tied import part_tied, share_stored, share_tied, tied_step
 
 MAX_LAYERS = 512
 
@@ -66,6 +66,7 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
     _check_names(step, model)
     part_tied(model)
     step = sparing_step(tied_step(step, model), storage_units(model))
+    share_stored(model, step)
     step, told = condition(step, model, data)
     recovered = recover(step, model, data, _give_forms)
     step, layers = recovered.step, remarked(recovered.layers, told)

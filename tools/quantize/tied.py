@@ -9,7 +9,7 @@ when it loads the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
@@ -22,6 +22,7 @@ from .weights import drop_unused
 
 MIN_BYTES = 16 * 1024
 _NARROW = frozenset({"int4", "int8_block"})
+_INTEGER = frozenset({"dynamic", "static"})
 _TYPES = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT8, TensorProto.UINT8})
 
 
@@ -73,20 +74,38 @@ def tied_step(step: QuantizeStep, model: ModelProto) -> QuantizeStep:
     readers, forms = uses(model.graph), dict(step.stored)
     for kept, turned in turned_pairs(model.graph):
         products = [use.node for use in readers.get(turned, [])]
-        computed = bool(products) and all(_computes(node, step) for node in products)
+        computed = bool(products) and all(_form(node, step) in _INTEGER for node in products)
         if computed and forms.get(kept, step.storage) in _NARROW:
             forms[kept] = "int8"
     return step if forms == step.stored else step.model_copy(update={"stored": forms})
 
 
-def _computes(node: NodeProto, step: QuantizeStep) -> bool:
-    return step.nodes.get(node.name, step.compute.get(node.op_type)) == "dynamic"
+def _form(node: NodeProto, step: QuantizeStep) -> str:
+    return step.nodes.get(node.name, step.compute.get(node.op_type, "fp32"))
+
+
+def share_stored(model: ModelProto, step: QuantizeStep) -> None:
+    """Share, in place, the pairs of which `step` computes with neither and stores both alike: one is stored then.
+
+    Their common copy is rounded to the nearest, as it reaches the product through another operator.
+    """
+    readers = uses(model.graph)
+
+    def alike(kept: str, turned: str) -> bool:
+        forms = {step.stored.get(name, step.storage) for name in (kept, turned)}
+        return len(forms) == 1 and all(_form(use.node, step) == "fp32" for use in readers.get(turned, []))
+
+    _share(model, [pair for pair in turned_pairs(model.graph) if alike(*pair)])
 
 
 def share_tied(model: ModelProto) -> int:
     """Keep one of each two matrices that are the other's transpose, in place; return how many went."""
+    return _share(model, list(turned_pairs(model.graph)))
+
+
+def _share(model: ModelProto, found: Sequence[tuple[str, str]]) -> int:
     graph, names = model.graph, Names(model)
-    pairs = {turned: kept for kept, turned in turned_pairs(graph)}
+    pairs = {turned: kept for kept, turned in found}
     if pairs:
         delete_named(graph.initializer, set(pairs))
         turns = [

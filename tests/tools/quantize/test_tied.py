@@ -68,6 +68,27 @@ def test_parting_and_sharing_change_nothing(way: str, words: int, width: int) ->
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("storage", "bits", "least_db"), [("fp16", 16, 60), ("int8", 8, 36), ("int4", 4, 16)])
+def test_what_is_only_stored_is_stored_once(tmp_path: Path, way: str, storage: str, bits: int, least_db: float) -> None:
+    model = scorer(way)
+    onnx.save(model, tmp_path / "model.onnx")
+    step = QuantizeStep.model_validate({"storage": storage, "compute": {"Gather": "dynamic"}})
+    report = quantize(step, tmp_path / "model.onnx", tmp_path / "small.onnx", None, Limits())
+    assert report.size_bytes < (bits + 2) / 8 * 600 * 64
+    assert decibels(run(model), run(load(tmp_path / "small.onnx"))) > least_db
+
+
+def test_a_static_product_shares_its_table_too(tmp_path: Path, lab: Any) -> None:
+    model = scorer("copied")
+    onnx.save(model, tmp_path / "model.onnx")
+    step = QuantizeStep(storage="int4", compute={"MatMul": "static"})
+    view = lab.view([{"ids": np.arange(at, 600, 9)} for at in range(8)])
+    report = quantize(step, tmp_path / "model.onnx", tmp_path / "small.onnx", view, Limits())
+    assert report.size_bytes < 1.35 * 600 * 64
+    assert decibels(run(model), run(load(tmp_path / "small.onnx"))) > 25
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("storage", ["int8", "int4"])
 @pytest.mark.parametrize("held", [True, False])
 def test_words_and_their_scores_share_one_copy(tmp_path: Path, way: str, storage: str, held: bool) -> None:
