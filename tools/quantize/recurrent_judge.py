@@ -34,26 +34,33 @@ class Judge:
         self._feeds = enough(feeds, JUDGED_SAMPLES)
         self._wanted = self._answers(model)
 
-    def decibels(self, model: ModelProto, name: str, rounded: Mapping[str, RecurrentWeight] | None = None) -> float:
+    def decibels(
+        self,
+        model: ModelProto,
+        name: str,
+        rounded: Mapping[str, RecurrentWeight] | None = None,
+        samples: int = JUDGED_SAMPLES,
+    ) -> float:
         """Return SQNR in dB at the worst logits when node `name` of `model` alone is int8.
 
         Args:
             model: in float32, with the logits of the original.
             name: of the node.
             rounded: weights that are rounded already, by name.
+            samples: how many are enough.
         """
         tried = int8_alone(model, name, rounded)
         if tried is None:
             return -np.inf
         errors = [OutputError() for _ in self._tensors]
-        for wanted, got in zip(self._wanted, self._answers(tried), strict=True):
+        for wanted, got in zip(self._wanted[:samples], self._answers(tried, samples), strict=True):
             for error, first, second in zip(errors, wanted, got, strict=True):
                 error.add(first, second)
         return min(each.decibels for each in errors)
 
-    def _answers(self, model: ModelProto) -> list[list[Any]]:
+    def _answers(self, model: ModelProto, samples: int = JUDGED_SAMPLES) -> list[list[Any]]:
         watched = copy_model(model)
         del watched.graph.output[:]
         watched.graph.output.extend([helper.make_empty_tensor_value_info(name) for name in self._tensors])
         with opened(watched) as session:
-            return [run(session, feed) for feed in self._feeds]
+            return [run(session, feed) for feed in self._feeds[:samples]]

@@ -34,7 +34,6 @@ from ..measure.fidelity import OutputError
 from ..measure.logits import logits_of, unmasked, with_outputs
 from ..onnx_model import delete_named, load, quoted
 from .calibrate import Feeds
-from .recurrent_inputs import SAMPLES as FRONT_SAMPLES
 from .streams import Fed, Streams
 from .trial import opened
 from .units import FORMS, Making, Trial, trials
@@ -107,8 +106,7 @@ def _making(form: QuantizedForm, params: Mapping[str, Any], view: DataView) -> M
     except ValidationError as error:
         first = error.errors()[0]
         raise RequestError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    usual = CALIBRATION_SAMPLES if step.clip_recurrent is None else FRONT_SAMPLES
-    feeds = view.feeds("calibration", int(params.get("calibration_samples", usual)))
+    feeds = view.feeds("calibration", int(params.get("calibration_samples", CALIBRATION_SAMPLES)))
     return Making(feeds, step.calibration, step.percentile, step.rounding, step.block, step.clip_recurrent)
 
 
