@@ -12,12 +12,12 @@ to 768 channels and 16 to 1,024 tokens, and up to 1.14 once their products are i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, helper
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, helper
 
 from ..onnx_model import iter_nodes
 from ..quantize.graphs import int_attribute
@@ -74,23 +74,29 @@ def _rewrite(scope: Scope, dims: Mapping[str, Dims], graph: GraphProto) -> int:
     if scope.graph is not graph:
         return 0
     masks = Masks(dims)
-    count = sum(_fuse(scope, node, masks) for node in scope.nodes if scope.has(node) and node.op_type == "MatMul")
-    if count:
+    paths: list[Path] = []
+    for node in scope.nodes:
+        if scope.has(node) and node.op_type == "MatMul" and (heads := _fuse(scope, node, masks)) is not None:
+            paths += heads.paths
+    for _ in range(2 if paths else 0):  # what splits heads may be read for its shape alone
         sweep_shapes(scope)
-    return count
+        _sweep(scope, paths)
+    if paths:
+        sweep_shapes(scope)
+    return len(paths) // 3
 
 
-def _fuse(scope: Scope, node: NodeProto, masks: Masks) -> bool:
-    """Rewrite the attention whose second product `node` is."""
+def _fuse(scope: Scope, node: NodeProto, masks: Masks) -> Heads | None:
+    """Rewrite the attention whose second product `node` is, and return its heads."""
     core = _core(scope, node, masks.dims)
     if core is None:
-        return False
+        return None
     heads = heads_of(scope, masks.dims, (core.query, core.key, core.value))
     joined = None if heads is None else joined_heads(scope, masks.dims, core.last, heads)
     if heads is None or joined is None or (core.mask is not None and not masks.fits(core.mask, heads)):
-        return False
+        return None
     _write(scope, core, heads, joined, masks)
-    return True
+    return heads
 
 
 def _core(scope: Scope, node: NodeProto, dims: Mapping[str, Dims]) -> _Core | None:
@@ -135,7 +141,7 @@ def _write(scope: Scope, core: _Core, heads: Heads, joined: Joined, masks: Masks
     if core.mask is not None:
         names += ["", "", masks.input(scope, core.mask, heads, names, last)]
     scope.remove([each for each in (*core.nodes, *joined.nodes) if each is not last])
-    if core.guarded or joined.apart:
+    if core.guarded or joined.apart or joined.turned:
         whole = scope.fresh(f"{last.output[0]}_joined")
         made = helper.make_node(OPERATOR, names, [whole], whole, domain=MICROSOFT)
         scope.insert(last, made)
@@ -146,26 +152,33 @@ def _write(scope: Scope, core: _Core, heads: Heads, joined: Joined, masks: Masks
     made.attribute.extend(
         [helper.make_attribute("num_heads", heads.count), helper.make_attribute("scale", core.scale * heads.scale)]
     )
-    _sweep(scope, heads.paths)
 
 
 def _finish(scope: Scope, core: _Core, heads: Heads, joined: Joined, name: str) -> None:
-    """Let the last node put zeros where the operator gives no numbers, or take heads apart, or do both."""
-    last = joined.last
-    if core.guarded:
-        test, zero = scope.fresh(f"{name}_empty"), scope.store(np.array(0, np.float32), "zero")
-        scope.insert(last, helper.make_node("IsNaN", [name], [test], test))
-        if not joined.apart:
-            scope.become(last, "Where", [test, zero, name])
-            return
-        filled = scope.fresh(f"{name}_filled")
-        scope.insert(last, helper.make_node("Where", [test, zero, name], [filled], filled))
-        name = filled
-    target = scope.store(np.array([0, 0, heads.count, heads.value_size], np.int64), "heads")
-    scope.become(last, "Reshape", [name, target])
+    """Put zeros where the operator gives no numbers, queries before the batch, and heads apart."""
+    steps = [("Where", core.guarded), ("Transpose", joined.turned), ("Reshape", joined.apart)]
+    asked = [op_type for op_type, wanted in steps if wanted]
+    for op_type in asked:
+        inputs, attributes = [name], list[AttributeProto]()
+        if op_type == "Where":
+            test, zero = scope.fresh(f"{name}_empty"), scope.store(np.array(0, np.float32), "zero")
+            scope.insert(joined.last, helper.make_node("IsNaN", [name], [test], test))
+            inputs = [test, zero, name]
+        elif op_type == "Transpose":
+            attributes.append(helper.make_attribute("perm", [1, 0, 2]))
+        else:
+            inputs.append(scope.store(np.array([0, 0, heads.count, heads.value_size], np.int64), "heads"))
+        if op_type == asked[-1]:
+            scope.become(joined.last, op_type, inputs)
+            made = joined.last
+        else:
+            name = scope.fresh(f"{name}_{op_type.lower()}")
+            made = helper.make_node(op_type, inputs, [name], name)
+            scope.insert(joined.last, made)
+        made.attribute.extend(attributes)
 
 
-def _sweep(scope: Scope, paths: tuple[Path, ...]) -> None:
+def _sweep(scope: Scope, paths: Sequence[Path]) -> None:
     """Remove what split the heads and is read no more."""
     for path in paths:
         for node, _ in path.steps:

@@ -1,11 +1,11 @@
 """Give the products that make Q, K and V to the attention that reads them.
 
 Before: `MultiHeadAttention` without a mask, whose Q, K and V are products of one value with constant weights, be it
-one product that is split or three. After: `Attention` of `com.microsoft`, the weights beside each other. It writes
-each head where it is read, without transposing; in int8 (`QAttention`) the value is quantized once. On the CPU (1.32)
-that is up to 1.1 times the speed of the former in float32 and up to 1.15 in int8 at 16 to 64 tokens, less from 200 on,
-where the former computes in blocks that stay in cache: it is timed. With a mask it stays as it is, for `QAttention`
-takes none that is added.
+three or one that is split, with batch and length exchanged perhaps. After: `Attention` of `com.microsoft`, the weights
+beside each other. It writes each head where it is read, without transposing; in int8 (`QAttention`) the value is
+quantized once. On the CPU (1.32) that is up to 1.1 times the speed of the former in float32 and up to 1.15 in int8 at
+16 to 64 tokens, less from 200 on, where the former computes in blocks that stay in cache: it is timed. With a mask it
+stays as it is, for `QAttention` takes none that is added.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from onnx import GraphProto, ModelProto, NodeProto
 
 from ..quantize.graphs import attribute, input_name, int_attribute
 from .attention import MICROSOFT, OPERATOR
+from .heads import turn
 from .inferred_dims import Dims, inferred_dims
 from .scope import Scope, rewrite_graphs
 
@@ -62,9 +63,10 @@ def _fuse(scope: Scope, node: NodeProto, dims: Mapping[str, Dims]) -> bool:
         parts, nodes = _of_three(scope, node)
     if not parts or len(dims.get(parts[0].source, ())) != 3:
         return False
-    source, base, kept = parts[0].source, parts[0].name, list(node.attribute)
+    base, kept = parts[0].name, list(node.attribute)
     biases = [np.zeros(each.weight.shape[1], np.float32) if each.bias is None else each.bias for each in parts]
     scope.remove(nodes)
+    source = _turned(scope, parts[0].source, node) if any(_turns(each) for each in nodes) else parts[0].source
     weight = base if len(parts) == 1 else scope.store(np.hstack([each.weight for each in parts]), f"{base}_joined")
     bias = scope.store(np.concatenate(biases), f"{base}_bias")
     scope.become(node, "Attention", [source, weight, bias], MICROSOFT)
@@ -74,13 +76,35 @@ def _fuse(scope: Scope, node: NodeProto, dims: Mapping[str, Dims]) -> bool:
 
 def _of_one(scope: Scope, node: NodeProto, split: NodeProto) -> tuple[list[_Product], list[NodeProto]]:
     """Return the product that is split into Q, K and V, and what goes; nothing where it is not so."""
-    product = _product(scope, split.input[0])
+    last = scope.part(split.input[0])
+    between = [last] if last is not None and _turns(last) else []
+    product = _product(scope, between[0].input[0] if between else split.input[0])
     if product is None or list(split.output) != list(node.input) or int_attribute(split, "axis", 0) not in (2, -1):
         return [], []
     given = attribute(split, "split")
     sizes = given.ints if given is not None else scope.integers(input_name(split, 1)) or ()
     read_once = all(len(scope.readers(name)) == 1 for name in split.output)
-    return ([product], [split, *product.nodes]) if read_once and len(sizes) == 3 and len(set(sizes)) == 1 else ([], [])
+    return (
+        ([product], [split, *between, *product.nodes])
+        if read_once and len(sizes) == 3 and len(set(sizes)) == 1
+        else ([], [])
+    )
+
+
+def _turns(node: NodeProto) -> bool:
+    """Tell whether a node exchanges batch and length."""
+    perm = attribute(node, "perm")
+    return node.op_type == "Transpose" and perm is not None and list(perm.ints) == [1, 0, 2]
+
+
+def _turned(scope: Scope, name: str, before: NodeProto) -> str:
+    """Return a value with batch and length exchanged, which is often how it came."""
+    origin = scope.producer(name)
+    if origin is None or not _turns(origin):
+        return turn(scope, name, before)
+    if not scope.readers(name):
+        scope.remove([origin])
+    return origin.input[0]
 
 
 def _of_three(scope: Scope, node: NodeProto) -> tuple[list[_Product], list[NodeProto]]:

@@ -21,6 +21,7 @@ class Source:
     Attributes:
         start: the first column; they are adjacent.
         width: of the value that it comes from.
+        turned: whether that has the length before the batch, as torch's own layer has.
     """
 
     path: Path
@@ -28,6 +29,7 @@ class Source:
     count: int
     size: int
     width: int
+    turned: bool
 
     @property
     def columns(self) -> int:
@@ -65,18 +67,23 @@ class Heads:
     def inputs(self, scope: Scope, before: NodeProto) -> list[str]:
         """Return names of the three as values of three dimensions, split off before a node where that is needed."""
         made: dict[str, dict[int, str]] = {}
-        for each in self.sources:
-            if each.columns < each.width and each.path.name not in made:
-                parts = sorted(
-                    (one for one in self.sources if one.path.name == each.path.name), key=lambda one: one.start
-                )
-                made[each.path.name] = _split(scope, parts, before)
-        return [made.get(each.path.name, {}).get(each.start, each.path.name) for each in self.sources]
+        for name in dict.fromkeys(each.path.name for each in self.sources):
+            parts = sorted((each for each in self.sources if each.path.name == name), key=lambda each: each.start)
+            whole = turn(scope, name, before) if parts[0].turned else name
+            split = parts[0].columns < parts[0].width
+            made[name] = _split(scope, whole, parts, before) if split else {parts[0].start: whole}
+        return [made[each.path.name][each.start] for each in self.sources]
 
 
-def _split(scope: Scope, parts: list[Source], before: NodeProto) -> dict[int, str]:
+def turn(scope: Scope, name: str, before: NodeProto) -> str:
+    """Return a value with its first two axes exchanged."""
+    turned = scope.fresh(f"{name}_turned")
+    scope.insert(before, helper.make_node("Transpose", [name], [turned], turned, perm=[1, 0, 2]))
+    return turned
+
+
+def _split(scope: Scope, name: str, parts: list[Source], before: NodeProto) -> dict[int, str]:
     """Split a value along its columns; return first column → name."""
-    name = parts[0].path.name
     names = {part.start: scope.fresh(f"{name}_part") for part in parts}
     sizes = [part.columns for part in parts]
     node = helper.make_node("Split", [name], list(names.values()), scope.fresh(f"{name}_split"), axis=2)
@@ -94,7 +101,7 @@ def heads_of(scope: Scope, dims: Mapping[str, Dims], names: tuple[str, str, str]
     query, key, value = found
     if query is None or key is None or value is None:
         return None
-    shapes = [dims[each.path.name] for each in (query, key, value)]
+    shapes = [_in_order(dims[each.path.name], each.turned) for each in (query, key, value)]
     alike = query.count == key.count == value.count and query.size == key.size
     scale = query.path.scale * key.path.scale
     if not alike or shapes[1][1] != shapes[2][1] or len({shape[0] for shape in shapes}) > 1:
@@ -102,6 +109,10 @@ def heads_of(scope: Scope, dims: Mapping[str, Dims], names: tuple[str, str, str]
     if value.path.scale != 1 or not scale or not _covered((query, key, value)):
         return None
     return Heads((query, key, value), query.count, shapes[0][0], shapes[0][1], shapes[1][1], scale)
+
+
+def _in_order(shape: Dims, turned: bool) -> Dims:
+    return (shape[1], shape[0], *shape[2:]) if turned else shape
 
 
 def _covered(sources: tuple[Source, ...]) -> bool:
@@ -120,30 +131,32 @@ def _source(scope: Scope, dims: Mapping[str, Dims], name: str, turned: bool) -> 
     for path in paths(scope, name):
         shape = dims.get(path.name, ())
         if len(shape) == 3 and isinstance(shape[2], int):
-            columns = [_columns(Numbering(scope, dims, sizes), path, turned) for sizes in SIZES]
-            if columns[0] is not None and columns[1] is not None and np.array_equal(columns[0], columns[1]):
-                count, size = columns[0].shape
-                start = int(columns[0][0, 0])
-                if np.array_equal(columns[0].reshape(-1), np.arange(start, start + count * size)):
-                    return Source(path, start, count, size, shape[2])
+            for swapped in (False, True):
+                columns = [_columns(Numbering(scope, dims, sizes), path, turned, swapped) for sizes in SIZES]
+                if columns[0] is not None and columns[1] is not None and np.array_equal(columns[0], columns[1]):
+                    count, size = columns[0].shape
+                    start = int(columns[0][0, 0])
+                    if np.array_equal(columns[0].reshape(-1), np.arange(start, start + count * size)):
+                        return Source(path, start, count, size, shape[2], swapped)
     return None
 
 
-def _columns(numbering: Numbering, path: Path, turned: bool) -> Numbers | None:
+def _columns(numbering: Numbering, path: Path, turned: bool, swapped: bool) -> Numbers | None:
     """Return the column of each channel of each head, where heads differ in nothing else."""
     shape, numbers = numbering.shape(path.name), numbering.along(path)
     if shape is None or numbers is None:
         return None
-    split = _by_head(numbers, shape[0])
+    batch, length, width = (shape[1], shape[0], shape[2]) if swapped else shape
+    split = _by_head(numbers, batch)
     if split is None:
         return None
     split = split.swapaxes(2, 3) if turned else split
-    batch, length, width = shape
     if split.shape[0] != batch or split.shape[2] != length:
         return None
-    columns = split[0, :, 0, :]
-    rows = np.arange(batch * length).reshape(batch, 1, length, 1) * width
-    return columns if columns.max() < width and np.array_equal(split, rows + columns[None, :, None, :]) else None
+    columns, places = split[0, :, 0, :], np.arange(batch * length)
+    rows = places.reshape(length, batch).T if swapped else places.reshape(batch, length)
+    wanted = rows[:, None, :, None] * width + columns[None, :, None, :]
+    return columns if columns.max() < width and np.array_equal(split, wanted) else None
 
 
 def _by_head(numbers: Numbers, batch: int) -> Numbers | None:
@@ -159,12 +172,14 @@ class Joined:
 
     Attributes:
         nodes: that do it.
-        last: gives (batch, queries, columns), or (batch, queries, heads, channels) where they are left `apart`.
+        last: gives (batch, queries, columns), or (batch, queries, heads, channels) where they are left `apart`; the
+            queries before the batch where `turned`.
     """
 
     nodes: tuple[NodeProto, ...]
     last: NodeProto
     apart: bool
+    turned: bool
 
 
 def joined_heads(scope: Scope, dims: Mapping[str, Dims], product: NodeProto, heads: Heads) -> Joined | None:
@@ -174,25 +189,30 @@ def joined_heads(scope: Scope, dims: Mapping[str, Dims], product: NodeProto, hea
     node = scope.only_reader(product.output[0])
     while node is not None and node.op_type in {"Reshape", "Transpose"} and node.input[0] != "":
         nodes.append(node)
-        apart = [_is_joined(Numbering(scope, dims, sizes), product, nodes, heads) for sizes in SIZES]
-        if apart[0] is not None and apart[0] == apart[1]:
-            found = Joined(tuple(nodes), node, apart[0])
-            if not apart[0]:
+        orders = [_order(Numbering(scope, dims, sizes), product, nodes, heads) for sizes in SIZES]
+        if orders[0] is not None and orders[0] == orders[1]:
+            found = Joined(tuple(nodes), node, *orders[0])
+            if not found.apart:
                 break
         node = scope.only_reader(node.output[0])
     return found
 
 
-def _is_joined(numbering: Numbering, product: NodeProto, nodes: list[NodeProto], heads: Heads) -> bool | None:
-    """Tell whether the nodes leave heads apart but in their place; None where they do not join them."""
-    source, rank = numbering.shape(heads.sources[0].path.name), len(numbering.dims.get(product.output[0], ()))
+def _order(numbering: Numbering, product: NodeProto, nodes: list[NodeProto], heads: Heads) -> tuple[bool, bool] | None:
+    """Tell whether the nodes leave heads apart, and whether queries come first; None where they do other things."""
+    first, rank = heads.sources[0], len(numbering.dims.get(product.output[0], ()))
+    source = numbering.shape(first.path.name)
     if source is None or rank not in (3, 4):
         return None
-    split = (source[0], heads.count, source[1], heads.value_size)
+    batch, queries = (source[1], source[0]) if first.turned else source[:2]
+    split = (batch, heads.count, queries, heads.value_size)
     numbers = np.arange(prod(split), dtype=np.int32).reshape(split)
-    start = numbers if rank == 4 else numbers.reshape(-1, *split[2:])
-    end = numbering.moved(start, [(node, node.output[0]) for node in nodes])
-    wanted = numbers.transpose(0, 2, 1, 3)
-    if end is None or np.array_equal(end, wanted):
-        return None if end is None else True
-    return False if np.array_equal(end, wanted.reshape(*source[:2], -1)) else None
+    end = numbering.moved(
+        numbers if rank == 4 else numbers.reshape(-1, *split[2:]), [(node, node.output[0]) for node in nodes]
+    )
+    for turned, perm in ((False, (0, 2, 1, 3)), (True, (2, 0, 1, 3))):
+        wanted = numbers.transpose(perm)
+        for apart, form in ((True, wanted), (False, wanted.reshape(*wanted.shape[:2], -1))):
+            if end is not None and np.array_equal(end, form):
+                return apart, turned
+    return None

@@ -29,7 +29,7 @@ from .scope import Scope, rewrite_graphs
 _ROUNDS = 3
 _FEW = 16
 _ARITHMETIC = {"Add", "Cast", "Concat", "Div", "Mul", "Pow", "Sqrt", "Squeeze", "Sub", "Unsqueeze"}
-_PURE = _ARITHMETIC | {"Gather", "Shape", "Slice"}
+_PURE = _ARITHMETIC | {"Gather", "Reshape", "Shape", "Slice"}
 
 
 def fold_known_shapes(model: ModelProto) -> int:

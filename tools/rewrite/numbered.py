@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 from onnx import NodeProto
+from onnx.reference import ReferenceEvaluator
 
 from ..quantize.graphs import attribute, int_attribute
 from .inferred_dims import Dims
@@ -20,6 +21,11 @@ from .scope import Scope
 
 _RESHAPED = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 _MOVING = _RESHAPED | {"Gather", "Slice", "Split", "Transpose"}
+# What shapes are computed with.
+_COMPUTED = frozenset(
+    {"Add", "Cast", "Concat", "Div", "Gather", "Mul", "Reshape", "Slice", "Squeeze", "Sub", "Unsqueeze"}
+)
+_FEW = 16
 _LONGEST = 12
 _MOST = 1 << 23
 # Free dimensions get sizes that no layer has by chance, twice over: what holds for both holds for all.
@@ -81,6 +87,7 @@ class Numbering:
     dims: Mapping[str, Dims]
     sizes: Sequence[int]
     _given: dict[str, int] = field(default_factory=dict[str, int])
+    _met: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Return the sizes of a value, None where a dimension has no name."""
@@ -108,13 +115,15 @@ class Numbering:
             if numbers is None:
                 return None
             numbers = self._moved(numbers, node, output)
+            if numbers is not None:
+                self._met[output] = numbers.shape
         return numbers
 
     def _moved(self, numbers: Numbers, node: NodeProto, output: str) -> Numbers | None:
         if node.op_type in {"Mul", "Div"}:
             return numbers
         if node.op_type in _RESHAPED:
-            return self._reshaped(numbers, output)
+            return self._reshaped(numbers, node, output)
         if node.op_type == "Transpose":
             perm = attribute(node, "perm")
             order = tuple(perm.ints) if perm is not None else tuple(reversed(range(numbers.ndim)))
@@ -123,7 +132,41 @@ class Numbering:
             return self._gathered(numbers, node)
         return self._split(numbers, node, output) if node.op_type == "Split" else self._sliced(numbers, node)
 
-    def _reshaped(self, numbers: Numbers, output: str) -> Numbers | None:
+    def _reshaped(self, numbers: Numbers, node: NodeProto, output: str) -> Numbers | None:
+        """Return numbers in another shape: the computed one, or what inference knows of it."""
+        target = self._value(node.input[1]) if node.op_type == "Reshape" else None
+        if target is None:
+            return self._as_inferred(numbers, output)
+        kept = not int_attribute(node, "allowzero", 0)
+        shape = [
+            numbers.shape[at] if kept and not each and at < numbers.ndim else int(each)
+            for at, each in enumerate(target)
+        ]
+        rest = prod(each for each in shape if each >= 0)
+        fits = rest == numbers.size if -1 not in shape else rest > 0 and numbers.size % rest == 0
+        return numbers.reshape(shape) if fits and shape.count(-1) <= 1 else None
+
+    def _value(self, name: str) -> np.ndarray | None:
+        """Return what a computation of shapes gives under the sizes."""
+        stored, node = self.scope.constant(name), self.scope.producer(name)
+        if stored is not None or node is None:
+            return stored
+        if node.op_type == "Shape":
+            shape = self._met.get(node.input[0]) or self.shape(node.input[0])
+            end = attribute(node, "end")
+            part = slice(int_attribute(node, "start", 0), None if end is None else int(end.i))
+            return None if shape is None else np.array(shape[part], np.int64)
+        values = {each: self._value(each) for each in node.input if each} if node.op_type in _COMPUTED else {}
+        known = {each: value for each, value in values.items() if value is not None and value.size <= _FEW}
+        if not known or len(known) < len(values) or len(node.output) != 1:
+            return None
+        try:
+            (value,) = ReferenceEvaluator(node, opsets={"": self.scope.version}).run(None, known)
+        except (ValueError, IndexError, TypeError):
+            return None  # operands that do not fit
+        return np.asarray(value)
+
+    def _as_inferred(self, numbers: Numbers, output: str) -> Numbers | None:
         """Return numbers in the shape of a value; one dimension that is not known otherwise is what is left for it."""
         dims = self.dims.get(output, ())
         unknown = [at for at, each in enumerate(dims) if isinstance(each, str) and each not in self._given]

@@ -19,7 +19,7 @@ from shipfit.tools.rewrite.attention_weights import fuse_attention_weights
 from ... import models
 
 SIZE = 4
-SPLITS = ["three products", "split before", "slice", "gather", "split", "one axis"]
+SPLITS = ["three products", "split before", "slice", "gather", "split", "one axis", "length first"]
 # Where a scale stands: scores, Q, K.
 SCALES = [(), ("s",), ("q",), ("q", "k"), ("k", "s")]
 FIXED, FREE = ["constant", "by head", "two axes"], ["none", "keys", "each"]
@@ -116,6 +116,8 @@ class Case:
 
     def _heads(self, lines: Lines) -> list[str]:
         """Return Q as (…, queries, size), K as (…, size, keys) and V as (…, keys, size)."""
+        if self.split == "length first":
+            return self._length_first(lines)
         if self.split in ("gather", "split"):
             query, key, value = self._of_five_axes(lines)
             return [query, lines("Transpose", key, perm=[0, 1, 3, 2]), value]
@@ -132,6 +134,16 @@ class Case:
         elif self.twice:
             heads[1] = lines("Transpose", heads[1], perm=[0, 1, 3, 2])
         return heads
+
+    def _length_first(self, lines: Lines) -> list[str]:
+        """As torch's own layer: the length before the batch, and the batch in one axis with the heads."""
+        rows = lines.constant([self.length, -1, SIZE])
+        four = lines.constant([-1, self.heads, self.length, SIZE])
+        product = self._product(lines, 3 * self.width, 0, lines("Transpose", "x", perm=[1, 0, 2]))
+        flat = lines.several("Split", product, lines.constant([self.width] * 3), to=["q", "k", "v"], axis=2)
+        turned = [lines("Transpose", lines("Reshape", each, rows), perm=[1, 0, 2]) for each in flat]
+        query, key, value = (lines("Reshape", each, four) for each in turned)
+        return [query, lines("Transpose", key, perm=[0, 1, 3, 2]), value]
 
     def _flat(self, lines: Lines) -> list[str]:
         if self.split in ("three products", "one axis"):
@@ -154,18 +166,19 @@ class Case:
         axis = lines.constant([2])
         return [lines("Transpose", lines("Squeeze", each, axis), perm=[0, 2, 1, 3]) for each in parts]
 
-    def _product(self, lines: Lines, columns: int, seed: int) -> str:
-        product = lines("MatMul", "x", lines.constant(noise(self.width, columns, seed=seed)))
+    def _product(self, lines: Lines, columns: int, seed: int, source: str = "x") -> str:
+        product = lines("MatMul", source, lines.constant(noise(self.width, columns, seed=seed)))
         return lines("Add", lines.constant(noise(columns, seed=seed + 3)), product)
 
     def _join(self, lines: Lines, heads: str) -> None:
         if self.split == "one axis":
             heads = lines("Reshape", heads, lines.constant([-1, self.heads, self.length, SIZE]))
+        perm = [2, 0, 1, 3] if self.split == "length first" else [0, 2, 1, 3]
         if self.apart:
-            lines("Transpose", heads, perm=[0, 2, 1, 3], to="y")
+            lines("Transpose", heads, perm=perm, to="y")
         else:
             joined = lines.constant([0, 0, self.width])
-            lines("Reshape", lines("Transpose", heads, perm=[0, 2, 1, 3]), joined, to="y")
+            lines("Reshape", lines("Transpose", heads, perm=perm), joined, to="y")
 
 
 @st.composite
@@ -173,7 +186,7 @@ def cases(draw: st.DrawFn) -> Case:
     split, mask = draw(st.sampled_from(SPLITS)), draw(st.sampled_from(FREE + FIXED))
     if split == "one axis":
         mask = "none"
-    fixed = split == "one axis" or mask in FIXED or draw(st.booleans())
+    fixed = split in ("one axis", "length first") or mask in FIXED or draw(st.booleans())
     length = draw(st.integers(1, 5)) if fixed else None
     scaled, applied = draw(st.sampled_from(SCALES)), draw(st.sampled_from(APPLIED))
     heads = draw(st.sampled_from([1, 2, 3]))
@@ -186,11 +199,13 @@ def test_attention(before, case: Case, batch: int, time: int):
     found = before(case.model(), case.feeds(batch, case.length or time))
     assert found.rewritten(fuse_attention) == 1
     assert "MultiHeadAttention" in found.types
-    assert not {"Softmax", "Transpose", "Slice"} & {*found.types}
+    assert not {"Softmax", "Slice"} & {*found.types}
+    assert case.split == "length first" or "Transpose" not in found.types
     whole = case.mask == "none"
     assert found.rewritten(fuse_attention_weights) == whole
     if whole:
-        assert found.types == ["Attention", *(["Reshape"] if case.apart else [])]
+        turned = ["Transpose"] if case.split == "length first" else []
+        assert found.types == ["Attention", *turned, *(["Reshape"] if case.apart else [])]
 
 
 OTHERS = {
