@@ -40,6 +40,20 @@ class Fidelity:
         gains = np.array([_difference(self._of(each), before._of(each)) for each in left_out])
         return gain, float(np.sqrt((count - 1) * np.var(gains))) if np.isfinite(gains).all() else float("inf")
 
+    def mean_gain(self, before: Fidelity) -> tuple[float, float]:
+        """Return by how many dB a sample is above what it was before, on average, and the standard error of that.
+
+        A few samples far worse than the others decide the SQNR of all together; here each counts alike.
+        """
+        pairs = zip(self._by_sample(), before._by_sample(), strict=True)
+        gains = np.array([_difference(after, earlier) for after, earlier in pairs])
+        if len(gains) < 2 or not np.isfinite(gains).all():
+            return 0.0, float("inf")
+        return float(gains.mean()), float(gains.std(ddof=1) / len(gains) ** 0.5)
+
+    def _by_sample(self) -> list[float]:
+        return [self._of(np.arange(len(self.signal)) == index) for index in range(len(self.signal))]
+
     def _of(self, samples: npt.NDArray[np.bool_]) -> float:
         return _decibels(self.signal[samples], self.noise[samples])
 

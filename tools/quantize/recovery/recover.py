@@ -30,6 +30,8 @@ TRIAL_SAMPLES = 256
 # A gain counts from this many dB, and from so many standard errors over samples: more where it is the best of several.
 LEAST_GAIN_DB = 0.1
 ERRORS, ERRORS_OF_BEST = 1.0, 2.0
+# What samples gain on average counts too, from so many times as many: one sample alone is one standard error from none.
+MEAN_ERRORS = 1.5
 # float32 rounding alone stays above; what falls below has changed the function.
 SAME_DB = 100.0
 
@@ -135,7 +137,8 @@ class _Recovery:
 
     def _gains(self, fidelity: Fidelity, errors: float) -> bool:
         gain, error = fidelity.gain(self._best)
-        return gain >= max(LEAST_GAIN_DB, errors * error)
+        mean, of_mean = fidelity.mean_gain(self._best)
+        return gain >= LEAST_GAIN_DB and (gain >= errors * error or mean >= MEAN_ERRORS * errors * of_mean)
 
     def _drop(self, name: Recovery, why: str) -> None:
         self._notes.append(f"{name} dropped: {why}")

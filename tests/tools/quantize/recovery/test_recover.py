@@ -11,6 +11,7 @@ from onnx import ModelProto, helper
 from shipfit.contracts import DataError, Limits, QuantizeStep, Recovery, StepReport
 from shipfit.tools.quantize.compose import quantize
 from shipfit.tools.quantize.recovery.judge import Fidelity
+from shipfit.tools.quantize.recovery.recover import MEAN_ERRORS
 
 STATIC = QuantizeStep(compute={"Conv": "static"}, min_terms=0, per_channel=False, recovery=("equalize",))
 
@@ -99,7 +100,25 @@ def test_gain_of_one_sample_among_many_is_not_relied_on() -> None:
     gain, error = after.gain(before)
     assert gain > 10
     assert error > gain / 2
+    mean, of_mean = after.mean_gain(before)
+    assert mean < MEAN_ERRORS * of_mean
     assert Fidelity(signal, noise / 2).gain(before) == pytest.approx((3.01, 0.0), abs=0.01)
+
+
+def test_one_sample_does_not_hide_what_all_others_gain() -> None:
+    signal = np.ones((8, 1))
+    noise = np.linspace(1e-4, 1.4e-4, 8)[:, None]
+    noise[0] = 1e-2
+    better = noise / np.linspace(1.8, 2.2, 8)[:, None]
+    better[0] = noise[0] / 1.1
+    before, after = Fidelity(signal, noise), Fidelity(signal, better)
+    gain, _ = after.gain(before)
+    mean, error = after.mean_gain(before)
+    assert 0 < gain < 1
+    assert mean == pytest.approx(2.7, abs=0.3)
+    assert error < mean / 5
+    assert Fidelity(signal, noise * 0).mean_gain(before) == (0.0, float("inf"))
+    assert Fidelity(signal[:1], noise[:1]).mean_gain(Fidelity(signal[:1], noise[:1])) == (0.0, float("inf"))
 
 
 def test_bias_is_kept_after_equalizing(lab: Any) -> None:
