@@ -6,7 +6,8 @@ from ..contracts import Attempt, Plan, PolicyState, Predicted, PruneLever, Quant
 
 _RECOVERED: dict[Recovery, str] = {
     "equalize": "ranges equalized", "smooth": "activations smoothed into weights",
-    "feedback": "weights rounded with error feedback", "bias": "biases corrected",
+    "digits": "recurrent inputs in two digits", "feedback": "weights rounded with error feedback",
+    "bias": "biases corrected",
 }  # fmt: skip
 
 

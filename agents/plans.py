@@ -253,6 +253,8 @@ def _recovered(lever: QuantizeLever, profile: Profile) -> Iterator[QuantizeLever
     forms = {(op_type, form) for op_type, form in lever.compute.items()}
     if not forms:
         return
+    if lever.clip_recurrent is not None:
+        yield lever.model_copy(update={"recovery": ("digits",)})
     if any(op_type in priors.PRODUCTS for op_type, _ in forms) and _is_of_products(profile):
         yield lever.model_copy(update={"recovery": ("smooth", "bias")})
     if any(form == "static" and op_type in priors.CONVOLUTIONS for op_type, form in forms):

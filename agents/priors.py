@@ -144,7 +144,7 @@ def needed_db(drop: float) -> float:
 
 
 # What recovery usually gains in dB on forms of compute.
-RECOVERY_DB: dict[Recovery, float] = {"bias": 1.0, "equalize": 1.0, "feedback": 1.0, "smooth": 2.0}
+RECOVERY_DB: dict[Recovery, float] = {"bias": 1.0, "digits": 6.0, "equalize": 1.0, "feedback": 1.0, "smooth": 2.0}
 CLIP_RECURRENT_DB = 4.0
 # What cutting outliers off the ranges usually gains.
 CUT_DB: dict[CalibrationMethod, float] = {"minmax": 0.0, "entropy": 0.5, "percentile": 1.0, "mse": 1.5}

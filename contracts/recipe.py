@@ -16,7 +16,7 @@ Storage = Literal["none", "fp16", "int8", "int8_block", "int4"]
 WeightForm = Literal["fp32", "fp16", "int8", "int8_block", "int4"]
 Block = Literal[16, 32, 64, 128, 256]
 Rounding = Literal["nearest", "error_feedback", "learned"]
-Recovery = Literal["equalize", "smooth", "feedback", "bias"]
+Recovery = Literal["equalize", "smooth", "digits", "feedback", "bias"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
 Layout = Literal["keep", "auto", "channels_last", "onednn", "onednn_channels_last"]
 
@@ -90,7 +90,8 @@ class QuantizeStep(Contract):
             further (`learned`). With inputs to look at, an LSTM gets one recurrent scale where that loses little.
         recovery: what is done besides, each kept only where it helps on the selection part: `equalize` the ranges
             of neighbouring layers, `smooth` activations into weights, round the weights that compute in int8 with
-            error `feedback`, correct the `bias` that rounding moved.
+            error `feedback`, correct the `bias` that rounding moved. `digits` lets the inputs of which
+            `clip_recurrent` speaks be read in two digits, each where calibration shows that it helps.
     """
 
     kind: Literal["quantize"] = "quantize"
@@ -109,6 +110,12 @@ class QuantizeStep(Contract):
     block: Block = 32
     rounding: Rounding = "nearest"
     recovery: tuple[Recovery, ...] = ()
+
+    @model_validator(mode="after")
+    def _digits_are_of_inputs(self) -> Self:
+        if "digits" in self.recovery and self.clip_recurrent is None:
+            raise ValueError("recovery `digits` is of inputs that `clip_recurrent` looks at; give both")
+        return self
 
     @model_validator(mode="after")
     def _dynamic_has_one_type(self) -> Self:

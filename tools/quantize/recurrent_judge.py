@@ -26,12 +26,12 @@ def int8_alone(model: ModelProto, name: str, rounded: Mapping[str, RecurrentWeig
 
 
 class Judge:
-    """Compares answers of models in which one node is int8 with the original's, on 24 samples, or fewer long ones."""
+    """Compares answers of models in which one node is int8 with the original's, on `samples`, or fewer long ones."""
 
-    def __init__(self, model: ModelProto, feeds: Feeds) -> None:
+    def __init__(self, model: ModelProto, feeds: Feeds, samples: int = JUDGED_SAMPLES) -> None:
         logits = logits_of(model)
         self._tensors = list(dict.fromkeys(logits.get(each.name, each.name) for each in model.graph.output))
-        self._feeds = enough(feeds, JUDGED_SAMPLES)
+        self._feeds = enough(feeds, samples)
         self._wanted = self._answers(model)
 
     def decibels(
@@ -39,7 +39,7 @@ class Judge:
         model: ModelProto,
         name: str,
         rounded: Mapping[str, RecurrentWeight] | None = None,
-        samples: int = JUDGED_SAMPLES,
+        samples: int | None = None,
     ) -> float:
         """Return SQNR in dB at the worst logits when node `name` of `model` alone is int8.
 
@@ -47,7 +47,7 @@ class Judge:
             model: in float32, with the logits of the original.
             name: of the node.
             rounded: weights that are rounded already, by name.
-            samples: how many are enough.
+            samples: the first so many; all by default.
         """
         tried = int8_alone(model, name, rounded)
         if tried is None:
@@ -58,7 +58,7 @@ class Judge:
                 error.add(first, second)
         return min(each.decibels for each in errors)
 
-    def _answers(self, model: ModelProto, samples: int = JUDGED_SAMPLES) -> list[list[Any]]:
+    def _answers(self, model: ModelProto, samples: int | None = None) -> list[list[Any]]:
         watched = copy_model(model)
         del watched.graph.output[:]
         watched.graph.output.extend([helper.make_empty_tensor_value_info(name) for name in self._tensors])

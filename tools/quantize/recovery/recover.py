@@ -58,7 +58,7 @@ def recover(step: QuantizeStep, model: ModelProto, data: DataView | None, build:
         DataError: a recovery is asked for and there are no samples.
         ToolError: the model does not load, or does not run on the samples.
     """
-    if not step.recovery:
+    if not set(step.recovery) - {"digits"}:
         return Recovered(step, *build(step, model, data, NEAREST))
     if data is None or not len(data.feeds("calibration", 1)):
         raise DataError("recovery needs samples; give --data or --calibration-data")
@@ -87,7 +87,8 @@ class _Recovery:
         self._feeds = data.feeds("calibration", PROBED_SAMPLES)
         self._judge = Judge(model, data.feeds("selection", SELECTION_SAMPLES))
         self._notes: list[str] = []
-        self._kept: list[Recovery] = []
+        # What is done to recurrent inputs was done, and judged, before.
+        self._kept: list[Recovery] = [each for each in step.recovery if each == "digits"]
         self._best: Fidelity
 
     def start(self) -> None:

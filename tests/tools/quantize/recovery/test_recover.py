@@ -69,7 +69,7 @@ def test_equalizing_is_dropped_where_it_hurts(lab: Any) -> None:
     assert (lab.folder / "plain.onnx").read_bytes() == (lab.folder / "recovered.onnx").read_bytes()
 
 
-@pytest.mark.parametrize("name", get_args(Recovery))
+@pytest.mark.parametrize("name", [each for each in get_args(Recovery) if each != "digits"])  # of LSTMs alone
 def test_each_goes_alone(lab: Any, name: Recovery) -> None:
     model, feeds = _uneven(lab, 1.0)
     _, report = _quantize(lab, model, feeds, STATIC.model_copy(update={"recovery": (name,)}), "alone.onnx")
