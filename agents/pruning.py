@@ -23,10 +23,9 @@ def prune(state: RunState, context: RunContext) -> RunState:
         return {"draft": gate(context, state, draft, size=False)}
     ceiling = lever.threshold or 0.0
     thresholds = [ceiling * share for share in (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)]
+    params = {"thresholds": thresholds, "zeroed_at_most": ZEROED_AT_MOST}
     try:
-        advice = context.execute(
-            "advise", AdviceReport, inputs={"model": draft.artifact}, params={"thresholds": thresholds}
-        )
+        advice = context.execute("advise", AdviceReport, inputs={"model": draft.artifact}, params=params)
     except ToolError as error:
         return {"draft": failed(draft, error)}
     step = PruneStep(threshold=choose(advice.report.options, ceiling))

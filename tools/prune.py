@@ -129,15 +129,17 @@ def weight_chunks(model: ModelProto, threshold: float = 0.0) -> Iterator[bytes]:
 def advise_tool(context: ToolContext) -> ToolAnswer:
     """Advise on role `model` at `params["thresholds"]`, or at thresholds taken from its weights."""
     thresholds = [float(each) for each in context.job.params.get("thresholds") or ()]
-    return ToolAnswer(report=advise(context.model(), thresholds))
+    return ToolAnswer(report=advise(context.model(), thresholds, context.job.params.get("zeroed_at_most")))
 
 
-def advise(path: Path, thresholds: Sequence[float] = ()) -> AdviceReport:
+def advise(path: Path, thresholds: Sequence[float] = (), zeroed_at_most: float | None = None) -> AdviceReport:
     """Measure what pruning would save at each threshold: zeroed share of the prunable weights, compressed size.
 
     Args:
         path: the model's file.
         thresholds: absolute; none for a ladder of quantiles of the weights' magnitudes.
+        zeroed_at_most: with it, only the largest threshold that zeroes no more than this share is looked at (the
+            smallest, where none does): compressing a large model takes seconds.
 
     Raises:
         ToolError: the model has no weight that can be pruned.
@@ -148,6 +150,8 @@ def advise(path: Path, thresholds: Sequence[float] = ()) -> AdviceReport:
         raise ToolError("the model has no weight that magnitude pruning can take", "pruning")
     baseline = compressed_bytes(weight_chunks(model))
     ladder = sorted(set(thresholds)) or _ladder(uses)
+    if zeroed_at_most is not None:
+        ladder = [next((each for each in reversed(ladder) if _zeroed(uses, each) <= zeroed_at_most), ladder[0])]
     options = tuple(_advice(model, uses, threshold, baseline) for threshold in ladder)
     return AdviceReport(
         baseline_compressed_bytes=baseline,
@@ -169,18 +173,23 @@ def _ladder(uses: Sequence[WeightUse]) -> list[float]:
 
 
 def _advice(model: ModelProto, uses: Sequence[WeightUse], threshold: float, baseline: int) -> Advice:
+    size = compressed_bytes(weight_chunks(model, threshold))
+    return Advice(
+        threshold=threshold,
+        zeroed_share=_zeroed(uses, threshold),
+        compressed_bytes=size,
+        compressed_ratio=size / baseline,
+    )
+
+
+def _zeroed(uses: Sequence[WeightUse], threshold: float) -> float:
+    """Return the share of the prunable weights that `threshold` zeroes."""
     total = zeroed = 0
     for use in uses:
         weight = to_array(use.tensor)
         total += weight.size
         zeroed += int(np.count_nonzero(_small(weight, threshold)))
-    size = compressed_bytes(weight_chunks(model, threshold))
-    return Advice(
-        threshold=threshold,
-        zeroed_share=zeroed / total,
-        compressed_bytes=size,
-        compressed_ratio=size / baseline,
-    )
+    return zeroed / total
 
 
 def _recommendation(options: Sequence[Advice]) -> str:

@@ -177,3 +177,11 @@ def test_advisor_returns_its_phases(digits_model: Path, digits_data: Path):
     assert light.evaluation.samples == 64
     assert light.evaluation.fidelity.value > heavy.evaluation.fidelity.value
     assert light.evaluation.candidate_accuracy is not None
+
+
+def test_only_the_largest_bearable_threshold_is_looked_at(digits_model: Path):
+    every = advise(digits_model, [0.01, 0.05, 0.2, 0.5]).options
+    (best,) = advise(digits_model, [0.01, 0.05, 0.2, 0.5], zeroed_at_most=every[2].zeroed_share).options
+    assert best == every[2]
+    (least,) = advise(digits_model, [0.2, 0.5], zeroed_at_most=0.0).options
+    assert least == every[2]
