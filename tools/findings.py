@@ -63,7 +63,7 @@ def _half_precision(model: ModelProto, profile: Profile) -> str | None:
 def _control_flow(_: ModelProto, profile: Profile) -> str | None:
     if not profile.control_flow:
         return None
-    return "control flow: static int8 does not reach into subgraphs, and how long a call takes depends on the inputs"
+    return "control flow: static int8 reaches only bodies that calibration runs through, and times depend on the inputs"
 
 
 def _depthwise(_: ModelProto, profile: Profile) -> str | None:
