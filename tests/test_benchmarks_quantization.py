@@ -39,7 +39,7 @@ def rows(benchmarks: Any) -> Any:
 
 def test_every_kind_of_model_has_its_rows(rows: Any):
     found = [row.model for row in rows.values()]
-    silero = {"silero_sequence", "silero_vad", "silero_op15", "silero_ifless", "silero_openvino", "silero_half"}
+    silero = {f"silero_{each}" for each in ("sequence", "recordings", "vad", "op15", "ifless", "openvino", "half")}
     pp_ocr = {f"pp_ocr_{part}" for part in ("direction", "detection", "recognition")}
     assert {*found} == {"resnet", "lstm", "speaker_lstm", "mini_lm", "transformer", "magika"} | silero | pp_ocr
     assert {name: found.count(name) for name in {*found} if found.count(name) > 1} == {
@@ -223,7 +223,7 @@ def test_finding_the_mixture_is_compared(benchmarks: Any, tmp_path: Path):
     arm = {"size": 0.4, "speed": {"value": 2.0}, "output_db": 26.0, "sample_runs": 300, "cpu_s": 20.0}
     theirs = {**arm, "size": 0.6, "sample_runs": 1800, "cpu_s": 30.0, "peer": "NNCF accuracy control"}
     path = tmp_path / "peers.json"
-    rows = [{"model": "silero_sequence", "arms": [{**arm, "peer": "shipfit"}, theirs]}]
+    rows = [{"model": "silero_recordings", "arms": [{**arm, "peer": "shipfit"}, theirs]}]
     path.write_text(json.dumps({"rows": rows}))
     found = benchmarks("mixture_row").finding(path)
     assert found.shares() == {"sample runs": pytest.approx(1 / 6), "CPU seconds": pytest.approx(2 / 3)}

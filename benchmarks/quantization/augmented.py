@@ -12,39 +12,50 @@ import datasets
 import numpy as np
 from datasets import Part
 
-_TRAINED_ON, _GIVEN, _HELD_OUT = 12_000, 3_000, 4_000
-_TURN, _SHIFT, _SCALE, _NOISE = 16.0, 0.8, 0.12, 0.14  # degrees, pixels, share, deviation in 0..1
+_GIVEN, _HELD_OUT = 3_000, 4_000
+_TURN, _SHIFT, _SCALE = 16.0, 0.8, 0.12  # degrees, pixels of the 8×8 original, share
 
 
 @cache
 def digits() -> tuple[Part, Part, Part]:
     """Return images (n, 1, 8, 8) in 0..1 and classes: for training, for shipfit, and held out."""
-    (images, kinds), (rest, labels) = datasets.digits()
+    return _parts(12_000, side=8, noise=0.14)
+
+
+@cache
+def images() -> tuple[Part, Part, Part]:
+    """Return the same at (n, 1, 32, 32), the size at which these digits were scanned before they were summed to 8×8.
+
+    Noise is of each pixel; there are sixteen times as many, so it takes more of it to be as hard.
+    """
+    return _parts(6_000, side=32, noise=0.5)
+
+
+def _parts(trained_on: int, side: int, noise: float) -> tuple[Part, Part, Part]:
+    (first, kinds), (rest, labels) = datasets.digits()
     half = len(rest) // 2
     return (
-        _varied(images, kinds, _TRAINED_ON, 1),
-        _varied(rest[:half], labels[:half], _GIVEN, 2),
-        _varied(rest[half:], labels[half:], _HELD_OUT, 3),
+        _varied(first, kinds, trained_on, 1, side, noise),
+        _varied(rest[:half], labels[:half], _GIVEN, 2, side, noise),
+        _varied(rest[half:], labels[half:], _HELD_OUT, 3, side, noise),
     )
 
 
-def _varied(images: np.ndarray, kinds: np.ndarray, count: int, seed: int) -> Part:
-    """Return `count` variants, each digit as often as any other up to one."""
+def _varied(originals: np.ndarray, kinds: np.ndarray, count: int, seed: int, side: int, noise: float) -> Part:
+    """Return `count` variants, each digit as often as any other up to one; `noise`: its deviation in 0..1."""
     rng = np.random.default_rng(seed)
-    chosen = np.concatenate([rng.permutation(len(images)) for _ in range(-(-count // len(images)))])[:count]
-    found = np.stack([_moved(images[index, 0], rng) for index in chosen])[:, None]
-    noisy = found + rng.normal(0, _NOISE, found.shape)
+    chosen = np.concatenate([rng.permutation(len(originals)) for _ in range(-(-count // len(originals)))])[:count]
+    found = np.stack([_moved(originals[index, 0], rng, side) for index in chosen])[:, None]
+    noisy = found + rng.normal(0, noise, found.shape)
     return np.clip(noisy, 0, 1).astype(np.float32), kinds[chosen]
 
 
-def _moved(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return one image turned, scaled and shifted about its middle, read by linear interpolation."""
+def _moved(image: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
+    """Return one image turned, scaled and shifted about its middle, read by linear interpolation onto side × side."""
     from scipy.ndimage import affine_transform
 
-    angle = np.deg2rad(rng.uniform(-_TURN, _TURN))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / rng.uniform(
-        1 - _SCALE, 1 + _SCALE
-    )
-    middle = (np.array(image.shape) - 1) / 2
-    offset = middle - turn @ (middle + rng.uniform(-_SHIFT, _SHIFT, 2))
-    return np.asarray(affine_transform(image, turn, offset, order=1))
+    angle, grain = np.deg2rad(rng.uniform(-_TURN, _TURN)), len(image) / side
+    scale = rng.uniform(1 - _SCALE, 1 + _SCALE)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
+    offset = (np.array(image.shape) - 1) / 2 - turn @ (grain * (side - 1) / 2 + rng.uniform(-_SHIFT, _SHIFT, 2))
+    return np.asarray(affine_transform(image, turn * grain, offset, (side, side), order=1))

@@ -25,13 +25,15 @@ Maker = Callable[[Path], Split]
 
 _STREAMS, _CALLS = 120, 24
 _BLOCKS, _FRAMES, _LINES, _PAGES = 144, 48, 240, 72
+_GIVEN_RECORDINGS, _HELD_OUT_RECORDINGS = 96, 12
 
 
-def _digits(make: Callable[[], nn.Module], epochs: int, rate: float, rows: bool, folder: Path) -> Split:
-    """Train on augmented digits and write the file; `rows`: a digit is read as eight rows."""
-    trained_on, given, held_out = (_as_rows(part) if rows else part for part in augmented.digits())
+def _digits(make: Callable[[], nn.Module], epochs: int, rate: float, read_as: str, folder: Path) -> Split:
+    """Train on augmented digits, read as `rows`, as a small `image` or as a `large image`, and write the file."""
+    parts = augmented.images() if read_as == "large image" else augmented.digits()
+    trained_on, given, held_out = (_as_rows(part) if read_as == "rows" else part for part in parts)
+    name = "rows" if read_as == "rows" else "image"
     network = train(make, *trained_on, epochs, rate=rate)
-    name = "rows" if rows else "image"
     write_onnx(network, folder / "model.onnx", [given[0][:1]], [name], ["scores"])
     return _named(name, given), _named(name, held_out)
 
@@ -80,6 +82,22 @@ def silero_sequence(folder: Path) -> Split:
     return split(speech.blocks(_BLOCKS, _FRAMES, 6, step))
 
 
+def silero_recordings(folder: Path) -> Split:
+    """Copy the sequence file; samples are recordings of half a minute, each from the empty state.
+
+    Half a minute is what transcription hands to a voice detector in one call.
+    """
+    shutil.copyfile(catalogue.pinned("silero_vad_16k_sequence")["model"], folder / "model.onnx")
+    count, frames = _GIVEN_RECORDINGS + _HELD_OUT_RECORDINGS, round(30 * speech.RATE / speech.FRAME)
+    sound = speech.talk(count * frames * speech.FRAME / speech.RATE, 8).reshape(count, frames, speech.FRAME)
+    before = np.zeros((count, frames, speech.CONTEXT), np.float32)
+    before[:, 1:] = sound[:, :-1, -speech.CONTEXT :]
+    state = np.zeros((count, 1, 1, 128), np.float32)
+    arrays = {"input": np.concatenate([before, sound], axis=2), "h": state, "c": state}
+    given = {name: array[:_GIVEN_RECORDINGS] for name, array in arrays.items()}
+    return given, {name: array[_GIVEN_RECORDINGS:] for name, array in arrays.items()}
+
+
 def magika(folder: Path) -> Split:
     """Copy the file; samples are files of this system, labelled by what their extension promises."""
     return split(catalogue.magika(folder))
@@ -110,11 +128,12 @@ def mini_lm(folder: Path) -> Split:
 _WITH_RATE, _WITHOUT = ("input", "sr"), ("input",)
 
 MAKERS: dict[str, Maker] = {
-    "resnet": partial(_digits, larger.resnet, 2, 2e-3, False),
-    "lstm": partial(_digits, larger.lstm, 8, 4e-3, True),
+    "resnet": partial(_digits, larger.resnet, 2, 2e-3, "large image"),
+    "lstm": partial(_digits, larger.lstm, 8, 4e-3, "rows"),
     "speaker_lstm": speaker_lstm,
-    "transformer": partial(_digits, larger.transformer, 6, 1e-3, False),
+    "transformer": partial(_digits, larger.transformer, 6, 1e-3, "image"),
     "silero_sequence": silero_sequence,
+    "silero_recordings": silero_recordings,
     "silero_vad": partial(_streaming, "silero_vad", speech.RATE, _WITH_RATE),
     "silero_op15": partial(_streaming, "silero_vad_16k_op15", speech.RATE, _WITH_RATE),
     "silero_ifless": partial(_streaming, "silero_vad_op18_ifless", speech.RATE, _WITH_RATE),
