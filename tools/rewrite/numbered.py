@@ -183,7 +183,7 @@ class Numbering:
 
     def _gathered(self, numbers: Numbers, node: NodeProto) -> Numbers | None:
         index, axis = self.scope.constant(node.input[1]), int_attribute(node, "axis", 0)
-        if index is None or index.dtype not in (np.int64, np.int32) or not -numbers.ndim <= axis < numbers.ndim:
+        if index is None or index.dtype.kind != "i" or not -numbers.ndim <= axis < numbers.ndim:
             return None
         size = numbers.shape[axis]
         inside = bool(((index >= -size) & (index < size)).all())
