@@ -96,11 +96,20 @@ def test_old_opset_is_lifted(old_opset_model: Path, tmp_path: Path):
 
 
 def test_opset_that_cannot_be_lifted_is_kept(tmp_path: Path):
-    nodes = [helper.make_node("Gelu", ["x"], ["y"], domain="com.microsoft"), models.constant("unused", np.zeros(3))]
-    source = models.save(models.build(nodes, [X], [Y], {}, 11, ["com.microsoft"]), tmp_path / "source.onnx")
+    scaler = helper.make_node("Scaler", ["x"], ["y"], domain="ai.onnx.ml", offset=[0.0], scale=[2.0])
+    nodes = [scaler, models.constant("unused", np.zeros(3))]
+    source = models.save(models.build(nodes, [X], [Y], {}, 11, ["ai.onnx.ml"]), tmp_path / "source.onnx")
     model, report = normalized(source, tmp_path / "model.onnx")
     assert opset(model) == 11
     assert any("opset 11 is kept" in note for note in report.notes)
+
+
+def test_operators_of_the_runtime_do_not_keep_an_opset(tmp_path: Path):
+    nodes = [helper.make_node("Gelu", ["x"], ["g"], domain="com.microsoft"), helper.make_node("Relu", ["g"], ["y"])]
+    source = models.save(models.build(nodes, [X], [Y], {}, 11, ["com.microsoft"]), tmp_path / "source.onnx")
+    model, _ = normalized(source, tmp_path / "model.onnx")
+    assert opset(model) == 17
+    assert [(node.op_type, node.domain) for node in model.graph.node] == [("Gelu", "com.microsoft"), ("Relu", "")]
 
 
 def test_conversion_that_breaks_the_model_is_undone(tmp_path: Path):

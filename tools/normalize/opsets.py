@@ -11,6 +11,9 @@ from onnx import ModelProto, version_converter
 from ...contracts import ToolError
 from ..onnx_model import DEFAULT_DOMAINS, LARGE_BYTES, iter_graphs, iter_nodes, one_line, opset, weight_bytes
 
+# onnxruntime's own operators have a version of their own; the converter passes them on as they are.
+_LEFT_ALONE = "com.microsoft"
+
 
 def lift_opset(model: ModelProto, min_opset: int, target_opset: int) -> tuple[ModelProto, str | None]:
     """Return the model at `target_opset` where it is below `min_opset`, and a note where it was.
@@ -21,7 +24,7 @@ def lift_opset(model: ModelProto, min_opset: int, target_opset: int) -> tuple[Mo
     version = opset(model)
     if version >= min_opset:
         return model, None
-    foreign = sorted({node.domain for node in iter_nodes(model)} - set(DEFAULT_DOMAINS))
+    foreign = sorted({node.domain for node in iter_nodes(model)} - {*DEFAULT_DOMAINS, _LEFT_ALONE})
     if foreign or model.functions:
         raise ToolError(f"operators of {', '.join(foreign) or 'own functions'} are beyond the version converter")
     if weight_bytes(model) > LARGE_BYTES:
