@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from ..measure.data import open_data
 from ..measure.fidelity import OutputError
 from ..measure.logits import logits_of, unmasked, with_outputs
 from ..onnx_model import delete_named, load, quoted
+from ..sample_runs import counted
 from .calibrate import Feeds
 from .streams import Fed, Streams
 from .trial import opened
@@ -138,12 +139,10 @@ def measure_sensitivity(
         DataError: `static` without calibration samples.
         ToolError: the model does not load, or does not run on the samples.
     """
-    started = time.perf_counter()
-    making = making or Making()
-    calibration = _Counted(making.feeds)
+    started, before = time.perf_counter(), counted()
     streams = samples if isinstance(samples, Streams) else Streams(samples)
     watched = _watched(load(model), streams.state, told)
-    work = trials(watched.model, form, replace(making, feeds=calibration), op_types)
+    work = trials(watched.model, form, making or Making(), op_types)
     gauges = [_Gauge(trial, watched) for trial in work.units]
     with opened(work.reference) as session:
         references = list(_references(session, streams, watched))
@@ -158,7 +157,7 @@ def measure_sensitivity(
         samples=min((gauge.samples for gauge in measured), default=0),
         units=tuple(sorted((each.damage(form) for each in measured), key=lambda each: (each.damage_db, each.name))),
         total_units=len(gauges),
-        sample_runs=calibration.fed + len(references) + sum(gauge.samples for gauge in measured),
+        sample_runs=counted() - before,
         seconds=time.perf_counter() - started,
     )
 
@@ -200,33 +199,6 @@ def _watched(model: ModelProto, state: Mapping[str, str], told: str | None) -> _
         [name in logits.values() for name in names],
         {name: names.index(output) for name, output in state.items()},
     )
-
-
-class _Counted(Sequence[Mapping[str, Any]]):
-    """Samples that count how often one was fed."""
-
-    def __init__(self, feeds: Feeds, tally: list[int] | None = None) -> None:
-        self._feeds = feeds
-        self._tally = [0] if tally is None else tally
-
-    @property
-    def fed(self) -> int:
-        """Return how often, in slices of it too."""
-        return self._tally[0]
-
-    def __len__(self) -> int:
-        return len(self._feeds)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return _Counted(self._feeds[index], self._tally)
-        self._tally[0] += 1
-        return self._feeds[index]
-
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        for feed in self._feeds:
-            self._tally[0] += 1
-            yield feed
 
 
 def _turns(gauges: Sequence[_Gauge], deadline: float) -> Iterator[tuple[int, _Gauge]]:
