@@ -67,12 +67,10 @@ def quality_need(state: PolicyState) -> float:
         needs.append(_accuracy_need(state))
     elif not bounds.bounds_fidelity and "accuracy" not in state.request.allow_regression:
         needs.append(_at_logits(20.0, state))
-    # Of the final part only that it was missed there is known: other samples damage more.
-    needs += [
-        reached + FINAL_DB
-        for attempt in state.attempts
-        if attempt.failed_on_final and (reached := fidelity_of(attempt)) is not None
-    ]
+    # Of the final part only that it was missed there is known: other samples damage more. Looks are few, so each
+    # that was missed asks for more room at the next.
+    failed = [attempt for attempt in state.attempts if attempt.failed_on_final]
+    needs += [reached + FINAL_DB * len(failed) for each in failed if (reached := fidelity_of(each)) is not None]
     return max(needs, default=0.0)
 
 
