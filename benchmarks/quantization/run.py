@@ -1,6 +1,6 @@
 """Hold shipfit's quantization against the table of what it must reach, each row as a user would ask for it.
 
-    python benchmarks/quantization/run.py [NAME …] [--workers N] [--time-limit 75s] [--dry] [--pages]
+    python benchmarks/quantization/run.py [NAME …] [--workers N] [--time-limit 120s] [--dry] [--pages]
 
 Every run has its own process and a fresh SHIPFIT_HOME, seed 0. Its product is measured again on samples that it never
 saw, one product at a time, after the runs. The figures go to `benchmarks/results/quantization.{json,md,svg}`; named
@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--workers", type=int, default=2, help="runs side by side; each times alone")
-    parser.add_argument("--time-limit", metavar="75s", help="of each run")
+    parser.add_argument("--time-limit", metavar="120s", help="of each run")
     parser.add_argument("--dry", action="store_true", help="write to the cache")
     parser.add_argument("--pages", action="store_true", help="draw the pages of the last run again")
     return parser.parse_args()
