@@ -35,6 +35,7 @@ class Asked(BaseModel):
     Attributes:
         options: long options of `shipfit optimize` without the dashes; `config`: its configuration file.
         stretch_db: SQNR that is enough for the stretch, where it is less than the bar's.
+        limit: what was measured where a bar is out of reach, and why it is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +49,7 @@ class Asked(BaseModel):
     bars: Bounds
     stretch: Bounds = Bounds()
     stretch_db: float | None = None
+    limit: str = ""
 
     @property
     def state(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from asked import load
 from gauges import draw
 from judged import Found, Held
 from machine import Machine, describe
@@ -50,6 +51,7 @@ def _page(table: Table) -> str:
     reached = sum(row.state == "reached" for row in table.rows)
     noise = sum(row.state == "within noise" for row in table.rows)
     stretched = sum(row.stretched for row in table.rows)
+    limits = {name: asked.limit for name, asked in load().items()}
     return (
         "\n\n".join(
             [
@@ -67,7 +69,7 @@ def _page(table: Table) -> str:
                 if table.finding
                 else "Not measured: `make bench-peers` has not run on this machine.",
                 "## What was asked",
-                *(_details(row) for row in table.rows),
+                *(_details(row, limits.get(row.name, "")) for row in table.rows),
             ]
         )
         + "\n"
@@ -129,9 +131,10 @@ def _effort(row: Found) -> list[str]:
     return [row.name, *counts, f"{effort.cpu_s:.0f} s", f"{effort.wall_s:.0f} s", row.steps or "–", row.forms or "–"]
 
 
-def _details(row: Found) -> str:
+def _details(row: Found, limit: str) -> str:
     nearest = f"Offered instead: {row.nearest}" if row.nearest else ""
-    lines = [f"### {row.name}", f"{row.about}.", f"`{row.command}`", row.reason, nearest]
+    known = f"Out of reach: {limit}" if limit and row.state != "reached" else ""
+    lines = [f"### {row.name}", f"{row.about}.", f"`{row.command}`", row.reason, nearest, known]
     return "\n\n".join(line for line in [*lines, f"{row.date}, commit {row.commit}"] if line)
 
 
