@@ -146,5 +146,7 @@ def _shifted(known: Outlook, aim: float, extremes: Extremes) -> Outlook:
     size = max(known.size_bytes * math.exp(LOG_SIZE_PER_DB * widened), extremes.stored.size_bytes)
     lost = math.exp(-SAVING_LOST_PER_DB * (aim - known.fidelity_db))
     fastest = max(extremes.computed.speedup, known.speedup)
-    speed = min(1 / (1 - min((1 - 1 / known.speedup) * lost, 0.9)), fastest) if known.speedup > 1 else known.speedup
+    # What graph passes gained stays, whatever forms units take.
+    saving = 1 - extremes.stored.speedup / known.speedup
+    speed = min(extremes.stored.speedup / (1 - min(saving * lost, 0.9)), fastest) if saving > 0 else known.speedup
     return replace(known, size_bytes=size, speedup=speed, fidelity_db=aim)

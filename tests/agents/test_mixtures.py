@@ -251,3 +251,13 @@ def test_what_failed_on_the_final_part_needs_more_quality(conv_profile: Profile)
     assert once > 31.0
     again = quality_need(make_state(conv_profile, looked, looked, labelled=False, **BOUNDS))
     assert again - 31.0 == 2 * (once - 31.0)
+
+
+def test_what_graph_passes_gained_is_no_saving_of_forms(conv_profile: Profile) -> None:
+    met = attempt(mixture(STATIC, aim=33.5), "met", {"static": 10**-3.4}, db=34.0, speed=3.05)
+    assert met.forecast is not None
+    met = met.model_copy(update={"forecast": met.forecast.model_copy(update={"gained": 3.0, "speedup": 3.05})})
+    bolder = Plan(quantize=mixture(STATIC, aim=29.5, corrections=Corrections(noise={"static": 1.1})))
+    assert estimate(bolder, make_state(conv_profile, met, labelled=False, **BOUNDS)).speedup == pytest.approx(
+        3.05, abs=0.03
+    )
