@@ -90,6 +90,7 @@ def test_an_impossible_request_gives_the_original_back_with_offers(
     assert response.first_met is None
 
 
+@pytest.mark.slow
 def test_shuffled_labels_are_never_met(
     settings: Settings, digits_model: Path, digits_data: Path, tmp_path: Path
 ) -> None:
@@ -202,6 +203,7 @@ class Faulty:
         self.real.cancel()
 
 
+@pytest.mark.slow
 def test_a_crash_is_a_failed_attempt_and_the_run_goes_on(
     settings: Settings, digits_model: Path, digits_data: Path
 ) -> None:
