@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
-from ..contracts import (
-    Attempt,
-    OptimizationMetrics,
-    Plan,
-    PolicyState,
-    Predicted,
-    PruneLever,
-    QuantizeLever,
-    Recalled,
-    Storage,
-)
+from ..contracts import Attempt, OptimizationMetrics, Plan, PolicyState, Predicted
 from .explain import reason
-from .needs import speed_bounds
-from .plans import PRUNED_SHARES, plans
+from .plans import plans
 from .predict import chance, estimate
+from .recall import remembered, was_searched
 
 FURTHER_GAIN = 1.10
 WORTH_TRYING = 0.35
 HOPELESS = 0.03
 CANDIDATES_FOR_OFFERS = 3
-SIMILAR_ENOUGH = 0.95
-STORED_BITS: dict[Storage, int] = {"none": 32, "fp16": 16, "int8": 8, "int8_block": 8, "int4": 4}
 
 
 class BuiltInPolicy:
@@ -35,9 +22,9 @@ class BuiltInPolicy:
     def propose(self, state: PolicyState) -> Plan | None:
         """Return the next plan, or None when nothing left is promising (or everything is met and no gain is near)."""
         tried = [attempt.plan for attempt in state.attempts]
-        remembered = next((plan for plan in _remembered(state) if not _in(plan, tried)), None)
-        if remembered is not None and not state.attempts:
-            return remembered
+        known = next((plan for plan in remembered(state) if not _in(plan, tried)), None)
+        if known is not None and not state.attempts:
+            return known
         fresh = [plan for plan in plans(state) if not _in(plan, tried) and not estimate(plan, state).repeats]
         ranked = [_rank(plan, state) for plan in fresh]
         best = max(ranked, key=lambda item: item[0], default=None)
@@ -135,7 +122,7 @@ def _further(ranked: list[tuple[float, Plan]], met: list[Attempt], state: Policy
     What an earlier search of this very model ended with, and met again, ends this one; what served another model well
     need not be the best for this one.
     """
-    if any(_was_searched(attempt.plan, state) for attempt in met):
+    if any(was_searched(attempt.plan, state) for attempt in met):
         return None
     top = max(worth(state, attempt.comparison) for attempt in met if attempt.comparison)
     better = [
@@ -148,13 +135,6 @@ def _further(ranked: list[tuple[float, Plan]], met: list[Attempt], state: Policy
     return max(better, key=lambda item: item[0])[1] if better else None
 
 
-def _was_searched(plan: Plan, state: PolicyState) -> bool:
-    """Tell whether a plan comes from memory of this model, not only of one that is similar."""
-    return plan.proposer == "memory" and any(
-        item.same_model and item.outcome.plan.same_as(plan) for item in state.recalled
-    )
-
-
 def _prunes_more(plan: Plan, met: list[Attempt]) -> bool:
     """Tell whether the plan is a met one with zeroed weights added: it compresses better at equal size and speed."""
     return (
@@ -162,87 +142,3 @@ def _prunes_more(plan: Plan, met: list[Attempt]) -> bool:
         and plan.prune.threshold is not None
         and any(attempt.plan.prune is None and attempt.plan.quantize == plan.quantize for attempt in met)
     )
-
-
-def _remembered(state: PolicyState) -> Iterator[Plan]:
-    """Yield plans that met at least these bounds on this model, or on one that is very similar.
-
-    What was measured in full on this very model but missed the bounds of its day (an offer) counts as well.
-    """
-    ranked = sorted(state.recalled, key=lambda item: (not item.outcome.delivered, item.outcome.verdict != "met"))
-    for item in ranked:
-        past = item.outcome
-        if past.profile.format != state.profile.format:
-            continue
-        known = past.verdict == "met" or (item.same_model and past.verdict == "not_met" and past.speedup is not None)
-        if not known or not (item.same_model or item.similarity >= SIMILAR_ENOUGH):
-            continue
-        if _would_meet(item, state) and _allowed(item.outcome.plan, state):
-            where = "this model" if item.same_model else "a similar model"
-            words = f"reached as much on {where} before, so it is tried first"
-            _, predicted = chance(item.outcome.plan, state)
-            update = {"proposer": "memory", "reason": words, "predicted": predicted}
-            yield item.outcome.plan.model_copy(update=update)
-
-
-def _would_meet(item: Recalled, state: PolicyState) -> bool:
-    bounds, past = state.request.constraints, item.outcome
-    size = past.size_ratio if past.size_ratio is not None else math.inf
-    checks = (
-        (bounds.max_size_ratio, size, True),
-        (bounds.max_size_bytes, size * state.profile.size_bytes, True),
-        (_speed_to_keep(item, state), _speed_here(item, state), False),
-        (bounds.max_accuracy_drop, past.drop if past.metric == state.request.scored_by else None, True),
-        (bounds.min_fidelity_db, past.fidelity_db, False),
-        (bounds.min_logits_fidelity_db, past.logits_fidelity_db, False),
-    )
-    return (past.verdict != "met" or past.objective == state.request.objective) and all(
-        bound is None or (reached is not None and (reached <= bound if upper else reached >= bound))
-        for bound, reached, upper in checks
-    )
-
-
-def _speed_here(item: Recalled, state: PolicyState) -> float | None:
-    """Return the speedup to reckon with: what was measured on this machine, or what is expected on it."""
-    if item.outcome.hardware == state.host.fingerprint:
-        return item.outcome.speedup
-    return estimate(item.outcome.plan, state).speedup
-
-
-def _speed_to_keep(item: Recalled, state: PolicyState) -> float | None:
-    """Return the speedup that is needed; what another machine measured does not vouch for the guard either."""
-    if item.outcome.hardware == state.host.fingerprint:
-        return state.request.constraints.min_speedup
-    return max(speed_bounds(state), default=None)
-
-
-def _allowed(plan: Plan, state: PolicyState) -> bool:
-    """Tell whether the request's switches permit every lever; memory can never widen a request."""
-    optimization = state.request.optimization
-    if optimization.level == "none" and plan.levers:
-        return False
-    if plan.graph and not set(plan.graph.chosen) <= set(optimization.graph.chosen):
-        return False
-    if plan.prune and not (optimization.may_prune and _gentle(plan.prune, state)):
-        return False
-    lever = plan.quantize
-    if lever is None:
-        return True
-    method = optimization.quantization.calibration.method
-    if "static" in lever.forms and method is not None and lever.calibration != method:
-        return False
-    return all(optimization.lowest_bits <= width for width in _widths(lever))
-
-
-def _widths(lever: QuantizeLever) -> Iterator[int]:
-    """Yield the bits of what a lever makes of weights, at the narrowest."""
-    if lever.compute:
-        yield 16 if lever.forms == {"half"} else 8
-    yield STORED_BITS[lever.storage]
-
-
-def _gentle(lever: PruneLever, state: PolicyState) -> bool:
-    """Tell whether the lever stays within what the request lets be pruned."""
-    if lever.ratio is not None:
-        return lever.ratio <= max(PRUNED_SHARES)
-    return lever.threshold is not None and lever.threshold <= state.request.optimization.pruning.threshold
