@@ -25,7 +25,8 @@ def allowed(plan: Plan, state: PolicyState) -> bool:
     method = optimization.quantization.calibration.method
     if "static" in lever.forms and method is not None and lever.calibration != method:
         return False
-    return all(optimization.lowest_bits <= width for width in _widths(lever))
+    halves = lever.storage == "fp16" or "half" in lever.forms
+    return (optimization.may_halve or not halves) and all(optimization.lowest_bits <= width for width in _widths(lever))
 
 
 def _widths(lever: QuantizeLever) -> Iterator[int]:

@@ -88,12 +88,19 @@ def _step(lever: QuantizeLever, chosen: MixtureReport, context: RunContext) -> Q
         rounding=lever.rounding,
         clip_recurrent=lever.clip_recurrent,
         recovery=lever.recovery,
+        fp16=context.request.optimization.may_halve,
     )
 
 
 def _fallback(lever: QuantizeLever) -> Storage:
     """Return the form of weights that no table knows: 8 bits where 4 may be chosen, which alone ruin some."""
     return "int8" if lever.storage == "int4" else lever.storage
+
+
+def _widths(lever: QuantizeLever, context: RunContext) -> list[WeightForm]:
+    """Return the forms that a mixture may store weights in; blocks have scales in fp16."""
+    widths = WIDTHS[lever.storage]
+    return list(widths) if context.request.optimization.may_halve else [form for form in widths if form == "int8"]
 
 
 def _forms(lever: QuantizeLever) -> list[QuantizedForm]:
@@ -152,7 +159,7 @@ def _params(lever: QuantizeLever, state: RunState, context: RunContext, gained: 
     offered = {**{op_type: (form,) for op_type, form in joined.items() if form in lever.forms}, **lever.offered}
     params: dict[str, Any] = {
         "compute": {op_type: list(forms) for op_type, forms in offered.items()},
-        "storage": list(WIDTHS[lever.storage]),
+        "storage": _widths(lever, context),
         "fallback": "fp32" if lever.storage == "none" else _fallback(lever),
         "objective": context.request.objective,
         "gained": gained,

@@ -121,7 +121,7 @@ def _quantize_levers(state: PolicyState) -> Iterator[QuantizeLever]:
     bits = state.request.optimization.lowest_bits
     computes: list[dict[str, Compute]] = _computes(state.profile) if bits <= 8 else [{}]
     for compute in computes:
-        for storage in _storages(bits, state.profile) if _stores(state.profile) else _NO_STORAGE:
+        for storage in _storages(state) if _stores(state.profile) else _NO_STORAGE:
             if not compute and storage == "none":
                 continue
             lever = QuantizeLever(
@@ -178,10 +178,12 @@ def _stores(profile: Profile) -> bool:
     return profile.format == "onnx" or profile.storable_bytes > 0
 
 
-def _storages(bits: int, profile: Profile) -> list[Storage]:
+def _storages(state: PolicyState) -> list[Storage]:
     """Return the forms of stored weights that are wide enough; a torch program has none of 4 bits."""
-    widths: list[tuple[int, Storage]] = [(4, "int4"), (8, "int8"), (16, "fp16"), (32, "none")]
-    return [storage for width, storage in widths if bits <= width and (width > 4 or profile.format == "onnx")]
+    allowed, is_onnx = state.request.optimization, state.profile.format == "onnx"
+    widths: list[tuple[int, Storage]] = [(4, "int4"), (8, "int8"), (32, "none")]
+    widths[2:2] = [(16, "fp16")] if allowed.may_halve else []
+    return [storage for width, storage in widths if allowed.lowest_bits <= width and (width > 4 or is_onnx)]
 
 
 def _computes(profile: Profile) -> list[dict[str, Compute]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..contracts import Compute, QuantizedForm, QuantizeLever, QuantizeStep, ToolError, UnitDamage
+from ..contracts import Compute, QuantizedForm, QuantizeLever, QuantizeStep, ToolError, UnitDamage, WeightForm
 from .context import RunContext
 from .damage import damage_table
 from .joined import joined_products
@@ -44,6 +44,7 @@ def resolve(lever: QuantizeLever, state: RunState, context: RunContext, draft: D
         rounding=lever.rounding,
         clip_recurrent=lever.clip_recurrent,
         recovery=lever.recovery,
+        fp16=context.request.optimization.may_halve,
     )
     if lever.min_fidelity_db is None:
         return draft, step
@@ -56,7 +57,8 @@ def resolve(lever: QuantizeLever, state: RunState, context: RunContext, draft: D
     if lever.storage == "int8":
         draft, units = _damage("int8", lever, state, context, draft)
         wide = spare(units, lever.min_fidelity_db)
-    return draft, step.model_copy(update={"nodes": dict.fromkeys(keep, "fp32"), "stored": dict.fromkeys(wide, "fp16")})
+    wider: WeightForm = "fp16" if step.fp16 else "fp32"
+    return draft, step.model_copy(update={"nodes": dict.fromkeys(keep, "fp32"), "stored": dict.fromkeys(wide, wider)})
 
 
 def _damage(

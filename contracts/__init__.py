@@ -125,6 +125,7 @@ from .recipe import (
     WeightForm,
 )
 from .request import (
+    MAX_WORDS,
     AlertsConfig,
     Bound,
     Budget,
@@ -133,6 +134,7 @@ from .request import (
     GraphConfig,
     Guarded,
     Level,
+    Lever,
     MonitoringConfig,
     Objective,
     OptimizationConfig,
@@ -174,6 +176,7 @@ from .served import (
 )
 from .settings import HOME_VARIABLE, Settings, load_settings
 from .sources import names_code
+from .understanding import Understanding, Understood
 
 __all__ = [
     "DEFAULT_METRIC",
@@ -181,6 +184,7 @@ __all__ = [
     "EXIT_STATUS",
     "GRAPH_PASSES",
     "HOME_VARIABLE",
+    "MAX_WORDS",
     "SERVED_PLATFORMS",
     "SERVED_PRECISIONS",
     "SERVED_RUNTIMES",
@@ -240,6 +244,7 @@ __all__ = [
     "LayersReport",
     "Layout",
     "Level",
+    "Lever",
     "Limits",
     "MachineError",
     "Measured",
@@ -321,6 +326,8 @@ __all__ = [
     "ToolError",
     "Transformation",
     "TuneRuntimeStep",
+    "Understanding",
+    "Understood",
     "Unit",
     "UnitDamage",
     "UnitTime",

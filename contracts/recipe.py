@@ -92,6 +92,7 @@ class QuantizeStep(Contract):
             of neighbouring layers, `smooth` activations into weights, round the weights that compute in int8 with
             error `feedback`, correct the `bias` that rounding moved. `digits` lets the inputs of which
             `clip_recurrent` speaks be read in two digits, each where calibration shows that it helps.
+        fp16: whether fp16 may hold what is too small for the 8 bits that are asked for; else it stays float32.
     """
 
     kind: Literal["quantize"] = "quantize"
@@ -110,6 +111,7 @@ class QuantizeStep(Contract):
     block: Block = 32
     rounding: Rounding = "nearest"
     recovery: tuple[Recovery, ...] = ()
+    fp16: bool = True
 
     @model_validator(mode="after")
     def _digits_are_of_inputs(self) -> Self:

@@ -22,6 +22,10 @@ Objective = Literal["balanced", "size", "latency", "accuracy"]
 Level = Literal["none", "basic", "aggressive"]
 Guarded = Literal["latency", "memory", "size", "accuracy"]
 Precision = Literal["4bit", "8bit", "16bit", "32bit"]
+Lever = Literal["pruning", "quantization", "int8", "int4", "fp16"]
+
+# Longer words are refused in one line: nobody writes a request of more than a few pages.
+MAX_WORDS = 8000
 
 
 class Bound(Contract):
@@ -175,9 +179,15 @@ class GraphConfig(GraphSwitches):
 
 
 class OptimizationConfig(Contract):
-    """What the search may use. Switches restrict it; they never force a lever."""
+    """What the search may use. Switches restrict it; they never force a lever.
+
+    Attributes:
+        forbid: levers that are ruled out by name. `int8` rules 4 bits out as well, which keep some weights in 8;
+            `fp16` rules out blocks of 8 or 4 bits, whose scales are fp16.
+    """
 
     level: Level = "basic"
+    forbid: tuple[Lever, ...] = ()
     quantization: QuantizationConfig = QuantizationConfig()
     pruning: PruningConfig = PruningConfig()
     graph: GraphConfig = GraphConfig()
@@ -185,15 +195,23 @@ class OptimizationConfig(Contract):
     @property
     def lowest_bits(self) -> int:
         """The narrowest weight width that the search may use."""
-        if not self.quantization.enabled or self.level == "none":
+        if not self.quantization.enabled or self.level == "none" or "quantization" in self.forbid:
             return 32
         by_level = "4bit" if self.level == "aggressive" else "8bit"
-        return int((self.quantization.precision or by_level).removesuffix("bit"))
+        bits = int((self.quantization.precision or by_level).removesuffix("bit"))
+        if "int8" in self.forbid:
+            bits = max(bits, 16)
+        return max(bits, 8) if {"int4", "fp16"} & set(self.forbid) else bits
+
+    @property
+    def may_halve(self) -> bool:
+        """Whether fp16 may hold weights or compute."""
+        return "fp16" not in self.forbid and self.lowest_bits <= 16
 
     @property
     def may_prune(self) -> bool:
         """Whether zeroing weights is allowed."""
-        if self.level == "none" or self.pruning.enabled is False:
+        if self.level == "none" or self.pruning.enabled is False or "pruning" in self.forbid:
             return False
         return self.level == "aggressive" or self.pruning.enabled is True
 
@@ -245,6 +263,7 @@ class Request(Contract):
         shape: fixed shapes for inputs whose dimensions are free.
         out: folder that receives the product.
         memory: whether past outcomes are recalled and this one remembered.
+        words: the request as a person put it, from which other fields were read; kept for the report.
     """
 
     model: str
@@ -267,6 +286,7 @@ class Request(Contract):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     memory: bool = True
     out: str | None = None
+    words: Annotated[str, Field(max_length=MAX_WORDS)] | None = None
 
     @property
     def scored_by(self) -> str:

@@ -32,9 +32,9 @@ def offer_command(request: Request, offer: Offer) -> str:
     words = ["shipfit", "optimize", *_request_words(request), *bound_words(bounds)]
     command = shlex.join([*words, "--allow-regression", ",".join(guards)] if guards else words)
     # Switches and alerts have no options: they can only be given the way they were given, in a file.
-    level_only = OptimizationConfig(level=request.optimization.level)
+    as_options = OptimizationConfig(level=request.optimization.level, forbid=request.optimization.forbid)
     configured = (
-        request.optimization != level_only
+        request.optimization != as_options
         or request.monitoring != MonitoringConfig()
         or request.preprocess is not None
         or bool(request.state)
@@ -77,6 +77,7 @@ def _request_words(request: Request) -> list[str]:
         ("--platform", request.target.platform, default.target.platform),
         ("--runtime", request.target.runtime, default.target.runtime),
         ("--level", request.optimization.level, default.optimization.level),
+        ("--forbid", ",".join(request.optimization.forbid), ""),
         ("--objective", request.objective, default.objective),
         ("--max-attempts", request.budget.max_attempts, default.budget.max_attempts),
         ("--time-limit", request.budget.time_limit_s, default.budget.time_limit_s),

@@ -181,6 +181,7 @@ CASES = {
     BOUNDS + "min_fidelity": Case(searched, 20, 60),
     BOUNDS + "min_logits_fidelity": Case(searched, 20, 60),
     "optimization.level": Case(searched, "none", "basic"),
+    "optimization.forbid": Case(searched, [], ["int8"]),
     QUANTIZATION + "enabled": Case(searched, True, False),
     QUANTIZATION + "precision": Case(searched, "8bit", "16bit"),
     QUANTIZATION + "calibration.method": Case(fitted, "minmax", "entropy"),
@@ -283,6 +284,11 @@ def test_each_calibration_method_makes_a_product_of_its_own(method: str, worksho
         ({"quantization": {"precision": "32bit"}}, set()),
         ({"quantization": {"enabled": False}}, set()),
         ({"level": "none"}, set()),
+        ({"forbid": ["quantization"]}, set()),
+        ({"forbid": ["int8"], "level": "aggressive"}, {"fp16"}),
+        ({"forbid": ["fp16"], "level": "aggressive"}, {"int8", "none"}),
+        ({"forbid": ["int4"], "level": "aggressive"}, {"int8", "fp16", "none"}),
+        ({"forbid": ["int8", "fp16"]}, set()),
     ],
 )
 def test_precision_is_the_lowest_that_may_be_tried(restriction: dict[str, Any], storages: set[str]) -> None:

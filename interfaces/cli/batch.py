@@ -57,6 +57,7 @@ def batch(
     min_fidelity: opt.MinFidelity = None,
     min_logits_fidelity: opt.MinLogitsFidelity = None,
     allow_regression: opt.AllowRegression = None,
+    forbid: opt.Forbid = None,
     strict_accuracy: opt.StrictAccuracy = None,
     platform: opt.PlatformName = None,
     runtime: opt.Runtime = None,

@@ -22,6 +22,7 @@ SHORT: dict[str, tuple[str, str]] = {
     "max_attempts": ("budget", "max_attempts"),
     "time_limit": ("budget", "time_limit"),
     "level": ("optimization", "level"),
+    "forbid": ("optimization", "forbid"),
     "platform": ("target", "platform"),
     "runtime": ("target", "runtime"),
 }
@@ -113,9 +114,15 @@ def request_fields(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     shape = _group(fields.get("shape"))
     if shape is not None:
         fields["shape"] = {name: _dimensions(name, value) for name, value in shape.items()}
-    if isinstance(fields.get("allow_regression"), str):
-        fields["allow_regression"] = [item.strip() for item in fields["allow_regression"].split(",")]
+    _split_list(fields, "allow_regression")
+    _split_list(fields.get("optimization"), "forbid")
     return fields
+
+
+def _split_list(group: object, name: str) -> None:
+    """Read, in place, a list that is written in one line with commas."""
+    if isinstance(group, dict) and isinstance(value := cast("dict[str, Any]", group).get(name), str):
+        group[name] = [item.strip() for item in value.split(",")]
 
 
 def _group(value: object) -> dict[Any, Any] | None:

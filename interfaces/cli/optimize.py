@@ -29,6 +29,7 @@ def optimize(
     platform: opt.PlatformName = None,
     runtime: opt.Runtime = None,
     level: opt.Level = None,
+    forbid: opt.Forbid = None,
     objective: opt.Objective = None,
     max_attempts: opt.MaxAttempts = None,
     time_limit: opt.TimeLimit = None,

@@ -100,6 +100,10 @@ Objective = Annotated[
     str | None,
     _text("--objective", SEARCH, "balanced, size, latency or accuracy: what to gain. (default: balanced)", "NAME"),
 ]
+Forbid = Annotated[
+    list[str] | None,
+    _text("--forbid", SEARCH, "Rule levers out: pruning, quantization, int8, int4, fp16.", "pruning,int4,…"),
+]
 MaxAttempts = Annotated[int | None, _number("--max-attempts", SEARCH, "Candidates to try. (default: 6)", 1, 1000)]
 TimeLimit = Annotated[str | None, _text("--time-limit", SEARCH, "Wall time to spend. (default: 10m)", "10m")]
 Seed = Annotated[int | None, _number("--seed", SEARCH, "Seed of every random choice. (default: 0)", 0, 2**32 - 1)]

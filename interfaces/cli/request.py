@@ -23,6 +23,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "platform": ("target", "platform"),
     "runtime": ("target", "runtime"),
     "level": ("optimization", "level"),
+    "forbid": ("optimization", "forbid"),
     "metric": ("metric",),
     "output": ("output",),
     "threads": ("threads",),
@@ -37,12 +38,20 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "out": ("out",),
     "model": ("model",),
 }
+
+
+def _listed(texts: list[str]) -> list[str]:
+    return [item.strip() for text in texts for item in text.split(",") if item.strip()]
+
+
 _READ: dict[str, Callable[[Any], Any]] = {
     "time_limit": lambda text: units.parse_seconds(text, "--time-limit"),
     "shape": read_shapes,
-    "allow_regression": lambda texts: [item.strip() for text in texts for item in text.split(",") if item.strip()],
+    "allow_regression": _listed,
+    "forbid": _listed,
     "no_memory": lambda given: not given,
 }
+
 # Field, as the contracts' errors name it → the option that sets it.
 _OPTION_OF = {".".join(place): f"--{name.replace('_', '-')}" for name, place in _FIELDS.items() if name != "model"} | {
     f"constraints.{field}": f"--{name.replace('_', '-')}" for name in BOUND_OPTIONS for field in bound_fields(name)

@@ -153,7 +153,7 @@ def _looked_up(step: QuantizeStep, model: ModelProto) -> dict[str, StoredForm]:
     tables = (unit for unit in storage_units(model) if unit.op_type == "Gather")
     forms: dict[str, StoredForm] = {}
     for unit in tables:
-        if (form := asked_form(unit, step.storage, step.stored, step.block)) is not None:
+        if (form := asked_form(unit, step.storage, step.stored, step.block, step.fp16)) is not None:
             forms[unit.name] = form
     return forms
 

@@ -62,10 +62,15 @@ def stored_form(unit: StorageUnit, form: StoredForm, block: int = DEFAULT_BLOCK)
     return unit.taken_form(form, block)
 
 
-def asked_form(unit: StorageUnit, storage: Storage, stored: Mapping[str, WeightForm], block: int) -> StoredForm | None:
-    """Return the form that `unit` gets in a step, None where it stays as it is."""
+def asked_form(
+    unit: StorageUnit, storage: Storage, stored: Mapping[str, WeightForm], block: int, fp16: bool = True
+) -> StoredForm | None:
+    """Return the form that `unit` gets in a step, None where it stays as it is; `fp16` as in `QuantizeStep`."""
     form = stored.get(unit.name) or storage
-    return None if form == "fp32" or form == "none" else stored_form(unit, form, block)
+    if form == "fp32" or form == "none":
+        return None
+    taken = stored_form(unit, form, block)
+    return None if taken == "fp16" and not fp16 else taken
 
 
 def stored_values(
@@ -110,6 +115,7 @@ def store_weights(
     only: Collection[str] | None = None,
     block: int = DEFAULT_BLOCK,
     points: Mapping[str, Point] | None = None,
+    fp16: bool = True,
 ) -> list[LayerForm]:
     """Store the weights of `model` in place and return what each became, those left alone with the reason.
 
@@ -120,13 +126,14 @@ def store_weights(
         only: names that may be touched; absent, all.
         block: neighbouring elements of a row that share a scale, at most.
         points: what rounding by their inputs made of weights of the main graph; the others take the nearest values.
+        fp16: as in `QuantizeStep`.
     """
     store = _Store(model, block, points)
     layers: list[LayerForm] = []
     for graph, tensor, unit in list(located(model)):
         if only is not None and unit.name not in only:
             continue
-        form, weight = asked_form(unit, storage, stored or {}, block), to_array(tensor)
+        form, weight = asked_form(unit, storage, stored or {}, block, fp16), to_array(tensor)
         why = "asked for" if form is None else obstacle(weight, form)
         if form is None or why:
             layers.append(_layer(unit, "fp32", why, unit.bytes))

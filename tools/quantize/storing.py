@@ -43,13 +43,13 @@ def store(
     if step.rounding != "nearest" and forms:
         points = captured_points(model, forms, _samples(step, data), step.rounding, step.block)
         notes.append(told(list(points.values()), step.rounding))
-    return store_weights(model, step.storage, step.stored, only, step.block, points), notes
+    return store_weights(model, step.storage, step.stored, only, step.block, points, step.fp16), notes
 
 
 def _grid_forms(step: QuantizeStep, model: ModelProto, only: Collection[str]) -> dict[StorageUnit, GridForm]:
     forms: dict[StorageUnit, GridForm] = {}
     for _, tensor, unit in located(model):
-        form = asked_form(unit, step.storage, step.stored, step.block) if unit.name in only else None
+        form = asked_form(unit, step.storage, step.stored, step.block, step.fp16) if unit.name in only else None
         if form is not None and form != "fp16" and not obstacle(to_array(tensor), form):
             forms[unit] = form
     return forms
