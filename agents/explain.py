@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from ..contracts import Attempt, Plan, PolicyState, Predicted, PruneLever, QuantizeLever, Recovery, units
+from .quoting import quoted
+from .say import ADVISERS
+
+# Of an adviser's own words, which are shown beside ours and reach no tool.
+WORDS_AT_MOST = 160
 
 _RECOVERED: dict[Recovery, str] = {
     "equalize": "ranges equalized", "smooth": "activations smoothed into weights",
@@ -17,7 +22,13 @@ def reason(plan: Plan, predicted: Predicted, state: PolicyState) -> str:
         f"expected {units.format_share(predicted.size_ratio)} of the size at "
         f"{units.format_factor(predicted.speedup)}, {units.format_decibels(predicted.fidelity_db)}"
     )
-    return f"{_forms(plan, state)}; {expected}{_because(plan, state)}"
+    return f"{_forms(plan, state)}; {expected}{_because(plan, state)}{_in_its_words(plan)}"
+
+
+def _in_its_words(plan: Plan) -> str:
+    """Return what an adviser gave as its reason."""
+    told = plan.proposer in ADVISERS and plan.reason
+    return f"; the language model says {quoted(plan.reason, WORDS_AT_MOST)}" if told else ""
 
 
 def _forms(plan: Plan, state: PolicyState) -> str:

@@ -43,7 +43,7 @@ def plans(state: PolicyState) -> Iterator[Plan]:
     if state.profile.format == "torch":
         yield from _torch_plans(state)
         return
-    switched, graph = _switched(state), _graph(state)
+    switched, graph = switched_passes(state), passes_before(state)
     tune = _wants_tuning(state)
     if switched is not None:
         yield Plan(graph=switched, tune=tune)
@@ -74,17 +74,17 @@ def _torch_plans(state: PolicyState) -> Iterator[Plan]:
     Channels are taken out first, while normalizations can still be estimated, so nothing is folded before; and
     layouts are tried only where no convolution becomes an integer operator, which has one of its own.
     """
-    switched, may_prune = _switched(state), state.request.optimization.may_prune
+    switched, may_prune = switched_passes(state), state.request.optimization.may_prune
     levers: list[QuantizeLever | None] = [None, *_quantize_levers(state)]
     for lever in levers:
-        yield Plan(graph=_torch_graph(switched, lever), quantize=lever)
+        yield Plan(graph=torch_graph(switched, lever), quantize=lever)
         for ratio in PRUNED_SHARES if may_prune else ():
             yield Plan(prune=PruneLever(ratio=ratio), quantize=lever)
     if switched is not None:
         yield Plan()
 
 
-def _torch_graph(switched: GraphLever | None, lever: QuantizeLever | None) -> GraphLever | None:
+def torch_graph(switched: GraphLever | None, lever: QuantizeLever | None) -> GraphLever | None:
     """Return the passes that go with a form: with layouts timed, or none where they would hide convolutions."""
     if switched is None:
         return None
@@ -101,18 +101,18 @@ def _wants_tuning(state: PolicyState) -> bool:
     return bool(speed or memory or state.request.threads > 1 or state.request.objective == "latency")
 
 
-def _switched(state: PolicyState) -> GraphLever | None:
+def switched_passes(state: PolicyState) -> GraphLever | None:
     """Return the graph passes as the request's switches have them, or None where none is left."""
     lever = GraphLever(**state.request.optimization.graph.model_dump())
     return lever if lever.chosen and state.profile.quantized == "no" else None
 
 
-def _graph(state: PolicyState) -> GraphLever | None:
+def passes_before(state: PolicyState) -> GraphLever | None:
     """Return the passes that may come before quantization.
 
     Layer fusions may not: they hide products from the quantizer, and the session does them at load anyway.
     """
-    lever = _switched(state)
+    lever = switched_passes(state)
     before = lever.model_copy(update={"layer_optimization": False}) if lever else None
     return before if before and before.chosen else None
 
@@ -188,7 +188,7 @@ def _storages(state: PolicyState) -> list[Storage]:
 
 def _computes(profile: Profile) -> list[dict[str, Compute]]:
     """Return the int8 compute forms that the operators of this model offer."""
-    conv, product, recurrent = (_present(each, profile) for each in _KINDS)
+    conv, product, recurrent = (present(each, profile) for each in _KINDS)
     options: list[dict[str, Compute]] = [
         {},
         dict.fromkeys(conv + product, "static"),
@@ -201,7 +201,8 @@ def _computes(profile: Profile) -> list[dict[str, Compute]]:
     return [option for index, option in enumerate(options) if option not in options[:index]]
 
 
-def _present(names: tuple[str, ...], profile: Profile) -> list[str]:
+def present(names: tuple[str, ...], profile: Profile) -> list[str]:
+    """Return those of the operators `names` that the model has, and that matter in it."""
     return [name for name in names if (item := profile.operator(name)) is not None and _matters(item, profile)]
 
 
@@ -211,7 +212,7 @@ def _offers(profile: Profile) -> list[dict[str, tuple[Compute, ...]]]:
     Dynamic convolutions never do. With convolutions around them, products are static first, so that values stay in
     integers from one to the next.
     """
-    conv, product, recurrent = (_present(each, profile) for each in _KINDS)
+    conv, product, recurrent = (present(each, profile) for each in _KINDS)
     both: tuple[Compute, ...] = ("static", "dynamic") if conv else ("dynamic", "static")
     offered = {**dict.fromkeys(conv, ("static",)), **dict.fromkeys(product, both)}
     return [{}, {**offered, **dict.fromkeys(recurrent, ("dynamic",))}] if conv or product or recurrent else [{}]

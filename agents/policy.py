@@ -9,6 +9,7 @@ from .explain import reason
 from .plans import plans
 from .predict import chance, estimate
 from .recall import remembered, was_searched
+from .say import heard, say
 
 FURTHER_GAIN = 1.10
 WORTH_TRYING = 0.35
@@ -25,7 +26,8 @@ class BuiltInPolicy:
         known = next((plan for plan in remembered(state) if not _in(plan, tried)), None)
         if known is not None and not state.attempts:
             return known
-        fresh = [plan for plan in plans(state) if not _in(plan, tried) and not estimate(plan, state).repeats]
+        open_to_it = (*plans(state), *heard(state))
+        fresh = [plan for plan in open_to_it if not _in(plan, tried) and not estimate(plan, state).repeats]
         ranked = [_rank(plan, state) for plan in fresh]
         best = max(ranked, key=lambda item: item[0], default=None)
         if best is None:
@@ -34,7 +36,7 @@ class BuiltInPolicy:
         if met:
             return _further(ranked, met, state)
         if _is_last(state):
-            best = max(ranked, key=lambda item: (_chance(item[1]), item[0]))
+            best = max(ranked, key=lambda item: (_chance(item[1]) * say(item[1], state), item[0]))
         return best[1] if _chance(best[1]) >= HOPELESS else _for_offers(ranked, state)
 
 
@@ -70,9 +72,9 @@ def _in(plan: Plan, tried: list[Plan]) -> bool:
 
 
 def _rank(plan: Plan, state: PolicyState) -> tuple[float, Plan]:
-    """Return log utility (log chance + log worth) and the plan with its prediction and reason."""
+    """Return log utility (log chance + log worth + log say) and the plan with its prediction and reason."""
     likely, predicted = chance(plan, state)
-    worth = math.log(max(likely, 1e-300)) + math.log(value(state, predicted))
+    worth = math.log(max(likely, 1e-300)) + math.log(value(state, predicted)) + math.log(say(plan, state))
     return worth, plan.model_copy(update={"predicted": predicted, "reason": reason(plan, predicted, state)})
 
 

@@ -146,7 +146,7 @@ class OutcomeStore(Protocol):
 
 
 class PolicyState(Contract):
-    """What a policy sees: the request, the facts, and everything tried so far."""
+    """What a policy sees: the request, the facts, everything tried so far, and what advisers propose beside it."""
 
     request: Request
     profile: Profile
@@ -154,6 +154,7 @@ class PolicyState(Contract):
     attempts: tuple[Attempt, ...] = ()
     recalled: tuple[Recalled, ...] = ()
     labelled: bool = False
+    proposals: tuple[Plan, ...] = ()
 
 
 class Policy(Protocol):

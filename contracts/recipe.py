@@ -18,6 +18,7 @@ Block = Literal[16, 32, 64, 128, 256]
 Rounding = Literal["nearest", "error_feedback", "learned"]
 Recovery = Literal["equalize", "smooth", "digits", "feedback", "bias"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
+Proposer = Literal["policy", "memory", "planner", "quantization", "pruning", "runtime"]
 Layout = Literal["keep", "auto", "channels_last", "onednn", "onednn_channels_last"]
 
 
@@ -288,14 +289,17 @@ class GraphLever(GraphSwitches):
 
 
 class Plan(Contract):
-    """What an attempt will try, free of one model's names, with the reason in one sentence."""
+    """What an attempt will try, free of one model's names, with the reason in one sentence.
+
+    `proposer` is the built-in policy, memory, or the agent whose language-model module asked for it.
+    """
 
     graph: GraphLever | None = None
     prune: PruneLever | None = None
     quantize: QuantizeLever | None = None
     tune: bool = False
     reason: str = ""
-    proposer: Literal["policy", "memory"] = "policy"
+    proposer: Proposer = "policy"
     predicted: Predicted | None = None
 
     @property
