@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from langgraph.runtime import Runtime
 
 from ..contracts import ArtifactRef, Effort, HostProbe, Limits, NodeFinished, NodeStarted, OutcomeStore, Policy, Request
 from .execute import GRACE_S, MEASURING_GRACE_S, EventSink, Execution
 from .state import RunState
+
+if TYPE_CHECKING:
+    from .language.advisor import Advisor
 
 FindHost = Callable[[], tuple[HostProbe, Effort]]
 
@@ -29,6 +32,7 @@ class RunContext:
     hardware: str
     find_host: FindHost
     emit: EventSink
+    advisor: Advisor | None = None
     # Original and part → what it answered there, as far as this process evaluated a candidate.
     answers: dict[tuple[str, str], ArtifactRef] = field(default_factory=dict[tuple[str, str], ArtifactRef])
 

@@ -10,6 +10,7 @@ from .errors import (
     DataError,
     ErrorType,
     Interrupted,
+    LanguageModelError,
     MachineError,
     MissingExtraError,
     ModelFileError,
@@ -69,6 +70,7 @@ from .jobs import (
     UnitDamage,
     UnitTime,
 )
+from .language import NO_MODEL, LanguageModelSettings, LanguageUse
 from .metrics import (
     Benchmark,
     ClassDrop,
@@ -196,6 +198,7 @@ __all__ = [
     "GRAPH_PASSES",
     "HOME_VARIABLE",
     "MAX_WORDS",
+    "NO_MODEL",
     "SERVED_PLATFORMS",
     "SERVED_PRECISIONS",
     "SERVED_RUNTIMES",
@@ -252,6 +255,9 @@ __all__ = [
     "Interval",
     "Job",
     "JobResult",
+    "LanguageModelError",
+    "LanguageModelSettings",
+    "LanguageUse",
     "LatencyMetrics",
     "LayerForm",
     "LayersReport",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, cast
 
-ErrorType = Literal["request", "model", "data", "runtime", "quantization", "pruning", "machine", "budget"]
+ErrorType = Literal[
+    "request", "model", "data", "runtime", "quantization", "pruning", "machine", "budget", "language_model"
+]
 
 
 class OptimizationError(Exception):
@@ -92,6 +94,20 @@ class BudgetError(OptimizationError):
     """The attempts or the time of the request are spent."""
 
     default_type: ClassVar[ErrorType] = "budget"
+
+
+class LanguageModelError(OptimizationError):
+    """A language model gave no usable answer; the deterministic side answers instead.
+
+    Attributes:
+        lasting: no later question can be answered either: the key is wrong, the model unknown, the budget spent.
+    """
+
+    default_type: ClassVar[ErrorType] = "language_model"
+
+    def __init__(self, message: str, *, lasting: bool = False, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, details=details)
+        self.lasting = lasting
 
 
 class Interrupted(OptimizationError):

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from .base import Contract
+from .errors import RequestError
+from .language import check_address
 from .units import parse_bytes
 
 HOME_VARIABLE = "SHIPFIT_HOME"
 MODEL_LIMIT_VARIABLE = "SHIPFIT_MAX_MODEL"
 PROBE_VARIABLE = "SHIPFIT_HOST_PROBE"
+LLM_VARIABLE = "SHIPFIT_LLM"
+LLM_ADDRESS_VARIABLE = "SHIPFIT_LLM_API_BASE"
+LLM_KEY_VARIABLE = "SHIPFIT_LLM_API_KEY"
 MAX_MODEL_BYTES = 8 * 2**30
 
 
@@ -29,6 +35,8 @@ class Settings(Contract):
         max_model_bytes: larger models are refused at the door.
         job_time_s, job_memory_bytes: limits of one child process.
         host_probe: a `HostProbe` as JSON that is taken instead of measuring this machine.
+        llm_name: the language model that advises runs that name none.
+        llm_api_base, llm_api_key: address and key of the language model's server; never written anywhere.
     """
 
     home: Path
@@ -36,6 +44,9 @@ class Settings(Contract):
     job_time_s: float = 600.0
     job_memory_bytes: int = 8 * 2**30
     host_probe: Path | None = Field(default_factory=_given_probe)
+    llm_name: str | None = None
+    llm_api_base: SecretStr | None = None
+    llm_api_key: SecretStr | None = None
 
     @property
     def ledger(self) -> Path:
@@ -68,16 +79,34 @@ def load_settings() -> Settings:
 
     `SHIPFIT_HOME` is where state lives, by default the platform's folder for user data; `SHIPFIT_MAX_MODEL` is
     the largest model that is admitted, such as `20GB`; `SHIPFIT_HOST_PROBE` is a file with the probe of a machine,
-    to plan for that one instead of measuring this one.
+    to plan for that one instead of measuring this one. `SHIPFIT_LLM` names the language model that advises,
+    `SHIPFIT_LLM_API_BASE` and `SHIPFIT_LLM_API_KEY` its server and key.
 
     Raises:
-        RequestError: the limit is not a size.
+        RequestError: the limit is not a size, or the server's address is none.
     """
     limit = os.environ.get(MODEL_LIMIT_VARIABLE)
-    most = parse_bytes(limit, MODEL_LIMIT_VARIABLE) if limit else MAX_MODEL_BYTES
+    return Settings(
+        home=_home(),
+        max_model_bytes=parse_bytes(limit, MODEL_LIMIT_VARIABLE) if limit else MAX_MODEL_BYTES,
+        llm_name=os.environ.get(LLM_VARIABLE) or None,
+        llm_api_base=_secret(LLM_ADDRESS_VARIABLE, check_address),
+        llm_api_key=_secret(LLM_KEY_VARIABLE),
+    )
+
+
+def _home() -> Path:
     given = os.environ.get(HOME_VARIABLE)
     if given:
-        return Settings(home=Path(os.path.expanduser(given)).absolute(), max_model_bytes=most)
+        return Path(os.path.expanduser(given)).absolute()
     import platformdirs
 
-    return Settings(home=Path(platformdirs.user_data_dir("shipfit")), max_model_bytes=most)
+    return Path(platformdirs.user_data_dir("shipfit"))
+
+
+def _secret(name: str, check: Callable[[str], str] = str) -> SecretStr | None:
+    value = os.environ.get(name)
+    try:
+        return SecretStr(check(value)) if value else None
+    except ValueError as error:
+        raise RequestError(f"{name}: {error}") from None

@@ -1,0 +1,88 @@
+"""The typed output fields of a signature as one JSON schema, and the way back from an answer to values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+# Annotations for people and for pydantic; strict providers refuse some of them.
+_NOT_SENT = frozenset({"title", "default", "examples"})
+
+
+def answer_type(signature: Any) -> type[BaseModel]:
+    """Return the type of an answer: a field for each output field of the signature, all of them required."""
+    fields: dict[str, Any] = {name: (field.annotation, ...) for name, field in signature.output_fields.items()}
+    return create_model("Answer", __config__=ConfigDict(extra="ignore"), **fields)
+
+
+def strict_schema(kind: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of `kind` in the form that constrained decoding asks for.
+
+    Every property required, none beyond those declared, as OpenAI's structured outputs want it; other providers and
+    local servers take the same form.
+    """
+    return cast("dict[str, Any]", _strict(kind.model_json_schema()))
+
+
+def response_format(kind: type[BaseModel]) -> dict[str, Any]:
+    """Return what an answer is held to, in the words of DSPy's requests (`lm15.Config.response_format`)."""
+    return {"type": "json_schema", "name": "answer", "strict": True, "schema": strict_schema(kind)}
+
+
+def _strict(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_strict(item) for item in cast("Sequence[Any]", part)]
+    if not isinstance(part, dict):
+        return part
+    kept = cast("Mapping[str, Any]", part)
+    result: dict[str, Any] = {}
+    for key, value in kept.items():
+        if key in ("properties", "$defs"):
+            result[key] = {name: _strict(inner) for name, inner in value.items()}
+        elif key not in _NOT_SENT:
+            result[key] = _strict(value)
+    if "properties" in result:
+        result |= {"required": list(result["properties"]), "additionalProperties": False}
+    return result
+
+
+def parse_answer(kind: type[BaseModel], text: str) -> dict[str, Any]:
+    """Return the values of an answer by field, checked.
+
+    What stands around the JSON object, such as a code fence or a model's thinking, is passed over.
+
+    Raises:
+        ValueError: there is no such object; the message is short enough to be sent back.
+    """
+    found, last = _objects(text), "there is no JSON object in the answer"
+    for candidate in found:
+        try:
+            answer = kind.model_validate(candidate)
+        except ValidationError as error:
+            last = _in_short(error)
+        else:
+            return {name: getattr(answer, name) for name in kind.model_fields}
+    raise ValueError(last)
+
+
+def _objects(text: str, most: int = 8) -> list[Mapping[str, Any]]:
+    """Return the JSON objects that stand in a text, outermost ones only, the last first: models think, then answer."""
+    decoder, at = json.JSONDecoder(), text.find("{")
+    found: list[Mapping[str, Any]] = []
+    while at >= 0 and len(found) < most:
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            found.append(value)
+        at = text.find("{", end)
+    return list(reversed(found))
+
+
+def _in_short(error: ValidationError) -> str:
+    told = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)[:4]]
+    return "; ".join(told)[:600]
