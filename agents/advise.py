@@ -12,8 +12,14 @@ FEW_SAMPLES = 400
 
 
 def recommend(request: Request, state: RunState, best: Attempt | None) -> tuple[Recommendation, ...]:
-    """Return advice on data, runtime, monitoring and constraints."""
-    return (*_on_data(state), *_on_runtime(request, state, best), *_on_constraints(state, best))
+    """Return advice on data, runtime, monitoring, scaling and constraints."""
+    return (
+        *_on_data(state),
+        *_on_runtime(request, best),
+        *_on_monitoring(request, best),
+        *_on_scaling(request, best),
+        *_on_constraints(state, best),
+    )
 
 
 def _on_data(state: RunState) -> Iterator[Recommendation]:
@@ -33,7 +39,7 @@ def _on_data(state: RunState) -> Iterator[Recommendation]:
         )
 
 
-def _on_runtime(request: Request, state: RunState, best: Attempt | None) -> Iterator[Recommendation]:
+def _on_runtime(request: Request, best: Attempt | None) -> Iterator[Recommendation]:
     if best is None:
         return
     if best.runtime_settings.departures:
@@ -50,12 +56,42 @@ def _on_runtime(request: Request, state: RunState, best: Attempt | None) -> Iter
             description="Stored weights unfold to float32 at load: the file is smaller, memory in use is not.",
             implementation="bound memory with --max-memory where that matters",
         )
+
+
+def _on_monitoring(request: Request, best: Attempt | None) -> Iterator[Recommendation]:
+    """Say what to watch: what was measured here is what is normal."""
+    if best is None or best.metrics is None:
+        return
     if not request.target.measurable_here:
         yield Recommendation(
             category="monitoring",
             description=f"Nothing was measured on {request.target.platform}; the verdict stands in for it.",
             implementation="run `shipfit benchmark ORIGINAL PRODUCT` on the device",
         )
+        return
+    latency, memory = best.metrics.latency, best.metrics.memory
+    normal = [f"p95 {units.format_milliseconds(latency.p95.value)}"] if latency else []
+    normal += [f"peak memory {units.format_bytes(memory.peak.value)} beside the runtime"] if memory else []
+    if normal:
+        yield Recommendation(
+            category="monitoring",
+            description=f"Measured here, and so what is normal in use: {', '.join(normal)}.",
+            implementation="alert on what is clearly above it; monitoring.alerts of --config warns of it in later runs",
+        )
+
+
+def _on_scaling(request: Request, best: Attempt | None) -> Iterator[Recommendation]:
+    """Say what one process does, which is what to multiply."""
+    metrics = best.metrics if best else None
+    if metrics is None or metrics.throughput is None or not request.target.measurable_here:
+        return
+    threads = "one thread" if request.threads == 1 else f"{request.threads} threads"
+    each = f" and takes {units.format_bytes(metrics.memory.peak.value)} beside the runtime" if metrics.memory else ""
+    yield Recommendation(
+        category="scaling",
+        description=f"A process with {threads} answers {units.format_rate(metrics.throughput.value)}{each}.",
+        implementation="for more, start a process for each free core rather than more threads, and measure again",
+    )
 
 
 def _on_constraints(state: RunState, best: Attempt | None) -> Iterator[Recommendation]:

@@ -14,6 +14,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from ..contracts import (
+    Analysis,
     ArtifactRef,
     Attempt,
     DataRef,
@@ -28,6 +29,7 @@ from ..contracts import (
 from .state import Draft
 
 _ALLOWED = (
+    Analysis,
     ArtifactRef, Attempt, DataRef, Draft, Effort, HostProbe, LayerForm, NormalizeStep, Offer, Profile, Recalled,
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ from ..contracts import (
 from ..tools.context import TORCH_SUFFIX
 from ..tools.hardware import describe, fingerprint
 from .advise import recommend
+from .analysis import analyse, with_words
 from .monitor import OptimizationMonitor
 from .state import RunState, came_as
 
@@ -41,6 +42,8 @@ def respond(
     baseline, optimized, comparison = _measures(state, best)
     status = _status(request, best)
     monitor = _monitored(request, state, baseline, optimized, comparison)
+    ruled = analyse(state.get("attempts", ()), best, recommend(request, state, best))
+    analysis = with_words(ruled, state.get("said"))
     return OptimizationResponse(
         run=run,
         status=status,
@@ -59,7 +62,8 @@ def respond(
         delivered=best.index if best else None,
         layers=state.get("layers", best.layers) if best else (),
         offers=state.get("offers", ()),
-        recommendations=recommend(request, state, best),
+        recommendations=analysis.recommendations,
+        analysis=analysis,
         alerts=monitor.alerts,
         monitoring=monitor.phases,
         effort=state.get("effort", Effort()),

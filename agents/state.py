@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, TypedDict
 
 from ..contracts import (
+    Analysis,
     ArtifactRef,
     Attempt,
     Benchmark,
@@ -73,7 +74,8 @@ class RunState(TypedDict, total=False):
     """What a checkpoint holds.
 
     `model` is the normalized original that every plan starts from, `elapsed_s` the wall time of finished
-    nodes (so a resumed run keeps its budget), `best` the number of the attempt that would be delivered.
+    nodes (so a resumed run keeps its budget), `best` the number of the attempt that would be delivered, `said` what
+    a language model adds to the analysis.
     """
 
     source: ArtifactRef
@@ -91,6 +93,7 @@ class RunState(TypedDict, total=False):
     final_looks: Annotated[int, add]
     offers: tuple[Offer, ...]
     layers: tuple[LayerForm, ...]
+    said: Analysis
     data_source: str
     data_notes: tuple[str, ...]
     reason: str

@@ -1,6 +1,7 @@
 """The floor that everything stands on: types, units, errors, settings, events and protocols."""
 
 from . import units
+from .analysis import Analysis, Impact, Optimization, OptimizationType, Recommendation
 from .attempt import Attempt, ConstraintResult, Offer, Stage, Verdict
 from .base import Contract
 from .batch import BatchRow, BatchSummary, RowStatus
@@ -166,7 +167,6 @@ from .response import (
     OptimizationResponse,
     ProductArtifact,
     Provenance,
-    Recommendation,
     RunStatus,
     Timing,
 )
@@ -207,6 +207,7 @@ __all__ = [
     "AdviceReport",
     "Advised",
     "AlertsConfig",
+    "Analysis",
     "ArtifactRef",
     "ArtifactStore",
     "Attempt",
@@ -250,6 +251,7 @@ __all__ = [
     "GraphLever",
     "Guarded",
     "HostProbe",
+    "Impact",
     "IntegerType",
     "Interrupted",
     "Interval",
@@ -284,10 +286,12 @@ __all__ = [
     "Offer",
     "OperatorClass",
     "OperatorShare",
+    "Optimization",
     "OptimizationConfig",
     "OptimizationError",
     "OptimizationMetrics",
     "OptimizationResponse",
+    "OptimizationType",
     "OptimizeGraphStep",
     "Outcome",
     "OutcomeStore",

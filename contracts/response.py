@@ -6,12 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from .analysis import Analysis, Recommendation
 from .attempt import Attempt, ConstraintResult, Offer
 from .base import Contract
 from .host import HostProbe
 from .jobs import LayerForm
 from .metrics import DeploymentMetrics, OptimizationMetrics
 from .profile import Profile
+from .proposal import ProposalCount
 from .recipe import Recipe, RuntimeSettings
 from .request import Request, Target
 
@@ -57,14 +59,6 @@ class NodeTime(Contract):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Recommendation(Contract):
-    """Advice that follows from measurements."""
-
-    category: Literal["runtime", "monitoring", "scaling", "data", "constraints"]
-    description: str
-    implementation: str = ""
-
-
 class Provenance(Contract):
     """What a reader needs to repeat the run, or to tell whether another may be compared with it.
 
@@ -103,6 +97,8 @@ class OptimizationResponse(Contract):
         status: `met`, `unverified`, `rolled_back` or `failed`.
         first_met: number of the attempt that first met everything.
         delivered: number of the attempt that was delivered; absent after a rollback.
+        recommendations: those of `analysis`.
+        proposals: what became of what language-model modules proposed; empty where no model is set.
         timeline: what the run did when, in order; a node that was begun and killed is a gap.
         monitoring: phase → watched metric → value.
         alerts: alerts that the product would raise.
@@ -126,6 +122,8 @@ class OptimizationResponse(Contract):
     layers: tuple[LayerForm, ...] = ()
     offers: tuple[Offer, ...] = ()
     recommendations: tuple[Recommendation, ...] = ()
+    analysis: Analysis = Analysis()
+    proposals: tuple[ProposalCount, ...] = ()
     alerts: tuple[str, ...] = ()
     monitoring: dict[str, dict[str, Any]] = {}
     effort: Effort = Effort()
