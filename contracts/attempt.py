@@ -66,7 +66,7 @@ class Attempt(Contract):
         final_look: whether the final part of the data was used on it.
         baseline: the original, measured beside this candidate.
         notes: what each step did, and what was left out of it; names in it come from the model.
-        predicted_size_ratio, predicted_speedup: of its plan, for comparison.
+        explanation: what a language model says of why it missed, in its words; it decides nothing.
     """
 
     index: Annotated[int, Field(ge=1)]
@@ -84,6 +84,7 @@ class Attempt(Contract):
     final_look: bool = False
     layers: tuple[LayerForm, ...] = ()
     notes: tuple[str, ...] = ()
+    explanation: str = ""
     error_type: str | None = None
     wall_s: float = 0.0
     cpu_s: float = 0.0

@@ -13,6 +13,7 @@ from ..contracts import (
     OptimizationMetrics,
     OptimizationResponse,
     Plan,
+    Proposer,
     Quantity,
     QuantizeLever,
     is_error,
@@ -152,6 +153,13 @@ def met_word(result: ConstraintResult) -> str:
 def plan_text(attempt: Attempt) -> str:
     """Return what an attempt tried, in words."""
     return levers_text(attempt.plan)
+
+
+def proposer_text(proposer: Proposer) -> str:
+    """Return who asked for a plan, nothing for the built-in policy."""
+    if proposer == "policy":
+        return ""
+    return "recalled from a past run" if proposer == "memory" else f"proposed by the {proposer} agent's language model"
 
 
 def levers_text(plan: Plan) -> str:

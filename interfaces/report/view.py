@@ -16,6 +16,7 @@ from ..facts import (
     met_word,
     metric_rows,
     plan_text,
+    proposer_text,
     quality_text,
     size_ratio_text,
     speed_text,
@@ -23,6 +24,7 @@ from ..facts import (
 )
 from ..host import host_text
 from ..text import clean, show, show_interval
+from .advice import AdviceView, advice_view
 from .drops import DropRow, drop_rows
 from .gauges import gauges
 from .layer_chart import LayerChart, Stack, draw_layers, form_class, stacks
@@ -61,7 +63,7 @@ class ReportView:
     layers_open: bool
     layer_columns: frozenset[str]
     offers: list[dict[str, str]]
-    recommendations: list[dict[str, str]]
+    advice: AdviceView
     alerts: list[str]
     effort: list[tuple[str, str]]
     environment: list[tuple[str, str]]
@@ -100,7 +102,7 @@ def report_view(response: OptimizationResponse) -> ReportView:
         layer_columns=_layer_columns(response),
         layers_open=len(response.layers) <= LAYERS_OPEN,
         offers=[{"text": offer.text, "command": offer_command(response.request, offer)} for offer in response.offers],
-        recommendations=_recommendations(response),
+        advice=advice_view(response),
         alerts=list(response.alerts),
         effort=_effort(response),
         environment=_environment(response),
@@ -111,12 +113,6 @@ def report_view(response: OptimizationResponse) -> ReportView:
         asked=" ".join(bound_words(response.request.constraints)) or "no bounds; everything is guarded",
         original=response.artifact.original,
     )
-
-
-def _recommendations(response: OptimizationResponse) -> list[dict[str, str]]:
-    """Return the recommendations; those about constraints repeat the offers where there are any."""
-    told = {"constraints"} if response.offers else set[str]()
-    return [item.model_dump() for item in response.recommendations if item.category not in told]
 
 
 def _sentence(response: OptimizationResponse) -> str:
@@ -204,7 +200,8 @@ def _attempt(attempt: Attempt, response: OptimizationResponse) -> dict[str, str]
         "index": str(attempt.index),
         "plan": plan_text(attempt),
         "why": attempt.plan.reason,
-        "proposer": attempt.plan.proposer,
+        "proposer": proposer_text(attempt.plan.proposer),
+        "explanation": clean(attempt.explanation),
         "size": size_ratio_text(attempt.comparison),
         "speed": speed_text(attempt.comparison),
         "quality": quality_text(attempt.comparison),
