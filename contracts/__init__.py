@@ -85,7 +85,7 @@ from .metrics import (
     Quantity,
     Unit,
 )
-from .outcome import Outcome, Recalled
+from .outcome import OUTCOME_VERSION, Outcome, Recalled
 from .preprocess import Preprocess
 from .profile import OperatorShare, Profile, TensorSpec
 from .proposal import (
@@ -199,6 +199,7 @@ __all__ = [
     "HOME_VARIABLE",
     "MAX_WORDS",
     "NO_MODEL",
+    "OUTCOME_VERSION",
     "SERVED_PLATFORMS",
     "SERVED_PRECISIONS",
     "SERVED_RUNTIMES",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from .base import Contract
 from .profile import Profile
 from .recipe import Plan, Recipe
 from .request import Constraints, Objective, Target
 
+OUTCOME_VERSION = 2
+
 
 class Outcome(Contract):
     """One attempt in the form that later runs recall.
 
     Attributes:
+        version: of this form; what was kept in an earlier one is brought to it when it is read.
         profile: of the original; the fingerprint vector is made from it, target and constraints.
         model: artifact id of the original.
         hardware: fingerprint of the machine that measured.
@@ -22,6 +27,7 @@ class Outcome(Contract):
         fidelity_db, logits_fidelity_db: SQNR at the worst output, and at the worst logits, or output without any.
     """
 
+    version: Annotated[int, Field(ge=1, le=OUTCOME_VERSION)] = OUTCOME_VERSION
     id: str
     run: str
     created: float
@@ -44,8 +50,14 @@ class Outcome(Contract):
 
 
 class Recalled(Contract):
-    """A past outcome with its cosine similarity (−1 to 1) to the present case."""
+    """A past outcome, and how alike its case is to the present one, −1 to 1.
+
+    Attributes:
+        similarity: of model, request and target together.
+        likeness: of the model alone.
+    """
 
     outcome: Outcome
     similarity: float
+    likeness: float = 0.0
     same_model: bool = False

@@ -123,6 +123,36 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX runs_by_out ON runs (out)",
     ),
+    # Outcomes get what they are asked for by, and a counter of changes by which an index sees what it has missed.
+    (
+        "ALTER TABLE outcomes ADD COLUMN model TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE outcomes ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
+        "UPDATE outcomes SET model = coalesce(json_extract(body, '$.model'), '') WHERE json_valid(body)",
+        "CREATE INDEX outcomes_by_model ON outcomes (model, created)",
+        "CREATE INDEX outcomes_by_run ON outcomes (run)",
+        "CREATE INDEX outcomes_by_time ON outcomes (created)",
+        "CREATE TABLE outcome_log (name TEXT NOT NULL) STRICT",
+        "INSERT INTO outcome_log VALUES (lower(hex(randomblob(16))))",
+        """
+        CREATE TABLE outcome_changes (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE
+        ) STRICT
+        """,
+        "INSERT INTO outcome_changes (id) SELECT id FROM outcomes ORDER BY created, id",
+        """
+        CREATE TRIGGER outcome_put AFTER INSERT ON outcomes
+        BEGIN INSERT OR REPLACE INTO outcome_changes (id) VALUES (new.id); END
+        """,
+        """
+        CREATE TRIGGER outcome_changed AFTER UPDATE ON outcomes
+        BEGIN INSERT OR REPLACE INTO outcome_changes (id) VALUES (new.id); END
+        """,
+        """
+        CREATE TRIGGER outcome_forgotten AFTER DELETE ON outcomes
+        BEGIN INSERT OR REPLACE INTO outcome_changes (id) VALUES (old.id); END
+        """,
+    ),
 )
 
 

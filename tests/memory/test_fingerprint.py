@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipfit.contracts import Constraints, OperatorShare, Profile, Target
-from shipfit.memory.fingerprint import fingerprint
+from shipfit.memory.fingerprint import cosine, fingerprint
 
 MakeProfile = Callable[..., Profile]
 COUNTS = st.integers(0, 10**12)
@@ -67,17 +67,13 @@ BOUNDS: list[dict[str, Any]] = [
 ]
 
 
-def cosine(a: list[float], b: list[float]) -> float:
-    return sum(x * y for x, y in zip(a, b, strict=True)) / (math.hypot(*a) * math.hypot(*b))
-
-
 @given(PROFILES, CONSTRAINTS)
 @settings(max_examples=40, deadline=None)
 def test_every_case_has_a_finite_vector_of_one_length(profile: Profile, constraints: Constraints) -> None:
     vector = fingerprint(profile, Target(), constraints)
-    assert len(vector) == 72
-    assert all(0 <= entry <= 1 for entry in vector)
-    assert math.hypot(*vector) > 0
+    assert len(vector) == 91
+    assert all(-1 <= entry <= 1 for entry in vector)
+    assert 0.5 < math.hypot(*vector) < 1.000001  # a model without weights or operators has no mix of them
 
 
 def test_every_bound_and_its_value_tells(make_profile: MakeProfile) -> None:

@@ -141,16 +141,32 @@ def displaced(folder: Path) -> None:
     folder.write_text("a file in its place")
 
 
-@pytest.mark.parametrize("damage", [vanish, garbage, half, empty, displaced])
+def killed_meanwhile(folder: Path) -> None:
+    mark = json.loads((folder / "mark.json").read_text())
+    (folder / "mark.json").write_text(json.dumps({**mark, "sound": False}))
+    garbage(folder)
+
+
+def of_another_ledger(folder: Path) -> None:
+    mark = json.loads((folder / "mark.json").read_text())
+    (folder / "mark.json").write_text(json.dumps({**mark, "ledger": "another", "change": 10**6}))
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize("damage", [vanish, garbage, half, empty, displaced, killed_meanwhile, of_another_ledger])
 def test_the_index_is_built_anew_from_the_ledger(
     outcomes: ChromaOutcomeStore,
     make_profile: MakeProfile,
     make_outcome: MakeOutcome,
     tmp_path: Path,
     damage: Callable[[Path], None],
+    is_open: bool,
 ) -> None:
     outcomes.remember([make_outcome("one"), make_outcome("two", "LSTM")])
+    assert names(outcomes.recall(make_profile(), REQUEST, MODEL, "here")) == ["one", "two"]
     (folder,) = (tmp_path / "home" / "outcomes").glob("outcomes-*")
+    if not is_open:
+        outcomes.close()
     damage(folder)
     assert names(outcomes.recall(make_profile(), REQUEST, MODEL, "here")) == ["one", "two"]
     outcomes.remember([make_outcome("three", parameters=10)])
@@ -185,9 +201,9 @@ def test_hostile_notes_are_skipped_and_counted(
 def test_a_place_that_cannot_hold_it(ledger: Ledger, make_outcome: MakeOutcome, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = ChromaOutcomeStore(tmp_path / "file" / "outcomes", ledger)
-    with pytest.raises(MachineError):
-        store.remember([make_outcome("one")])
-    assert ledger.outcomes.count() == 1  # the ledger has it, whatever becomes of the index
+    store.remember([make_outcome("one")])  # the ledger has it, whatever becomes of the index
+    with pytest.raises(MachineError, match="outcomes"):
+        store.recall(make_outcome("one").profile, REQUEST, MODEL, "here")
 
 
 def test_nothing_is_imported_before_there_is_something_to_recall(tmp_path: Path) -> None:
