@@ -55,6 +55,7 @@ class DeploymentOptimizationAgent:
         target: Mapping[str, Any] | None = None,
         optimization: Mapping[str, Any] | None = None,
         monitoring: Mapping[str, Any] | None = None,
+        llm: Mapping[str, Any] | None = None,
         on_event: Listener | None = None,
         **preferences: Any,
     ) -> OptimizationResponse:
@@ -72,6 +73,7 @@ class DeploymentOptimizationAgent:
             target: part of the configuration to override, field by field.
             optimization: likewise.
             monitoring: likewise.
+            llm: likewise; `{"name": "none"}` does without the language model of the environment.
             on_event: called with each event while the run works.
             preferences: further fields of `Request`, such as `objective`, `seed`, `budget` or `constraints`.
 
@@ -79,12 +81,12 @@ class DeploymentOptimizationAgent:
             OptimizationError: `type` and `details` tell what kind of failure it is.
         """
         with tempfile.TemporaryDirectory(prefix="shipfit-") as folder:
-            parts = (model, validation_data, require_accuracy, target, optimization, monitoring)
+            parts = (model, validation_data, require_accuracy, target, optimization, monitoring, llm)
             if request is not None and (preferences or any(part is not None for part in parts)):
                 raise RequestError("a request holds everything; give either request= or the parts, not both")
             if request is None:
                 given = _Given(model, example_inputs, validation_data, require_accuracy, preferences)
-                config = self.config.override(target=target, optimization=optimization, monitoring=monitoring)
+                config = self.config.override(target=target, optimization=optimization, monitoring=monitoring, llm=llm)
                 request = given.request(config, Path(folder))
             service = Service(self.settings)
             run = service.start(request)
@@ -126,6 +128,7 @@ class _Given:
             "constraints": bounds,
             "optimization": config.optimization,
             "monitoring": config.monitoring,
+            "llm": config.llm,
             **self.preferences,
         }
         return validate(Request, {name: value for name, value in fields.items() if value is not None})

@@ -18,6 +18,7 @@ from ..contracts import (
     Interrupted,
     Limits,
     NodeFinished,
+    Noticed,
     OptimizationError,
     OptimizationResponse,
     Planned,
@@ -36,13 +37,17 @@ from ..tools.hardware import fingerprint, peak_resident_bytes
 from .cpu import CpuMeter
 from .execute import GRACE_S, Execution
 from .host import probe_host
+from .language.opening import Advised
 from .respond import product_of, respond
 from .state import RunInput, RunState
 from .timeline import timeline
 
 if TYPE_CHECKING:
     from .context import RunContext
+    from .language.advisor import Run
 
+# The kind of a trail's entries about what a language model was asked.
+LANGUAGE = "language"
 NODES_PER_ATTEMPT = 8
 NODES_BESIDE_ATTEMPTS = 12
 
@@ -60,6 +65,7 @@ class Drive:
         executor: Executor,
         policy: Policy,
         cpu: CpuMeter,
+        advised: Advised,
     ) -> None:
         self.run = run
         self.request = request
@@ -70,6 +76,7 @@ class Drive:
         self._events: queue.Queue[Event | BaseException | None] = queue.Queue()
         self._stopped = threading.Event()
         self.cpu = cpu
+        self.advised = advised
         self._elapsed_s = ledger.runs.get(run).elapsed_s
         self.execution = Execution(
             run,
@@ -126,6 +133,8 @@ class Drive:
 
     def events(self) -> Iterator[Event]:
         """Yield events until the run ends, then what it ended with is raised if it is an error."""
+        if self.advised.unused is not None:
+            yield Noticed(text=f"language model {self.advised.unused.model}: {self.advised.unused.note}")
         worker = threading.Thread(target=self._work, name=f"run-{self.run}", daemon=True)
         worker.start()
         try:
@@ -137,6 +146,7 @@ class Drive:
             self.stop()
             self.execution.executor.cancel()
             worker.join(timeout=30.0)
+            self.advised.close()
 
     def _work(self) -> None:
         try:
@@ -180,6 +190,8 @@ class Drive:
                 ChromaOutcomeStore(self.settings.outcomes, self.ledger) if self.request.memory else NoOutcomeStore()
             )
             outcomes.count()
+        if self.advised.advisor is not None:
+            self.advised.advisor.attach(self._as_advised())
         return RunContext(
             run=self.run,
             request=self.request,
@@ -189,7 +201,21 @@ class Drive:
             hardware=fingerprint(),
             find_host=lambda: probe_host(self.settings, self.ledger, self.execution),
             emit=self.emit,
+            advisor=self.advised.advisor,
         )
+
+    def _as_advised(self) -> Run:
+        from .language.advisor import Run
+
+        return Run(
+            record=self._keep_question,
+            left_s=lambda: self.request.budget.time_limit_s - self._elapsed_s,
+            stopped=self._stopped.is_set,
+            tell=lambda text: self.emit(Noticed(text=text)),
+        )
+
+    def _keep_question(self, body: dict[str, Any]) -> None:
+        self.ledger.trail.append(self.run, LANGUAGE, body)
 
     def _finish(self, state: RunState) -> OptimizationResponse:
         product = model_file(self.execution.store.path(product_of(state)))
@@ -201,6 +227,7 @@ class Drive:
             import_cpu_s=self.cpu.imports_s,
             coordinator_peak_bytes=peak_resident_bytes(),
         )
-        response = respond(self.run, self.request, state, product, timing, timeline(self.ledger.trail.of(self.run)))
+        done = timeline(self.ledger.trail.of(self.run))
+        response = respond(self.run, self.request, state, product, timing, done, self.advised.use)
         self.ledger.runs.finish(self.run, response.status, response, timing.wall_s)
         return response

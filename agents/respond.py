@@ -12,6 +12,7 @@ from ..contracts import (
     ConstraintResult,
     DeploymentMetrics,
     Effort,
+    LanguageUse,
     NodeTime,
     OptimizationMetrics,
     OptimizationResponse,
@@ -35,7 +36,13 @@ _LIBRARIES = ("onnx", "onnxruntime", "numpy", "torch", "langgraph", "chromadb", 
 
 
 def respond(
-    run: str, request: Request, state: RunState, product: Path, timing: Timing, timeline: tuple[NodeTime, ...] = ()
+    run: str,
+    request: Request,
+    state: RunState,
+    product: Path,
+    timing: Timing,
+    timeline: tuple[NodeTime, ...] = (),
+    language: LanguageUse | None = None,
 ) -> OptimizationResponse:
     """Return the response of a finished run whose delivered model's file in the store is `product`."""
     best = delivered(state)
@@ -67,6 +74,7 @@ def respond(
         alerts=monitor.alerts,
         monitoring=monitor.phases,
         effort=state.get("effort", Effort()),
+        language=language,
         timing=timing,
         timeline=timeline,
         provenance=_provenance(request, state),

@@ -28,10 +28,11 @@ from ..memory.store import LocalArtifactStore
 from ..memory.trail import TrailEntry
 from ..tools.worker.local import LocalExecutor
 from .cpu import CpuMeter
-from .drive import Drive
+from .drive import LANGUAGE, Drive
 from .dry_run import DryRun, dry_run
 from .host import known_host
 from .intake import admit
+from .language.opening import Advised, open_advisor
 from .policy import BuiltInPolicy
 from .timeline import timeline
 
@@ -67,15 +68,19 @@ class Service:
 
         Raises:
             UserError: the request, the model or the data are wrong; nothing of the run is kept.
+            LanguageModelError: a language model that is required cannot be reached; nothing of the run is kept.
             Interrupted: Ctrl-C came meanwhile; the run can be resumed.
         """
         check_served(request)
         known_host(self.settings, self.ledger)
+        cpu = CpuMeter(alone=self._alone)
+        advised = self._advised(request, cpu)
         record = self.ledger.runs.create(request, Path(request.out) if request.out else None)
         try:
-            self._admit(record.id, self._drive(record.id, request))
+            self._admit(record.id, self._drive(record.id, request, cpu, advised))
         except UserError:
             self._drives.pop(record.id, None)
+            advised.close()
             release(self.ledger, self.store, record.id)
             raise
         except KeyboardInterrupt:
@@ -92,10 +97,12 @@ class Service:
         Raises:
             RequestError: there is none, or a process still works on it.
             MachineError: its model or data are gone or damaged.
+            LanguageModelError: a language model that is required cannot be reached; the run stays resumable.
         """
         name = run or self.ledger.runs.latest_unfinished().id
         record = self.ledger.runs.claim(name)
-        drive = self._drive(record.id, record.request)
+        cpu = CpuMeter(alone=self._alone)
+        drive = self._drive(record.id, record.request, cpu, self._advised(record.request, cpu, record.id))
         drive.resumed = True
         drive.execution.clear()
         for ref in self._inputs(record.id, drive):
@@ -176,11 +183,16 @@ class Service:
             forget(connection(self.settings.checkpoints), report.runs)
         return report
 
-    def _drive(self, run: str, request: Request) -> Drive:
-        cpu = CpuMeter(alone=self._alone)
-        drive = Drive(run, request, self.settings, self.ledger, self.store, self.executor, self.policy, cpu)
+    def _drive(self, run: str, request: Request, cpu: CpuMeter, advised: Advised) -> Drive:
+        drive = Drive(run, request, self.settings, self.ledger, self.store, self.executor, self.policy, cpu, advised)
         self._drives[run] = drive
         return drive
+
+    def _advised(self, request: Request, cpu: CpuMeter, run: str | None = None) -> Advised:
+        """Return the language model of a run; one that goes on keeps the budget that it had left."""
+        earlier = [entry.body for entry in self.ledger.trail.of(run, LANGUAGE)] if run is not None else []
+        with cpu.counted():
+            return open_advisor(request.llm, self.settings, cpu, earlier)
 
     def _inputs(self, run: str, drive: Drive) -> tuple[ArtifactRef, ArtifactRef]:
         """Return model and data as artifacts; a run that was killed before it was admitted is admitted now."""

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ValidationError
 from . import units
 from .base import Contract
 from .errors import RequestError
+from .language import LanguageModelSettings
 from .request import (
     Constraints,
     MonitoringConfig,
@@ -85,11 +86,13 @@ class DeploymentConfig(Contract):
         target: platform, runtime and constraints.
         optimization: level and the switches that restrict the search.
         monitoring: metrics to collect per phase, and alerts.
+        llm: the language model that advises, and what it may spend.
     """
 
     target: TargetConfig = TargetConfig()
     optimization: OptimizationConfig = OptimizationConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
+    llm: LanguageModelSettings = LanguageModelSettings()
 
     def override(self, **parts: Any) -> Self:
         """Return this configuration with any part replaced by what a call gives.

@@ -62,6 +62,13 @@ class Profiled(Contract):
     profile: Profile
 
 
+class Noticed(Contract):
+    """Something about the run that the user should know, in one line."""
+
+    event: Literal["noticed"] = "noticed"
+    text: str
+
+
 class Planned(Contract):
     """The policy chose what to try next."""
 
@@ -97,7 +104,16 @@ class RunFinished(Contract):
 
 
 Event = Annotated[
-    RunStarted | NodeStarted | NodeFinished | Progress | Profiled | Planned | Measured | AttemptFinished | RunFinished,
+    RunStarted
+    | NodeStarted
+    | NodeFinished
+    | Progress
+    | Profiled
+    | Noticed
+    | Planned
+    | Measured
+    | AttemptFinished
+    | RunFinished,
     Field(discriminator="event"),
 ]
 

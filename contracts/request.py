@@ -10,6 +10,7 @@ from . import units
 from .base import Contract
 from .errors import RequestError
 from .graph_passes import GRAPH_PASSES, GraphSwitches
+from .language import LanguageModelSettings
 from .metrics import Statistic, Unit
 from .preprocess import Preprocess
 from .recipe import CalibrationMethod
@@ -263,6 +264,7 @@ class Request(Contract):
         shape: fixed shapes for inputs whose dimensions are free.
         out: folder that receives the product.
         memory: whether past outcomes are recalled and this one remembered.
+        llm: the language model that advises; what it does not say, the environment does.
         words: the request as a person put it, from which other fields were read; kept for the report.
     """
 
@@ -285,6 +287,7 @@ class Request(Contract):
     budget: Budget = Budget()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     memory: bool = True
+    llm: LanguageModelSettings = LanguageModelSettings()
     out: str | None = None
     words: Annotated[str, Field(max_length=MAX_WORDS)] | None = None
 

@@ -11,6 +11,7 @@ from .attempt import Attempt, ConstraintResult, Offer
 from .base import Contract
 from .host import HostProbe
 from .jobs import LayerForm
+from .language import LanguageUse
 from .metrics import DeploymentMetrics, OptimizationMetrics
 from .profile import Profile
 from .proposal import ProposalCount
@@ -102,6 +103,7 @@ class OptimizationResponse(Contract):
         timeline: what the run did when, in order; a node that was begun and killed is a gap.
         monitoring: phase → watched metric → value.
         alerts: alerts that the product would raise.
+        language: what a language model was used for; absent where none was named.
     """
 
     run: str
@@ -127,6 +129,7 @@ class OptimizationResponse(Contract):
     alerts: tuple[str, ...] = ()
     monitoring: dict[str, dict[str, Any]] = {}
     effort: Effort = Effort()
+    language: LanguageUse | None = None
     timing: Timing
     timeline: tuple[NodeTime, ...] = ()
     provenance: Provenance

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
@@ -13,6 +15,9 @@ import pytest
 from onnx import helper
 
 from shipfit import DeploymentConfig, DeploymentOptimizationAgent, OptimizationMonitor
+from shipfit.agents.language.access import Access, access_of
+from shipfit.agents.language.advisor import Advisor
+from shipfit.agents.language.opening import open_advisor
 from shipfit.agents.policy import plans
 from shipfit.agents.predict import chance
 from shipfit.agents.quantization import resolve
@@ -22,6 +27,7 @@ from shipfit.contracts import (
     DeploymentMetrics,
     Evaluation,
     GraphLever,
+    LanguageModelError,
     LatencyMetrics,
     Limits,
     MemoryMetrics,
@@ -46,6 +52,7 @@ from shipfit.tools.judge import Evidence, judge
 from shipfit.tools.registry import transformation
 
 from . import hosts, models
+from .provider import Behaviour, completion, failing, send, serve
 
 
 def leaves(kind: type[Contract], prefix: str = "") -> Iterator[str]:
@@ -74,6 +81,7 @@ def request_of(config: DeploymentConfig) -> Request:
         "constraints": config.target.constraints.to_constraints(),
         "optimization": config.optimization,
         "monitoring": config.monitoring,
+        "llm": config.llm,
     }
     return validate(Request, fields)
 
@@ -156,6 +164,46 @@ def watched(config: DeploymentConfig, _: Workshop) -> Any:
     return monitor.phases, monitor.alerts
 
 
+def reached(config: DeploymentConfig, _: Workshop) -> Any:
+    """Which language model is asked, and where."""
+    return access_of(config.llm, Settings(home=Path("/nowhere")))
+
+
+def opened(config: DeploymentConfig, _: Workshop) -> Any:
+    """Whether the run goes on without the language model, or ends."""
+    try:
+        return open_advisor(config.llm, Settings(home=Path("/nowhere"))).use
+    except RequestError as error:
+        return error.message
+
+
+def asked(*script: str | Behaviour) -> Callable[[DeploymentConfig, Workshop], Any]:
+    """What comes of two questions to a language model that answers by `script`."""
+
+    def ask(config: DeploymentConfig, _: Workshop) -> Any:
+        with serve(*script) as provider:
+            advisor = Advisor(config.llm, Access("openai/gpt-4.1-mini", provider.openai))
+            outcomes: list[str] = []
+            for _ in range(2):
+                try:
+                    outcomes.append(advisor.wire.ask([{"role": "user", "content": "?"}]))
+                except LanguageModelError as error:
+                    outcomes.append(error.message)
+            advisor.close()
+            return outcomes
+
+    return ask
+
+
+def answered(handler: BaseHTTPRequestHandler) -> None:
+    send(handler, 200, completion("an answer"))
+
+
+def waiting(handler: BaseHTTPRequestHandler) -> None:
+    time.sleep(1.0)
+    answered(handler)
+
+
 class Case(NamedTuple):
     """Two values of an option, where their difference shows, and what must be set beside them for it to matter."""
 
@@ -198,6 +246,13 @@ CASES = {
     "monitoring.alerts.latency": Case(watched, 10.0, 1.0),
     "monitoring.alerts.error_rate": Case(watched, None, 0.05),
     "monitoring.alerts.memory_usage": Case(watched, 3e6, 1e6),
+    "llm.name": Case(reached, "openai/one", "openai/other"),
+    "llm.api_base": Case(reached, "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1", {"llm": {"name": "openai/one"}}),
+    "llm.required": Case(opened, False, True, {"llm": {"name": "nobody/model"}}),
+    "llm.timeout_s": Case(asked(waiting, answered), 0.2, 30, {"llm": {"retries": 0}}),
+    "llm.retries": Case(asked(failing(500), answered), 0, 1),
+    "llm.max_calls": Case(asked(answered), 1, 2),
+    "llm.max_cost_usd": Case(asked(answered), 1e-9, 1.0),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...contracts import LanguageModelError, LanguageModelSettings, LanguageUse
@@ -18,7 +19,23 @@ if TYPE_CHECKING:
 # Bounds of what one request leaves on the trail.
 MAX_TEXT = 20_000
 MAX_TOOK_OVER = 40
-Record = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an advisor needs of the run that it works for.
+
+    Attributes:
+        record: keeps one entry on the trail.
+        left_s: seconds that the run has left.
+        stopped: whether the run was stopped.
+        tell: tells the user something in one line.
+    """
+
+    record: Callable[[dict[str, Any]], None]
+    left_s: Callable[[], float]
+    stopped: Callable[[], bool]
+    tell: Callable[[str], None]
 
 
 class Advisor:
@@ -27,9 +44,6 @@ class Advisor:
     Args:
         settings: what the model may spend.
         access: how it is reached.
-        record: keeps one request and its answer, secrets masked; absent, they are kept until `attach`.
-        left_s: seconds that the run has left.
-        stopped: whether the run was stopped.
         earlier: what the trail holds of this run already, so that a resumed one keeps its budget.
 
     Raises:
@@ -41,8 +55,6 @@ class Advisor:
         settings: LanguageModelSettings,
         access: Access,
         *,
-        left_s: Callable[[], float] = lambda: float("inf"),
-        stopped: Callable[[], bool] = lambda: False,
         earlier: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         self.settings = settings
@@ -50,20 +62,21 @@ class Advisor:
         self._secrets = access.secrets()
         self._lock = threading.RLock()
         self._purpose = ""
-        self._record: Record | None = None
+        self._run: Run | None = None
         self._kept: list[dict[str, Any]] = []
         self._gone: LanguageModelError | None = None
         self.use = LanguageUse(model=self.model)
         for body in earlier:
             self._count(body)
-        self.wire = Wire(settings, access, self._spend, self._sent, left_s, stopped)
+        self.wire = Wire(settings, access, self._spend, self._sent)
 
-    def attach(self, record: Record) -> None:
-        """Keep from now on by `record`, and what was kept so far first."""
+    def attach(self, run: Run) -> None:
+        """Work for `run` from now on; what was asked before, while its words were read, comes to its trail first."""
         with self._lock:
-            self._record = record
+            self._run = run
+            self.wire.left_s, self.wire.stopped = run.left_s, run.stopped
             for body in self._kept:
-                record(body)
+                run.record(body)
             self._kept = []
 
     def call(self, purpose: str, module: dspy.Module, **inputs: Any) -> dspy.Prediction:
@@ -113,12 +126,6 @@ class Advisor:
         finally:
             self._purpose = before
 
-    def took_over(self, purpose: str, why: str) -> None:
-        """Note that the deterministic side answered instead of the model."""
-        with self._lock:
-            if len(self.use.took_over) < MAX_TOOK_OVER:
-                self._update(took_over=(*self.use.took_over, f"{purpose}: {self.shown(why)}"))
-
     def shown(self, text: str) -> str:
         """Return a text without secrets."""
         return self._secrets.mask(text)
@@ -128,15 +135,17 @@ class Advisor:
         self.wire.close()
 
     def _failed(self, purpose: str, error: LanguageModelError) -> None:
-        if self._gone is None:
-            self._update(failed=self.use.failed + 1)
-            self.took_over(purpose, error.message)
-        if error.lasting and self._gone is None:
+        """Keep a question without an answer; a model that is gone for good is told of once."""
+        if self._gone is not None:
+            return
+        if error.lasting:
             self._gone = LanguageModelError(self.shown(error.message), lasting=True)
-            self._update(note=self._gone.message)
+        self._keep({"purpose": purpose, "outcome": "failed", "why": error.message, "lasting": error.lasting})
+        if self._run is not None:
+            self._run.tell(f"language model, {purpose}: {self.shown(error.message)}")
 
     def _repaired(self) -> None:
-        self._update(repaired=self.use.repaired + 1)
+        self._keep({"purpose": self._purpose, "outcome": "repaired"})
 
     def _spend(self) -> None:
         if self.use.calls >= self.settings.max_calls:
@@ -161,14 +170,31 @@ class Advisor:
             "output_tokens": sent.output_tokens,
             "cost_usd": sent.cost_usd,
         }
+        self._keep(body)
+
+    def _keep(self, body: dict[str, Any]) -> None:
         body = self._secrets.mask_all(body)
         self._count(body)
-        if self._record is None:
+        if self._run is None:
             self._kept.append(body)
         else:
-            self._record(body)
+            self._run.record(body)
 
     def _count(self, body: Mapping[str, Any]) -> None:
+        """Add what the trail holds to what the response says; a resumed run begins with what its trail holds."""
+        outcome = body.get("outcome")
+        if outcome == "repaired":
+            self._update(repaired=self.use.repaired + 1)
+        elif outcome == "failed":
+            self._update(failed=self.use.failed + 1)
+            if len(self.use.took_over) < MAX_TOOK_OVER:
+                self._update(took_over=(*self.use.took_over, f"{body['purpose']}: {body['why']}"))
+            if body.get("lasting"):
+                self._update(note=str(body["why"]))
+        else:
+            self._count_request(body)
+
+    def _count_request(self, body: Mapping[str, Any]) -> None:
         cost, new = self.use.cost_usd, body.get("cost_usd")
         self._update(
             calls=self.use.calls + 1,

@@ -72,7 +72,8 @@ def told_by(error: BaseException) -> LanguageModelError | Interrupted | None:
 
 def in_one_line(error: BaseException) -> str:
     """Return the text of an error without line breaks, control codes and litellm's own prefixes, and not too long."""
-    words = "".join(letter if letter.isprintable() else " " for letter in str(error)).split()
+    told = str(error).partition("Traceback (most recent call last)")[0]  # which litellm puts into its messages
+    words = "".join(letter if letter.isprintable() else " " for letter in told).split()
     text = " ".join(word for word in words if not word.startswith("litellm."))
     return text[:MAX_DETAIL] or type(error).__name__
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...contracts import Interrupted, LanguageModelError, LanguageModelSettings
+from ...contracts import Interrupted, LanguageModelError, LanguageModelSettings, RequestError
 from .access import Access
 from .failures import EmptyAnswer, Failure, read_failure
 from .libraries import load_litellm
@@ -58,13 +58,17 @@ class Wire:
 
     def __post_init__(self) -> None:
         self._litellm = load_litellm()
-        self._client = open_client()
-        self._route = self.access.route(self._litellm, self._client)
+        self.client = open_client()
+        try:
+            self.route = self.access.route(self._litellm, self.client)
+        except RequestError:
+            self.client.close()
+            raise
 
     @property
     def constrains(self) -> bool:
         """Whether the provider is thought to hold answers to a schema."""
-        return self._route.takes_schema and not self._unconstrained
+        return self.route.takes_schema and not self._unconstrained
 
     def ask(self, messages: Sequence[Message], response_format: Mapping[str, Any] | None = None) -> str:
         """Return the text of an answer.
@@ -92,7 +96,7 @@ class Wire:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self.client.close()
 
     def _once(self, messages: Sequence[Message], constraint: Mapping[str, Any] | None, end: float) -> str:
         self.spend()
@@ -119,7 +123,7 @@ class Wire:
             max_retries=0,
             drop_params=True,  # temperature, where a model takes none; a schema is sent only where it is taken
             caching=False,
-            **self._route.arguments,
+            **self.route.arguments,
             **extra,
         )
 

@@ -126,6 +126,8 @@ def describe(path: Path, where: str) -> dict[str, Any]:
             raise RequestError("request: words are not served here yet; write the bounds under constraints")
         if "out" in raw:
             raise RequestError("out: the batch decides where products go; leave it out")
+        if "llm" in raw:
+            raise RequestError("llm: a zoo cannot name a language model; use --llm or SHIPFIT_LLM")
         fields = request_fields(raw, path.parent)
         validate(Request, {"model": "-", **fields})
     except RequestError as error:

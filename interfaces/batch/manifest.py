@@ -22,8 +22,9 @@ from .names import Naming, settle
 
 SOURCES = ("path", "glob", "url", "resource", "module")
 _OWN_KEYS = frozenset({*SOURCES, "name", "sha256"})
-_KEYS = (REQUEST_KEYS - {"model", "out"}) | _OWN_KEYS
-_DEFAULT_KEYS = REQUEST_KEYS - {"model", "out"}
+# A manifest may come from anywhere: it cannot have prompts and keys sent to a server of its own.
+_DEFAULT_KEYS = REQUEST_KEYS - {"model", "out", "llm"}
+_KEYS = _DEFAULT_KEYS | _OWN_KEYS
 
 
 def read_manifest(path: Path, given: str, without: Path | None = None) -> list[Item]:

@@ -68,6 +68,8 @@ def batch(
     time_limit: opt.TimeLimit = None,
     seed: opt.Seed = None,
     no_memory: opt.NoMemory = None,
+    llm: opt.Llm = None,
+    llm_required: opt.LlmRequired = None,
     out: Annotated[
         str | None,
         typer.Option(

@@ -13,6 +13,7 @@ from ...contracts import (
     Measured,
     NodeFinished,
     NodeStarted,
+    Noticed,
     Planned,
     Profile,
     Profiled,
@@ -93,6 +94,8 @@ def describe(event: Event) -> str:
             return f"  {event.tool}{share} {event.message}".rstrip()
         case Profiled():
             return f"  {describe_profile(event.profile)}"
+        case Noticed():
+            return clean(event.text, 400)
         case Planned():
             return f"plan (attempt {event.attempt}): {event.plan.reason}"
         case Measured():

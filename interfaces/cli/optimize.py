@@ -35,6 +35,8 @@ def optimize(
     time_limit: opt.TimeLimit = None,
     seed: opt.Seed = None,
     no_memory: opt.NoMemory = None,
+    llm: opt.Llm = None,
+    llm_required: opt.LlmRequired = None,
     dry_run: opt.DryRun = False,
     out: opt.Out = None,
     json: opt.Json = False,

@@ -109,6 +109,16 @@ TimeLimit = Annotated[str | None, _text("--time-limit", SEARCH, "Wall time to sp
 Seed = Annotated[int | None, _number("--seed", SEARCH, "Seed of every random choice. (default: 0)", 0, 2**32 - 1)]
 NoMemory = Annotated[bool | None, _switch("--no-memory", SEARCH, "Neither recall past outcomes nor record this one.")]
 
+Llm = Annotated[
+    str | None,
+    _text(
+        "--llm", SEARCH, "Language model that advises, as litellm names it, or none. (default: $SHIPFIT_LLM)", "NAME"
+    ),
+]
+LlmRequired = Annotated[
+    bool | None, _switch("--llm-required", SEARCH, "End here if the language model cannot be used.")
+]
+
 DryRun = Annotated[bool, _switch("--dry-run", OUTPUT, "Show profile, plans and predictions; deliver nothing.")]
 Out = Annotated[str | None, _text("--out", OUTPUT, "New or empty folder. (default: shipfit-out/<model>-<run>)", "DIR")]
 Json = Annotated[bool, _switch("--json", OUTPUT, "Print one JSON document on stdout.")]

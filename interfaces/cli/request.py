@@ -35,6 +35,8 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "strict_accuracy": ("strict_accuracy",),
     "no_memory": ("memory",),
     "seed": ("seed",),
+    "llm": ("llm", "name"),
+    "llm_required": ("llm", "required"),
     "out": ("out",),
     "model": ("model",),
 }
@@ -133,7 +135,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for name, value in over.items():
         old = merged.get(name)
-        both = name in ("target", "optimization", "budget") and isinstance(old, dict)
+        both = name in ("target", "optimization", "budget", "llm") and isinstance(old, dict)
         merged[name] = {**old, **value} if both and isinstance(old, dict) else value
     return merged
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...contracts import OptimizationResponse, units
 from ..command_line import offer_command
 from ..facts import STATUS_TITLES, bound_text, constraint_label, measured_text, met_word, metric_rows
+from ..language_use import language_line
 from ..text import clean, show, show_interval
 from .console import results
 from .progress import attempts_table
@@ -41,6 +42,8 @@ def print_summary(response: OptimizationResponse) -> None:
         console.print(line, style="yellow")
     if response.comparison and response.comparison.synthetic_data:
         console.print("fidelity is known on synthesised inputs only; give --data for more", style="yellow")
+    if response.language is not None:
+        console.print(language_line(response.language), style="dim")
     for alert in response.alerts:
         console.print(f"alert: {clean(alert)}", style="yellow")
     _print_places(console, response)

@@ -23,6 +23,7 @@ from ..facts import (
     verdict_text,
 )
 from ..host import host_text
+from ..language_use import language_rows
 from ..text import clean, show, show_interval
 from .advice import AdviceView, advice_view
 from .drops import DropRow, drop_rows
@@ -66,6 +67,7 @@ class ReportView:
     advice: AdviceView
     alerts: list[str]
     effort: list[tuple[str, str]]
+    language: list[tuple[str, str]]
     environment: list[tuple[str, str]]
     measured_where: list[str]
     settings: list[tuple[str, str]]
@@ -105,6 +107,7 @@ def report_view(response: OptimizationResponse) -> ReportView:
         advice=advice_view(response),
         alerts=list(response.alerts),
         effort=_effort(response),
+        language=language_rows(response.language) if response.language else [],
         environment=_environment(response),
         measured_where=_measured_where(response),
         settings=_settings(response),
