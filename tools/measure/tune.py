@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...contracts import DataView, Interval, Limits, RuntimeSettings, Session, StepReport, TuneRuntimeStep, units
+from ...contracts import DataView, Interval, Limits, RuntimeSettings, StepReport, TuneRuntimeStep, units
 from ..onnx_model import external_files, load_structure, model_bytes
-from .benchmark import MAX_FEEDS, SystemClock, session_arm
+from ..quantize.trial import enough
+from .benchmark import MAX_FEEDS, session_arm
+from .decision import compare_speed
 from .fidelity import OutputError
 from .footprint import measure_footprints
-from .harness import Schedule, Timings, measure
 from .lock import measuring_lock
 from .session import open_session, stock
 from .synthesize import synthesize_feeds
@@ -44,8 +44,8 @@ def tune_runtime(
 ) -> StepReport:
     """Copy the model unchanged, and report in `details["settings"]` the session that suits the goal best.
 
-    Every entry is tried alone against a stock session, in one interleaved measurement. Kept is what helps by
-    more than 3 % beyond doubt and leaves the outputs as they are.
+    Every entry is tried alone against a stock session, in one interleaved measurement that ends when it is clear what
+    helps. Kept is what helps by more than 3 % beyond doubt and leaves the outputs as they are.
 
     Raises:
         ToolError: the model does not load, or refuses the feeds.
@@ -56,11 +56,12 @@ def tune_runtime(
     entries = _FOR_MEMORY if step.goal == "memory" else _FOR_LATENCY
     if step.threads > 1 and step.goal == "latency":
         entries = entries | _FOR_LATENCY_THREADS
-    same = {name: value for name, value in entries.items() if _same_answers(source, step.threads, name, value, feeds)}
+    same = _harmless(source, step.threads, entries, feeds)
     notes = [f"{name} changes the outputs and was not tried" for name in entries if name not in same]
     with measuring_lock():
         seconds = min(_SECONDS, limits.time_s / 4)
-        tried = _speedups(source, step.threads, same, feeds, seconds)
+        bound = 1 - _GAIN if step.goal == "memory" else 1 + _GAIN
+        tried = _speedups(source, step.threads, same, feeds, seconds, bound)
         kept = (
             _lighter(source, step.threads, same, tried, feeds, notes)
             if step.goal == "memory"
@@ -98,39 +99,33 @@ def _with(threads: int, entries: Mapping[str, str]) -> RuntimeSettings:
     return stock(threads).model_copy(update={_PATTERN: pattern, "config_entries": own})
 
 
-def _same_answers(model: Path, threads: int, name: str, value: str, feeds: Sequence[Feed]) -> bool:
-    plain, changed = open_session(model, stock(threads)), open_session(model, _with(threads, {name: value}))
-    errors = [OutputError() for _ in plain.output_names]
-    for feed in feeds:
-        for error, before, after in zip(errors, plain.run(feed), changed.run(feed), strict=True):
-            error.add(before, after)
-    return all(error.decibels >= _SAME_DB for error in errors)
+def _harmless(model: Path, threads: int, entries: Mapping[str, str], feeds: Sequence[Feed]) -> dict[str, str]:
+    """Return the entries that leave the outputs as they are."""
+    few = enough(feeds, MAX_FEEDS)
+    plain = open_session(model, stock(threads))
+    answers = [plain.run(feed) for feed in few]
+
+    def is_harmless(name: str, value: str) -> bool:
+        changed, errors = (
+            open_session(model, _with(threads, {name: value})),
+            [OutputError() for _ in plain.output_names],
+        )
+        for feed, before in zip(few, answers, strict=True):
+            for error, wanted, answer in zip(errors, before, changed.run(feed), strict=True):
+                error.add(wanted, answer)
+        return all(error.decibels >= _SAME_DB for error in errors)
+
+    return {name: value for name, value in entries.items() if is_harmless(name, value)}
 
 
 def _speedups(
-    model: Path, threads: int, entries: Mapping[str, str], feeds: Sequence[Feed], seconds: float
+    model: Path, threads: int, entries: Mapping[str, str], feeds: Sequence[Feed], seconds: float, bound: float
 ) -> dict[str, tuple[float, Interval]]:
-    """Return stock time / time with each entry, from two stock sessions and one per entry, interleaved."""
-    settings = [stock(threads), stock(threads), *(_with(threads, {name: value}) for name, value in entries.items())]
-    sessions: list[Session] = [open_session(model, each) for each in settings]
-    schedule = Schedule(seconds=seconds, single_thread=threads == 1)
-
-    def ratios(timings: Timings) -> list[tuple[float, Interval]]:
-        return [timings.ratio((0, 1), arm) for arm in range(2, len(sessions))]
-
-    gc.collect()
-    gc.disable()
-    try:
-        timings = measure(
-            [session_arm(session, feeds) for session in sessions],
-            len(feeds),
-            SystemClock(),
-            schedule,
-            lambda timings: all(each.half_width_ratio <= schedule.precision for _, each in ratios(timings)),
-        )
-    finally:
-        gc.enable()
-    return dict(zip(entries, ratios(timings), strict=True))
+    """Return stock time / time with each entry, all interleaved, as exactly as telling it from `bound` takes."""
+    settings = [stock(threads), *(_with(threads, {name: value}) for name, value in entries.items())]
+    arms = [session_arm(open_session(model, each), feeds) for each in settings]
+    speeds = compare_speed(arms, len(feeds), bound, seconds, single_thread=threads == 1)
+    return dict(zip(entries, speeds, strict=True))
 
 
 def _faster(

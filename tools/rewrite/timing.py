@@ -9,31 +9,33 @@ from typing import Any
 
 from onnx import ModelProto
 
-from ...contracts import RuntimeSettings
 from ..context import MODEL_FILE
-from ..measure.benchmark import Patience, Subject, time_models
+from ..measure.benchmark import session_arm
+from ..measure.decision import compare_speed
 from ..measure.lock import measuring_lock
-from ..measure.session import stock
+from ..measure.session import open_session
 from ..onnx_model import save
 
-# Enough on a quiet machine; on a busy one a gain of a few per cent takes longer to be told from none.
-_PATIENCE = Patience(0.6, 4.0, bounds=(1.0,))
+# On a busy machine a gain of a few per cent takes so long to be told from none; half a per cent is none.
+_SECONDS = 4.0
+_NONE = 0.005
 
 
 def time_rewrite(before: ModelProto, after: ModelProto, feeds: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     """Return the speed of `after` over that of `before` in stock one-thread sessions, and its lower bound.
 
-    Both run in turn while the host's measuring lock is held.
+    Both run in turn while the host's measuring lock is held, until it is clear whether the rewrite gains.
 
     Raises:
         ToolError: a model does not load, or refuses the feeds.
     """
-    settings: RuntimeSettings = stock(1)
     with TemporaryDirectory(prefix="shipfit-") as folder, measuring_lock():
         paths = [Path(folder) / each / MODEL_FILE for each in ("before", "after")]
         for path, model in zip(paths, (before, after), strict=True):
             save(model, path)
-        first, second = (Subject(path, settings) for path in paths)
-        timings = time_models(first, second, feeds, _PATIENCE)
-    value, interval = timings.ratio((0, 2), 1)
+        sessions = [open_session(path) for path in paths]
+        for session in sessions:
+            session.run(feeds[0])  # what is refused becomes a typed error here
+        arms = [session_arm(session, feeds) for session in sessions]
+        value, interval = compare_speed(arms, len(feeds), 1.0, _SECONDS, _NONE)[0]
     return value, interval.low

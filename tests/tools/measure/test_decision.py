@@ -1,0 +1,54 @@
+"""Speeds that are only told from a bound: on a simulated machine, and by the intervals themselves."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from shipfit.tools.measure.decision import compare_speed, student_ratio
+
+from .test_harness import Machine
+
+
+def compared(times: list[float], bound: float, indifferent: float = 0.0, seconds: float = 4.0) -> tuple[float, float]:
+    """Return the speed of the second arm, and the simulated seconds that it took to tell."""
+    machine = Machine()
+    arms = [machine.arm(f"arm {number}", each) for number, each in enumerate(times)]
+    value, _ = compare_speed(arms, 1, bound, seconds, indifferent, clock=machine)[0]
+    return value, machine.time
+
+
+def test_what_is_clear_takes_a_few_rounds():
+    value, took = compared([0.030, 0.010], bound=1.0)
+    assert value == pytest.approx(3, rel=0.02)
+    assert took < 4 * (3 * 0.030 + 4 * 0.010) * 1.1
+
+
+def test_what_is_near_takes_longer_and_ends_with_the_time():
+    clear, near = compared([0.010, 0.005], bound=1.0)[1], compared([0.010, 0.01], bound=1.0)[1]
+    assert clear < near < 4.5
+
+
+def test_a_difference_that_does_not_matter_need_not_be_told():
+    assert compared([0.010, 0.010], bound=1.0, indifferent=0.02)[1] < 1.5
+
+
+def test_what_helps_too_little_is_told_from_the_bound():
+    value, took = compared([0.010, 0.010], bound=1.03)
+    assert value < 1.03
+    assert took < 1.5
+
+
+@pytest.mark.parametrize("count", [4, 9, 30])
+def test_the_interval_holds_the_truth(count: int):
+    rng, misses = random.Random(0), 0
+    for _ in range(1000):
+        _, interval = student_ratio([1.5 * math.exp(rng.gauss(0, 0.05)) for _ in range(count)])
+        misses += not interval.low <= 1.5 <= interval.high
+    assert misses < 25
+
+
+def test_one_round_tells_nothing():
+    assert student_ratio([2.0])[1].high == math.inf

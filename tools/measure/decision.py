@@ -1,0 +1,71 @@
+"""Time arms against each other only until it is clear which side of a bound each is on.
+
+For choices within a search, which no verdict rests on: what is clear after four rounds needs no more. Rounds are few
+and the end depends on them, so that intervals are Student's at 99 %: a bootstrap of four values is too narrow.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...contracts import Interval
+from .benchmark import SystemClock, undisturbed
+from .harness import Arm, Clock, Schedule, Timings, measure
+
+# Student's t at 99 %, two-sided, for 1, 2, … degrees of freedom; beyond them it hardly falls.
+_T99 = (63.66, 9.92, 5.84, 4.60, 4.03, 3.71, 3.50, 3.36, 3.25, 3.17, 3.11, 3.05, 3.01, 2.98, 2.95, 2.92, 2.90, 2.88)
+_LEAST_ROUNDS = 4
+# An arm whose calls are this long is warm after one.
+SCHEDULE = Schedule(warm_calls=1, warm_s=0.020, timed_s=0.020, min_groups=2, min_rounds=_LEAST_ROUNDS)
+
+
+def student_ratio(ratios: Sequence[float]) -> tuple[float, Interval]:
+    """Return the geometric mean of `ratios` and its 99 % interval (Student, 1908); one ratio has none."""
+    logs = [math.log(each) for each in ratios]
+    mean = statistics.fmean(logs)
+    if len(logs) < 2:
+        return math.exp(mean), Interval(low=0.0, high=math.inf)
+    half = _T99[min(len(logs) - 1, len(_T99)) - 1] * statistics.stdev(logs) / math.sqrt(len(logs))
+    return math.exp(mean), Interval(low=math.exp(mean - half), high=math.exp(mean + half))
+
+
+def compare_speed(
+    arms: Sequence[Arm],
+    feeds: int,
+    bound: float,
+    seconds: float,
+    indifferent: float = 0.0,
+    single_thread: bool = True,
+    clock: Clock | None = None,
+) -> list[tuple[float, Interval]]:
+    """Return the first arm's time / that of each other arm, with its interval.
+
+    Args:
+        arms: loaded and warm.
+        feeds: numbers that they take.
+        bound: what each speed is compared with.
+        seconds: after which no further round is begun.
+        indifferent: speeds within this share of the bound need not be told from it.
+        single_thread: processor time may stand in for wall time.
+        clock: the system's unless another is given.
+    """
+    schedule = replace(SCHEDULE, seconds=seconds, single_thread=single_thread)
+
+    def speeds(timings: Timings) -> list[tuple[float, Interval]]:
+        return [student_ratio(timings.ratios((0,), arm)) for arm in range(1, len(arms))]
+
+    def settled(timings: Timings) -> bool:
+        return all(_is_clear(interval, bound, indifferent) for _, interval in speeds(timings))
+
+    with undisturbed():
+        return speeds(measure(arms, feeds, clock or SystemClock(), schedule, settled))
+
+
+def _is_clear(interval: Interval, bound: float, indifferent: float) -> bool:
+    """Tell whether the interval lies on one side of the bound, or so near to it that the side does not matter."""
+    if interval.low > bound or interval.high < bound:
+        return True
+    return bound * (1 - indifferent) <= interval.low and interval.high <= bound * (1 + indifferent)
