@@ -6,7 +6,6 @@ from typing import Any
 
 from ..contracts import (
     ArtifactRef,
-    Benchmark,
     MixtureReport,
     NodeForm,
     QuantizedForm,
@@ -27,8 +26,6 @@ from .state import Draft, RunState, add_effort
 from .tables import held_tables
 from .told_by_class import rows_by_class
 
-# What graph passes gained is told apart from what forms gain by a short measurement.
-GAIN_SECONDS = 2.0
 # Stored form → forms that may be chosen with it: itself, and wider ones where it damages too much.
 WIDTHS: dict[str, tuple[WeightForm, ...]] = {
     "none": (),
@@ -52,9 +49,9 @@ def mix(lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft
     draft, tables, told = _tables(lever, state, context, draft)
     lever, draft = _corrected(lever, told, state, draft)
     timed: dict[str, ArtifactRef] = {}
+    gained = 1.0
     if lever.compute:
-        draft, timed = _times(state, context, draft)
-    draft, gained = _gained(state, context, draft) if timed else (draft, 1.0)
+        draft, timed, gained = _times(state, context, draft)
     inputs = {"model": draft.artifact, **tables, **timed}
     done = context.execute("mixture", MixtureReport, inputs=inputs, params=_params(lever, state, context, gained))
     update = {"effort": add_effort(draft.effort, done.effort), "forecast": done.report.forecast}
@@ -131,26 +128,14 @@ def _tables(
     return draft, found, told
 
 
-def _times(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, dict[str, ArtifactRef]]:
-    """Return the table of time in role `times`."""
-    done = context.execute("unit_times", TimeTable, inputs={"model": draft.artifact}, data=state["data"])
+def _times(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, dict[str, ArtifactRef], float]:
+    """Return the table of time in role `times`, and the original's time / that of the model to be quantized."""
+    inputs = {"model": draft.artifact}
+    if draft.artifact != state["original"]:
+        inputs["original"] = state["original"]
+    done = context.execute("unit_times", TimeTable, inputs=inputs, data=state["data"])
     draft = draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)})
-    return draft, {"times": done.outputs["table"]}
-
-
-def _gained(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, float]:
-    """Return the original's time / that of the model to be quantized, measured side by side."""
-    if draft.artifact == state["original"]:
-        return draft, 1.0
-    done = context.execute(
-        "benchmark",
-        Benchmark,
-        inputs={"original": state["original"], "candidate": draft.artifact},
-        data=state["data"],
-        params={"seconds": GAIN_SECONDS, "at_most": 4 * GAIN_SECONDS},
-    )
-    draft = draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)})
-    return draft, done.report.speedup.value
+    return draft, {"times": done.outputs["table"]}, done.report.gained
 
 
 def _params(lever: QuantizeLever, state: RunState, context: RunContext, gained: float) -> dict[str, Any]:

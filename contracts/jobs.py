@@ -203,6 +203,7 @@ class TimeTable(Contract):
 
     Attributes:
         total_us: CPU microseconds of a call of the whole model, by the form that all units have that can.
+        original_us: those of the model as it came, where another one was timed and it was beside it.
         fit_error: relative error of the sum over units and boundaries on mixtures that it was not made from; absent
             where there was no time to check.
         sample_runs: those that were not timed; timed ones are told in seconds, as of a benchmark.
@@ -211,9 +212,15 @@ class TimeTable(Contract):
     units: tuple[UnitTime, ...]
     boundaries: tuple[Boundary, ...]
     total_us: dict[NodeForm, float]
+    original_us: float | None = None
     fit_error: float | None = None
     sample_runs: int = 0
     seconds: float = 0.0
+
+    @property
+    def gained(self) -> float:
+        """Time of the model as it came / that of the timed one in float32; 1 where it is the same or was not timed."""
+        return self.original_us / self.total_us["fp32"] if self.original_us and self.total_us.get("fp32") else 1.0
 
 
 class MixtureForecast(Contract):

@@ -41,7 +41,7 @@ TOOLS: dict[str, ToolSpec] = {
     "perform": ToolSpec(".perform:perform_tool", version=4),
     "sensitivity": ToolSpec(".quantize.sensitivity:sensitivity_tool", version=5),
     "mixture": ToolSpec(".mixture.tool:mixture_tool"),
-    "unit_times": ToolSpec(".unit_times:unit_times_tool", needs="bench", lasting=True),
+    "unit_times": ToolSpec(".unit_times:unit_times_tool", version=2, needs="bench", lasting=True),
     "advise": ToolSpec(".prune:advise_tool"),
     "evaluate": ToolSpec(".measure.evaluate:evaluate_tool", version=6),
     "benchmark": ToolSpec(".measure.benchmark:benchmark_tool", needs="bench"),

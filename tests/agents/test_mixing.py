@@ -45,7 +45,10 @@ ANSWER = MixtureReport(
 class Script:
     """Answers tool calls as a test says, and keeps what was asked."""
 
-    def __init__(self, *broken: str, answer: MixtureReport = ANSWER, tables: Sequence[SensitivityTable] = ()) -> None:
+    def __init__(
+        self, *broken: str, answer: MixtureReport = ANSWER, tables: Sequence[SensitivityTable] = (), gained: float = 1.0
+    ) -> None:
+        self.gained = gained
         self.answer, self.tables = answer, {table.form: table for table in tables}
         self.asked: list[tuple[str, dict[str, Any], dict[str, ArtifactRef]]] = []
         self.broken = broken
@@ -58,7 +61,7 @@ class Script:
         if params.get("form", tool) in self.broken:
             raise ToolError("it does not run")
         table: Any = (
-            TimeTable(units=(), boundaries=(), total_us={})
+            TimeTable(units=(), boundaries=(), total_us={"fp32": 100.0}, original_us=100 * self.gained)
             if tool == "unit_times"
             else self.tables.get(
                 params["form"], SensitivityTable(form=params["form"], samples=1, units=(), total_units=0)
@@ -69,10 +72,14 @@ class Script:
 
 
 def resolve(
-    lever: QuantizeLever, script: Script, profile: Profile = PROFILE, attempts: Sequence[Attempt] = ()
+    lever: QuantizeLever,
+    script: Script,
+    profile: Profile = PROFILE,
+    attempts: Sequence[Attempt] = (),
+    artifact: ArtifactRef = MODEL,
 ) -> tuple[Draft, Any]:
     context = SimpleNamespace(execute=script, request=Request(model="m.onnx"))
-    draft = Draft(index=1, plan=Plan(quantize=lever), artifact=MODEL)
+    draft = Draft(index=1, plan=Plan(quantize=lever), artifact=artifact)
     state: Any = {"original": MODEL, "data": None, "profile": profile, "attempts": tuple(attempts)}
     return mix(lever, cast(RunState, state), cast(RunContext, context), draft)
 
@@ -204,3 +211,13 @@ def test_no_candidate_is_built_twice() -> None:
     other = Recipe(model="a" * 64, steps=(QuantizeStep(storage="int8"),))
     fresh, _ = resolve(LEVER, Script(), attempts=[made.model_copy(update={"recipe": other})])
     assert fresh.verdict is None
+
+
+def test_what_graph_passes_gained_is_timed_with_the_units() -> None:
+    script, rewritten = Script(gained=3.0), ArtifactRef(id="b" * 64, size_bytes=1_000_000)
+    lever = QuantizeLever(mixture=True, compute={"Conv": "static"})
+    resolve(lever, script)
+    assert "original" not in script.asked[-2][2]
+    resolve(lever, script, artifact=rewritten)
+    assert script.asked[-2][2] == {"model": rewritten, "original": MODEL}
+    assert script.asked[-1][1]["gained"] == pytest.approx(3)

@@ -16,8 +16,8 @@ from ..session import open_bytes
 
 SECONDS = 3.5
 _PRECISION = 0.01
-# Calls as long as this need no more than one to be timed.
-_SLOW_S = 0.1
+# Calls longer than this: one at a time is timed, after one that is not; above the second, it is warm from the start.
+_LONG_S, _SLOW_S = 0.012, 0.1
 
 
 def call_seconds(model: ModelProto, feeds: Sequence[Mapping[str, Any]]) -> float:
@@ -30,7 +30,7 @@ def call_seconds(model: ModelProto, feeds: Sequence[Mapping[str, Any]]) -> float
 
 
 def cpu_times(
-    models: Sequence[ModelProto], feeds: Sequence[Mapping[str, Any]], slow: bool = False, seconds: float = SECONDS
+    models: Sequence[ModelProto], feeds: Sequence[Mapping[str, Any]], call_s: float = 0.0, seconds: float = SECONDS
 ) -> list[float]:
     """Return CPU microseconds of a call of each model, one thread; only their ratios are exact.
 
@@ -40,7 +40,7 @@ def cpu_times(
     Args:
         models: small enough for protobuf.
         feeds: at least one.
-        slow: a call takes so long that one is timed at a time.
+        call_s: what a call takes.
         seconds: after which no further round is begun; three are made anyway, two of slow ones.
 
     Raises:
@@ -50,20 +50,23 @@ def cpu_times(
     for session in sessions:
         run(session, feeds[0])  # what is refused becomes a typed error here
     arms = [_arm(session, feeds) for session in sessions]
-    schedule = (
-        Schedule(seconds=seconds, warm_calls=1, warm_s=0, timed_s=0, min_groups=1, min_rounds_at_limit=2)
-        if slow
-        else Schedule(seconds=seconds, warm_calls=2, warm_s=0.008, timed_s=0.012, min_groups=2)
-    )
     with undisturbed():
-        timings = measure(arms, len(feeds), SystemClock(), schedule, _settled)
+        timings = measure(arms, len(feeds), SystemClock(), _schedule(call_s, seconds), _settled)
     rounds = [[each.median(by_cpu=True) for each in arm] for arm in timings.rounds]
     base = statistics.median(rounds[0])
     return [1e6 * base * statistics.median(_ratios(arm, rounds[0])) for arm in rounds]
 
 
+def _schedule(call_s: float, seconds: float) -> Schedule:
+    if is_slow(call_s):
+        return Schedule(seconds=seconds, warm_calls=1, warm_s=0, timed_s=0, min_groups=1, min_rounds_at_limit=2)
+    if call_s > _LONG_S:
+        return Schedule(seconds=seconds, warm_calls=1, warm_s=0.008, timed_s=0, min_groups=1, min_rounds=6)
+    return Schedule(seconds=seconds, warm_calls=2, warm_s=0.008, timed_s=0.012, min_groups=2)
+
+
 def is_slow(seconds: float) -> bool:
-    """Tell whether calls of this length are timed one by one."""
+    """Tell whether calls are so long that there is time for few."""
     return seconds > _SLOW_S
 
 

@@ -1,7 +1,8 @@
 """Time tables: what each unit takes in each form, and what changes of form between units cost.
 
 As few models as possible are run: all units in float32, all in static and all in dynamic int8 that can, each once under
-the profiler and once against the others by CPU time, and a few mixtures from which the boundaries are fitted.
+the profiler and once against the others by CPU time, and a few mixtures from which the boundaries are fitted. The model
+as it came runs beside them where graph passes went before, which tells what these gained.
 """
 
 from __future__ import annotations
@@ -34,20 +35,31 @@ Feeds = Sequence[Mapping[str, Any]]
 
 
 def unit_times_tool(context: ToolContext) -> ToolAnswer:
-    """Time the units of role `model` on selection samples of role `data`; the table is an artifact too."""
+    """Time the units of role `model` on selection samples of role `data`, beside role `original` where it is given.
+
+    The table is an artifact too.
+    """
     job = context.job
     if job.data is None:
         raise ValueError("a unit_times job carries the reference of its data")
     view = open_data(context.inputs["data"], job.data)
     with measuring_lock(context.progress):
-        table = time_units(load(context.model()), list(view.feeds("selection", _FEEDS)), job.seed, context.progress)
+        original = load(context.model("original")) if "original" in context.inputs else None
+        feeds = list(view.feeds("selection", _FEEDS))
+        table = time_units(load(context.model()), feeds, job.seed, context.progress, original)
     folder = context.work / "table"
     folder.mkdir()
     (folder / TABLE_FILE).write_text(table.model_dump_json(), encoding="utf-8")
     return ToolAnswer(report=table, outputs={"table": folder})
 
 
-def time_units(model: ModelProto, feeds: Feeds, seed: int = 0, progress: ProgressSink = silent) -> TimeTable:
+def time_units(
+    model: ModelProto,
+    feeds: Feeds,
+    seed: int = 0,
+    progress: ProgressSink = silent,
+    original: ModelProto | None = None,
+) -> TimeTable:
     """Return what the units of `model` take, in CPU microseconds of a call with one thread.
 
     Args:
@@ -55,6 +67,7 @@ def time_units(model: ModelProto, feeds: Feeds, seed: int = 0, progress: Progres
         feeds: at least one sample; ranges for static compute come from them too, since no answer is looked at.
         seed: of the mixtures.
         progress: told after each stage.
+        original: what `model` was made from without a change of form, to be timed too unless it is too large.
 
     Raises:
         ToolError: the model is too large to be held in several forms, does not load, or does not run.
@@ -72,9 +85,10 @@ def time_units(model: ModelProto, feeds: Feeds, seed: int = 0, progress: Progres
     slow = call_seconds(model, feeds)
     mixtures = _mixtures(variants, regions, profiles, seed, few=is_slow(slow))
     progress(Progress(tool="unit_times", message=f"timing {len(arms) + len(mixtures)} models", fraction=0.5))
-    models = [arm for arm, _ in arms.values()] + mixtures
-    timed = cpu_times([each.model for each in models], feeds, is_slow(slow))
-    measured = [Measured(each.forms, us) for each, us in zip(models, timed, strict=True)]
+    variants_timed = [arm for arm, _ in arms.values()] + mixtures
+    beside = [original] if original is not None and weight_bytes(original) <= MAX_BYTES else []
+    timed = cpu_times([*(each.model for each in variants_timed), *beside], feeds, slow)
+    measured = [Measured(each.forms, us) for each, us in zip(variants_timed, timed, strict=False)]
     totals = dict(zip(arms, measured, strict=False))
     tried = measured[len(arms) :]
     fitted, held_out = (tried[:-1], tried[-1:]) if len(tried) > 1 else (tried, [])
@@ -83,6 +97,7 @@ def time_units(model: ModelProto, feeds: Feeds, seed: int = 0, progress: Progres
         units=tuple(_unit_times(regions, costs)),
         boundaries=tuple(_boundaries(regions, widths, costs)),
         total_us={form: each.us for form, each in totals.items()},
+        original_us=timed[-1] if beside else None,
         fit_error=max((_error(each, costs, regions, widths) for each in held_out), default=None),
         sample_runs=_CALIBRATION + 1,
         seconds=time.perf_counter() - started,

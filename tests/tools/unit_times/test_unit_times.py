@@ -64,7 +64,7 @@ def short(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("lock")
     monkeypatch.setattr(lock, "lock_folder", lambda: folder)
     monkeypatch.setattr(profiles, "SECONDS", 0.01)
-    monkeypatch.setattr(tool, "cpu_times", lambda models, feeds, slow: timing.cpu_times(models, feeds, slow, 0.05))
+    monkeypatch.setattr(tool, "cpu_times", lambda models, feeds, call_s: timing.cpu_times(models, feeds, call_s, 0.05))
 
 
 def test_every_node_belongs_to_a_unit():
@@ -165,6 +165,16 @@ def test_the_table_of_a_model(digits_model: Path, digits_data: Path, tmp_path: P
         zip(["", *chain], [*chain, ""], strict=True)
     )
     assert table.fit_error is not None
+
+
+def test_the_model_as_it_came_is_timed_beside():
+    lines = "".join(f"t{n} = Sin (t{n - 1}) " for n in range(1, 9))
+    head = '<ir_version: 8, opset_import: ["": 17]> m (float[999] t0) => (float[999] {}) {{ {} }}'
+    short, long = parsed(head.format("t1", "t1 = Sin (t0)")), parsed(head.format("t8", lines))
+    feeds = [{"t0": np.ones(999, np.float32)}]
+    table = time_units(short, feeds, original=long)
+    assert table.gained > 2
+    assert time_units(short, feeds).gained == 1
 
 
 def test_too_large_a_model(monkeypatch: pytest.MonkeyPatch):
