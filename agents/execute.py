@@ -221,8 +221,8 @@ class Execution:
 def _sample_runs(result: JobResult) -> int:
     """Return how often a model ran on a sample, as counted, or as reported by a tool that runs models its own way."""
     report = result.report
-    told = int(report.get("sample_runs", 0) or report.get("details", {}).get("calibration_samples", 0) or 0)
-    return max(result.sample_runs, told)
+    read = 0 if result.sample_runs else int(report.get("details", {}).get("calibration_samples", 0) or 0)
+    return max(result.sample_runs, int(report.get("sample_runs", 0) or 0), read)
 
 
 def _made(folder: Path) -> Path:

@@ -20,10 +20,12 @@ from ...contracts import CalibrationMethod, DataError
 from ..onnx_model import is_standard, opset, to_tensor
 from .clipping import BINS, ChannelSpans, Counts, Histogram, Range, cut_entropy, cut_mse, cut_percentile
 from .graphs import Names, fixed_initializers
-from .trial import copy_model, opened, run
+from .trial import ENOUGH_ELEMENTS, copy_model, elements_of, opened, run
 
 GROUP_BYTES = 32 * 2**20
 COUNTED_AT_ONCE = 2**20
+# Ranges are settled that the last samples widened by less than this share, once so many values were seen.
+SETTLED_ELEMENTS, SETTLED_SAMPLES, STILL = 4 * ENOUGH_ELEMENTS, 4, 0.01
 AXES_AS_INPUT = 18  # reductions have them as an attribute below
 _BY_CHANNEL = ("ReduceMin", "ReduceMax", "ReduceSumSquare")
 
@@ -129,6 +131,7 @@ def _extremes(model: ModelProto, tensors: Sequence[str], feeds: Feeds) -> dict[s
     axes = _axes_but_channels(model, tensors)
     watches += [_Watch(op_type, tensor, axes[tensor]) for tensor in axes for op_type in _BY_CHANNEL]
     seen = {tensor: _Seen() for tensor in tensors}
+    waiting = _Waiting(feeds)
     for values in _run(model, watches, feeds):
         for index, tensor in enumerate(tensors):
             low, high, shape = values[3 * index : 3 * index + 3]
@@ -140,7 +143,28 @@ def _extremes(model: ModelProto, tensors: Sequence[str], feeds: Feeds) -> dict[s
             if (count := prod(int(each) for each in shape)) and lows.size:
                 found = _Channels(lows, highs, squares, count // lows.size)
                 seen[tensor].channels = found.joined(seen[tensor].channels)
+        if waiting.is_over([(each.low, each.high) for each in seen.values()]):
+            break
     return seen
+
+
+class _Waiting:
+    """Tells when further samples are not worth reading: many values were seen, and ranges have stood still."""
+
+    def __init__(self, feeds: Feeds) -> None:
+        self._elements = elements_of(feeds[0])
+        self._before: list[Sequence[tuple[float, float]]] = []
+
+    def is_over(self, ranges: Sequence[tuple[float, float]]) -> bool:
+        """Add the ranges after one more sample."""
+        self._before.append(ranges)
+        if len(self._before) * self._elements < SETTLED_ELEMENTS or len(self._before) <= SETTLED_SAMPLES:
+            return False
+        then = self._before[-1 - SETTLED_SAMPLES]
+        return all(
+            low - now_low <= STILL * (now_high - now_low) and now_high - high <= STILL * (now_high - now_low)
+            for (low, high), (now_low, now_high) in zip(then, ranges, strict=True)
+        )
 
 
 def _axes_but_channels(model: ModelProto, tensors: Collection[str]) -> dict[str, tuple[int, ...]]:

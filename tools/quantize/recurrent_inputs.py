@@ -162,7 +162,9 @@ def _best(
     if digits:
         trials += [trial for digit in DIGITS for trial in scored(STRENGTHS_WITH_DIGITS, digit)]
     finalists = sorted(trials, key=lambda each: -each[0])[:FINALISTS]
-    score, front = max(((gained(front, judged), front) for _, front in finalists), key=lambda each: each[0])
+    if len(feeds) > judged // FIRST_SHARE:  # otherwise all were judged on all
+        finalists = [(gained(front, judged), front) for _, front in finalists]
+    score, front = max(finalists, key=lambda each: each[0])
     best = score + _handicap(front)
     if best < plain + GAIN_DB:
         return None, "its input stays: to even it gains nothing"

@@ -7,9 +7,10 @@ the work, so that what is left unmeasured matters least to size.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,12 @@ from ..onnx_model import delete_named, load, quoted
 from ..sample_runs import counted
 from .calibrate import Feeds
 from .streams import Fed, Streams
-from .trial import opened
-from .units import FORMS, Making, Trial, trials
+from .trial import copy_model, enough, opened, run
+from .units import FORMS, Making, Trial, Trials, trials
 
 DEFAULT_SAMPLES = 4
 FIRST_SAMPLES = 2
-CALIBRATION_SAMPLES = 16
+CALIBRATION_SAMPLES, LEAST_CALIBRATION_SAMPLES = 16, 4
 TIME_LIMIT_S = 20.0
 REPORTED = 128
 # Fields of a step that say how a form is made.
@@ -75,7 +76,7 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
         table = measure_sensitivity(
             context.model(),
             form,
-            Streams.of(view, "selection", samples),
+            Streams.of(view, "selection", len(enough(view.feeds("selection", samples), samples))),
             _making(form, params, view),
             op_types,
             seconds,
@@ -107,7 +108,8 @@ def _making(form: QuantizedForm, params: Mapping[str, Any], view: DataView) -> M
     except ValidationError as error:
         first = error.errors()[0]
         raise RequestError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    feeds = view.feeds("calibration", int(params.get("calibration_samples", CALIBRATION_SAMPLES)))
+    most = int(params.get("calibration_samples", CALIBRATION_SAMPLES))
+    feeds = enough(view.feeds("calibration", most), most, LEAST_CALIBRATION_SAMPLES)
     return Making(feeds, step.calibration, step.percentile, step.rounding, step.block, step.clip_recurrent)
 
 
@@ -144,11 +146,11 @@ def measure_sensitivity(
     watched = _watched(load(model), streams.state, told)
     work = trials(watched.model, form, making or Making(), op_types)
     gauges = [_Gauge(trial, watched) for trial in work.units]
-    with opened(work.reference) as session:
+    with _opened(work, watched, streams) as (session, alone):
         references = list(_references(session, streams, watched))
         first = streams.end_of(FIRST_SAMPLES)
         for number, gauge in _turns(gauges, deadline=started + seconds):
-            gauge.measure(session, references[:first] if number < len(gauges) else references[first:])
+            gauge.measure(session, references[:first] if number < len(gauges) else references[first:], alone)
             share = (number + 1) / (2 * len(gauges))
             progress(Progress(tool="sensitivity", message=f"{gauge.samples} samples of a unit", fraction=share))
     measured = [gauge for gauge in gauges if gauge.samples]
@@ -201,6 +203,33 @@ def _watched(model: ModelProto, state: Mapping[str, str], told: str | None) -> _
     )
 
 
+@contextmanager
+def _opened(work: Trials, watched: _Watched, streams: Streams) -> Generator[tuple[Any, bool]]:
+    """Give the session that references come from, and whether each unit is to be run as a model of its own.
+
+    Weights that are fed cost time in each call, other models the time of loading them.
+    """
+    if work.plain is None or not work.units:
+        with opened(work.reference) as session:
+            yield session, False
+        return
+    started = time.perf_counter()
+    with opened(copy_model(work.plain)) as plain:
+        loading = time.perf_counter() - started
+        with opened(work.reference) as session:
+            slower = _seconds(session, streams) - _seconds(plain, streams)
+            alone = slower * len(streams.feeds) > 2 * loading
+            yield (plain if alone else session), alone
+
+
+def _seconds(session: Any, streams: Streams) -> float:
+    """Return what a call takes, to plan by."""
+    started = time.perf_counter()
+    for feed, _ in itertools.islice(streams.begun(), 1):
+        run(session, feed)
+    return time.perf_counter() - started
+
+
 def _turns(gauges: Sequence[_Gauge], deadline: float) -> Iterator[tuple[int, _Gauge]]:
     """Yield every unit twice, until the time is over: all on few samples before any on more.
 
@@ -221,16 +250,18 @@ class _Gauge:
         self._errors: list[OutputError] = []
         self.samples = 0
 
-    def measure(self, reference: Any, calls: Sequence[_Call]) -> None:
-        """Run the unit's model on some samples and their reference outputs."""
+    def measure(self, reference: Any, calls: Sequence[_Call], alone: bool) -> None:
+        """Run the unit's model on some samples and their reference outputs, its own where it is to be `alone`."""
         trial = self._trial
         if not calls:
             return
-        with nullcontext(reference) if trial.model is None else opened(trial.model()) as session:
+        own = trial.model if alone or not trial.overrides else None
+        overrides = {} if own else trial.overrides
+        with nullcontext(reference) if own is None else opened(own()) as session:
             fed = Fed(session, self._watched.state)
             for feed, starts, wanted in calls:
                 self._errors = self._errors or [OutputError() for _ in wanted]
-                answers = self._watched.heard(fed.answer({**feed, **trial.overrides}, starts))
+                answers = self._watched.heard(fed.answer({**feed, **overrides}, starts))
                 for error, value, answer in zip(self._errors, wanted, answers, strict=True):
                     error.add(value, answer)
                 self.samples += 1

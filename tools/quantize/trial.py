@@ -17,10 +17,10 @@ from ..onnx_model import LARGE_BYTES, save, weight_bytes
 from ..sample_runs import count
 from ..session import RUNTIME_ERRORS, open_session, runtime_words, session_options
 
-# So many elements of inputs tell enough about a model, in however few samples:
-# half a minute of sound has half a million.
-_ENOUGH_ELEMENTS = 2**21
-_LEAST_SAMPLES = 4
+# So many elements of inputs tell enough about a model, in however few samples: half a minute of sound has half a
+# million, in a thousand windows.
+ENOUGH_ELEMENTS = 5 * 2**18
+_LEAST_SAMPLES = 2
 
 # A feed that does not fit is refused by the binding before the runtime sees it.
 _RUN_ERRORS: tuple[type[Exception], ...] = (*RUNTIME_ERRORS, ValueError)
@@ -33,12 +33,16 @@ def copy_model(model: ModelProto) -> ModelProto:
     return copied
 
 
-def enough(feeds: Sequence[Mapping[str, Any]], most: int) -> Sequence[Mapping[str, Any]]:
-    """Return the first samples: `most`, or fewer where four or more hold 2 million elements together."""
+def enough(feeds: Sequence[Mapping[str, Any]], most: int, least: int = _LEAST_SAMPLES) -> Sequence[Mapping[str, Any]]:
+    """Return the first samples: `most`, or fewer where `least` or more hold a million elements together."""
     if not len(feeds):
         return feeds
-    elements = sum(np.asarray(value).size for value in feeds[0].values())
-    return feeds[: min(most, max(_LEAST_SAMPLES, _ENOUGH_ELEMENTS // max(elements, 1)))]
+    return feeds[: min(most, max(least, ENOUGH_ELEMENTS // max(elements_of(feeds[0]), 1)))]
+
+
+def elements_of(feed: Mapping[str, Any]) -> int:
+    """Return how many elements a sample has."""
+    return sum(np.asarray(value).size for value in feed.values())
 
 
 @contextmanager

@@ -8,14 +8,14 @@ what lies inside subgraphs needs a model of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
 from ...contracts import CalibrationMethod, LayerForm, QuantizedForm, Rounding
-from ..onnx_model import elements, iter_graphs, iter_nodes, to_array
+from ..onnx_model import elements, iter_graphs, iter_nodes, to_array, to_tensor
 from .calibrate import Feeds, tensor_ranges
 from .dynamic import quantize_dynamic
 from .dynamic_ops import EMITTERS
@@ -69,8 +69,8 @@ class Trial:
 
     Attributes:
         weight_bytes: of its weights as float32.
-        model: makes the model in which it has the form; absent where the reference with `overrides` is that.
-        overrides: what to feed besides the sample.
+        model: makes the model in which it has the form; absent where only the reference with `overrides` is that.
+        overrides: what to feed besides the sample; empty where there is a model and no such way.
     """
 
     name: str
@@ -82,10 +82,16 @@ class Trial:
 
 @dataclass(frozen=True)
 class Trials:
-    """All units of a form, the heaviest first, and the model whose outputs are the reference."""
+    """All units of a form, the heaviest first, and the model whose outputs are the reference.
+
+    Attributes:
+        plain: the model as it is, where each unit has a model of its own too: constant weights are packed for the
+            processor, which those that are fed cannot be.
+    """
 
     reference: ModelProto
     units: Sequence[Trial]
+    plain: ModelProto | None = None
 
 
 def trials(model: ModelProto, form: QuantizedForm, making: Making = Making(), op_types: Sequence[str] = ()) -> Trials:
@@ -104,8 +110,8 @@ def trials(model: ModelProto, form: QuantizedForm, making: Making = Making(), op
     elif form == "half":
         made = _computed(model, op_types or HALF_TYPES, _half, _able_to_half(model))
     else:
-        made = Trials(_with_weights_as_inputs(model), list(_stored(model, form, op_types, making)))
-    return Trials(made.reference, sorted(made.units, key=lambda each: (-each.weight_bytes, each.name)))
+        made = Trials(_with_weights_as_inputs(model), list(_stored(model, form, op_types, making)), model)
+    return replace(made, units=sorted(made.units, key=lambda each: (-each.weight_bytes, each.name)))
 
 
 def _static_writer(model: ModelProto, op_types: Sequence[str], making: Making) -> Write:
@@ -210,7 +216,8 @@ def _stored(model: ModelProto, form: StoredForm, op_types: Sequence[str], making
             else stored_values(to_array(tensors[unit.name]), unit, form, making.block)
         )
         if rounded is not None:
-            yield Trial(unit.name, unit.op_type, unit.bytes, overrides={unit.name: rounded})
+            alone = _with_weight(model, unit.name, rounded)
+            yield Trial(unit.name, unit.op_type, unit.bytes, alone, overrides={unit.name: rounded})
 
 
 def _points(model: ModelProto, form: StoredForm, units: Sequence[StorageUnit], making: Making) -> Mapping[str, Point]:
@@ -230,6 +237,15 @@ def _stored_alone(model: ModelProto, unit: StorageUnit, form: StoredForm, block:
     def made() -> ModelProto:
         copied = copy_model(model)
         store_weights(copied, form, only=[unit.name], block=block)
+        return copied
+
+    return made
+
+
+def _with_weight(model: ModelProto, name: str, values: Any) -> Callable[[], ModelProto]:
+    def made() -> ModelProto:
+        copied = copy_model(model)
+        fixed_initializers(copied.graph)[name].CopyFrom(to_tensor(values, name))
         return copied
 
     return made

@@ -12,6 +12,7 @@ from shipfit.contracts import CalibrationMethod, DataError, ToolError
 from shipfit.tools.quantize import calibrate
 from shipfit.tools.quantize.calibrate import tensor_ranges
 from shipfit.tools.quantize.clipping import BINS, Histogram, cut_percentile
+from shipfit.tools.sample_runs import counted
 
 
 def chain(lab: Any, *op_types: str) -> Any:
@@ -29,6 +30,19 @@ def test_minmax_covers_all_samples_of_any_length(lab: Any) -> None:
     assert (ranges["x"].low, ranges["x"].high) == (-3, 5)
     assert (ranges["t0"].low, ranges["t0"].high) == (-5, 3)
     assert (ranges["t1"].low, ranges["t1"].high) == (0, 3)
+
+
+@pytest.mark.parametrize(("widens_at", "read"), [(99, 4), (3, 5), (5, 4)])
+def test_samples_are_read_until_ranges_stand_still(
+    lab: Any, widens_at: int, read: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "SETTLED_ELEMENTS", 400)
+    monkeypatch.setattr(calibrate, "SETTLED_SAMPLES", 1)
+    samples = feeds(*(np.linspace(-1, 2 if at == widens_at else 1, 100) for at in range(20)))
+    before = counted()
+    found = tensor_ranges(chain(lab, "Identity"), ["x"], samples)
+    assert counted() - before == read
+    assert found["x"].high == (2 if widens_at == 3 else 1)
 
 
 def test_tensors_that_are_not_finite_have_no_range(lab: Any) -> None:
