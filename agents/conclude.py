@@ -1,12 +1,15 @@
-"""Conclude: remember what was learned, and complete the table of layers of what is delivered."""
+"""Conclude: remember what was learned, ask for words on it, and complete the table of layers of what is delivered."""
 
 from __future__ import annotations
 
 import time
 
 from ..contracts import Attempt, OptimizationMetrics, Outcome
+from .advise import recommend
 from .context import RunContext
 from .layers import completed_layers
+from .planner import policy_state
+from .remarks import analysed
 from .respond import delivered
 from .state import RunState
 
@@ -16,10 +19,13 @@ def conclude(state: RunState, context: RunContext) -> RunState:
     if context.request.memory:
         context.outcomes.remember([outcome(state, context, attempt) for attempt in state.get("attempts", ())])
     best = delivered(state)
+    advice = recommend(context.request, state, best)
+    said = analysed(policy_state(state, context), best, advice, context)
+    update: RunState = {"said": said} if said else {}
     if best is None:
-        return {}
+        return update
     layers, effort = completed_layers(state, context, best)
-    return {"layers": layers, "effort": effort}
+    return {**update, "layers": layers, "effort": effort}
 
 
 def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:

@@ -20,6 +20,8 @@ from ..contracts import (
 from ..tools.judge import LATENCY_GUARD, Evidence, judge
 from .context import RunContext
 from .evidence import candidate_metrics, compare, original_metrics
+from .planner import policy_state
+from .remarks import explained
 from .specialist import evaluate, failed, is_over
 from .state import Draft, RunState, add_effort, came_as
 
@@ -73,6 +75,7 @@ def validate(state: RunState, context: RunContext) -> RunState:
         if draft.verdict is not None and draft.verdict.kind == "met":
             draft, evaluation, looks = _final(context, state, draft)
     attempt = to_attempt(context, state, draft, evaluation, final=looks > 0)
+    attempt = explained(attempt, policy_state(state, context), context)
     context.emit(AttemptFinished(attempt=attempt))
     update: RunState = {"draft": None, "attempts": (attempt,), "final_looks": looks, "effort": _counted(draft)}
     if attempt.verdict.kind == "met":
