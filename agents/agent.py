@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..contracts import (
+    Answer,
     Constraints,
     DeploymentConfig,
     Event,
     OptimizationResponse,
+    Question,
     Request,
     RequestError,
     Settings,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Listener = Callable[[Event], None]
+Person = Callable[[Question], Answer]
 
 
 class DeploymentOptimizationAgent:
@@ -57,6 +60,7 @@ class DeploymentOptimizationAgent:
         monitoring: Mapping[str, Any] | None = None,
         llm: Mapping[str, Any] | None = None,
         on_event: Listener | None = None,
+        on_question: Person | None = None,
         **preferences: Any,
     ) -> OptimizationResponse:
         """Return the response of a run; `shipfit.deliver(response, folder)` lays out its product.
@@ -75,6 +79,7 @@ class DeploymentOptimizationAgent:
             monitoring: likewise.
             llm: likewise; `{"name": "none"}` does without the language model of the environment.
             on_event: called with each event while the run works.
+            on_question: with `approve=True`, called with each question, and returns the answer.
             preferences: further fields of `Request`, such as `objective`, `seed`, `budget` or `constraints`.
 
         Raises:
@@ -88,12 +93,25 @@ class DeploymentOptimizationAgent:
                 given = _Given(model, example_inputs, validation_data, require_accuracy, preferences)
                 config = self.config.override(target=target, optimization=optimization, monitoring=monitoring, llm=llm)
                 request = given.request(config, Path(folder))
-            service = Service(self.settings)
-            run = service.start(request)
-            for event in service.events(run):
-                if on_event is not None:
-                    on_event(event)
+            if request.approve and on_question is None:
+                raise RequestError("approve asks a person: pass on_question=, which returns an Answer to a Question")
+            return _answered(Service(self.settings), request, on_event, on_question)
+
+
+def _answered(
+    service: Service, request: Request, on_event: Listener | None, on_question: Person | None
+) -> OptimizationResponse:
+    """Return the response of a run, each of its questions answered by `on_question`."""
+    run = service.start(request)
+    while True:
+        for event in service.events(run):
+            if on_event is not None:
+                on_event(event)
+        question = service.question(run)
+        if question is None or on_question is None:
             return service.response(run)
+        service.answer(run, on_question(question))
+        service.resume(run)
 
 
 class _Given:

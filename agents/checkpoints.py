@@ -18,19 +18,23 @@ from ..contracts import (
     ArtifactRef,
     Attempt,
     DataRef,
+    Decision,
     Effort,
     HostProbe,
     LayerForm,
     NormalizeStep,
     Offer,
+    Plan,
     Profile,
     Recalled,
+    Request,
 )
 from .state import Draft
 
 _ALLOWED = (
     Analysis,
-    ArtifactRef, Attempt, DataRef, Draft, Effort, HostProbe, LayerForm, NormalizeStep, Offer, Profile, Recalled,
+    ArtifactRef, Attempt, DataRef, Decision, Draft, Effort, HostProbe, LayerForm, NormalizeStep, Offer, Plan, Profile,
+    Recalled, Request,
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
@@ -55,10 +55,13 @@ class GraphNode(Protocol):
 
 
 def node(name: str, work: Node) -> GraphNode:
-    """Return `work` as a graph node that tells when it runs and adds its wall time to the state."""
+    """Return `work` as a graph node that tells when it runs and adds its wall time to the state.
+
+    It works on the request as it stands: a person may have edited it since the run began.
+    """
 
     def framed(state: RunState, *, runtime: Runtime[RunContext]) -> RunState:
-        context = runtime.context
+        context = replace(runtime.context, request=state.get("request", runtime.context.request))
         draft = state.get("draft")
         attempt = draft.index if draft else None
         context.execute.limits = _limits(context, state, name)

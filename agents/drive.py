@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import (
+    Answer,
     ArtifactRef,
     AttemptFinished,
+    AttemptJudgedAgain,
     DataRef,
     Effort,
     Event,
@@ -23,10 +26,12 @@ from ..contracts import (
     OptimizationResponse,
     Planned,
     Policy,
+    Question,
     Request,
     RunFinished,
     Settings,
     Timing,
+    Waiting,
 )
 from ..memory.database import connection
 from ..memory.ledger import Ledger
@@ -52,8 +57,16 @@ NODES_PER_ATTEMPT = 8
 NODES_BESIDE_ATTEMPTS = 12
 
 
+def _recursion_limit(request: Request) -> int:
+    return NODES_BESIDE_ATTEMPTS + NODES_PER_ATTEMPT * (request.budget.max_attempts + 1)
+
+
 class Drive:
-    """One run at work. `events` does the work; `stop` ends it after what is running."""
+    """One run at work. `events` does the work; `stop` ends it after what is running.
+
+    Attributes:
+        waits: its last event was a question; once that is answered, `events` goes on.
+    """
 
     def __init__(
         self,
@@ -70,6 +83,8 @@ class Drive:
         self.run = run
         self.request = request
         self.resumed = False
+        self.waits = False
+        self.answers: dict[tuple[str, str], ArtifactRef] = {}
         self.settings = settings
         self.ledger = ledger
         self.policy = policy
@@ -102,9 +117,12 @@ class Drive:
         if self._stopped.is_set():
             raise Interrupted("the run was interrupted and can be resumed")
         if isinstance(event, Planned):
-            self._record("planned", event, str(event.attempt))
+            body = event.model_dump_json()  # a plan that was rejected leaves its number to the next
+            self._record("planned", event, f"{event.attempt} {hashlib.sha256(body.encode()).hexdigest()}")
         elif isinstance(event, AttemptFinished):
             self._record("attempt", event.attempt, str(event.attempt.index))
+        elif isinstance(event, AttemptJudgedAgain):
+            self._record("judged_again", event.attempt, f"{event.attempt.index} {event.question}")
         elif isinstance(event, NodeFinished):
             self.ledger.trail.append(self.run, "node", event.model_dump(mode="json"))
             self._elapsed_s += event.seconds
@@ -123,6 +141,7 @@ class Drive:
             data=DataRef.model_validate(body["data"]),
             data_source=str(body["data_source"]),
             data_notes=tuple(map(str, body.get("data_notes", ()))),
+            asks=self.request.approve,
             effort=Effort.model_validate(body["effort"]),
             elapsed_s=float(body["elapsed_s"]),
         )
@@ -133,6 +152,8 @@ class Drive:
 
     def events(self) -> Iterator[Event]:
         """Yield events until the run ends, then what it ended with is raised if it is an error."""
+        self.waits = False
+        self._stopped.clear()
         if self.advised.unused is not None:
             yield Noticed(text=f"language model {self.advised.unused.model}: {self.advised.unused.note}")
         worker = threading.Thread(target=self._work, name=f"run-{self.run}", daemon=True)
@@ -151,11 +172,8 @@ class Drive:
     def _work(self) -> None:
         try:
             with self.cpu.counted():
-                final = self._run_graph()
-            response = self._finish(final)
-            self._events.put(
-                RunFinished(run=self.run, status=response.status, reason=response.reason, out=self.request.out)
-            )
+                final, question = self._run_graph()
+            self._events.put(self._finished(final) if question is None else self._waiting(question))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that listens, which raises it
             self._events.put(error)
             with suppress(OptimizationError):  # a full disk may be what ended the run
@@ -163,24 +181,50 @@ class Drive:
         finally:
             self._events.put(None)
 
-    def _run_graph(self) -> RunState:
+    def _finished(self, final: RunState) -> RunFinished:
+        response = self._finish(final)
+        return RunFinished(run=self.run, status=response.status, reason=response.reason, out=self.request.out)
+
+    def _waiting(self, question: Question) -> Waiting:
+        self._record("question", question, question.id)
+        self.ledger.runs.update(self.run, status="waiting")
+        self.waits = True
+        return Waiting(run=self.run, question=question)
+
+    def _run_graph(self) -> tuple[RunState, Question | None]:
         with self.cpu.imports():
             from .checkpoints import saver
             from .graph import build
         with saver(connection(self.settings.checkpoints)) as checkpointer:
             return self._invoke(build(checkpointer), self._context())
 
-    def _invoke(self, graph: Any, context: RunContext) -> RunState:
-        """Go on from the last checkpoint, or begin; every node is checkpointed before the next one runs."""
-        config = {"configurable": {"thread_id": self.run}, "recursion_limit": self._recursion_limit()}
-        begun = bool(graph.get_state(config).values)
-        given = None if begun else self.inputs()
-        graph.invoke(given, config, context=context, durability="sync")
-        final: RunState = graph.get_state(config).values
-        return final
+    def _invoke(self, graph: Any, context: RunContext) -> tuple[RunState, Question | None]:
+        """Go on from the last checkpoint, or begin; every node is checkpointed before the next one runs.
 
-    def _recursion_limit(self) -> int:
-        return NODES_BESIDE_ATTEMPTS + NODES_PER_ATTEMPT * (self.request.budget.max_attempts + 1)
+        Returns:
+            The state at the end, or where a person's answer is needed, with the question.
+        """
+        from langgraph.types import Command
+
+        from .approval import pending
+
+        config: dict[str, Any] = {"configurable": {"thread_id": self.run}}
+        before = graph.get_state(config)
+        state: RunState = before.values
+        given: Any = None if state else self.inputs()
+        if (question := pending(before)) is not None:
+            answer = self._answer_to(question)
+            if answer is None:
+                return state, question
+            given = Command(resume=answer.model_dump(mode="json"))
+        config["recursion_limit"] = _recursion_limit(state.get("request", self.request))
+        graph.invoke(given, config, context=context, durability="sync")
+        after = graph.get_state(config)
+        return after.values, pending(after)
+
+    def _answer_to(self, question: Question) -> Answer | None:
+        given = [entry.body for entry in self.ledger.trail.of(self.run, "answer")]
+        return next((Answer.model_validate(body["answer"]) for body in given if body["question"] == question.id), None)
 
     def _context(self) -> RunContext:
         from .context import RunContext
@@ -202,6 +246,7 @@ class Drive:
             find_host=lambda: probe_host(self.settings, self.ledger, self.execution),
             emit=self.emit,
             advisor=self.advised.advisor,
+            answers=self.answers,
         )
 
     def _as_advised(self) -> Run:
@@ -228,6 +273,7 @@ class Drive:
             coordinator_peak_bytes=peak_resident_bytes(),
         )
         done = timeline(self.ledger.trail.of(self.run))
-        response = respond(self.run, self.request, state, product, timing, done, self.advised.use)
+        request = state.get("request", self.request)
+        response = respond(self.run, request, state, product, timing, done, self.advised.use)
         self.ledger.runs.finish(self.run, response.status, response, timing.wall_s)
         return response

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from ..contracts import (
     DEFAULT_METRIC,
+    Attempt,
     DeploymentMetrics,
     Evaluation,
     Footprint,
     LatencyMetrics,
     OptimizationMetrics,
     Quantity,
+    Request,
+    Verdict,
 )
-from ..tools.judge import Evidence, memory_peaks
+from ..tools.judge import Evidence, describe, judge, memory_peaks
 
 
 def candidate_metrics(known: Evidence) -> DeploymentMetrics:
@@ -93,3 +96,49 @@ def _delta(evaluation: Evaluation | None) -> Quantity | None:
     interval = drop.interval
     flipped = interval.model_copy(update={"low": -interval.high, "high": -interval.low}) if interval else None
     return drop.model_copy(update={"value": -drop.value, "interval": flipped})
+
+
+def evidence_of(attempt: Attempt) -> Evidence | None:
+    """Return what the verdict on an attempt rests on; None where it never became a candidate."""
+    comparison = attempt.comparison
+    if comparison is None or attempt.candidate is None or attempt.evaluation is None:
+        return None
+    return Evidence(
+        original_bytes=round(comparison.original_size.value),
+        candidate_bytes=round(comparison.optimized_size.value),
+        evaluation=attempt.evaluation,
+        benchmark=attempt.benchmark,
+    )
+
+
+def judged_again(
+    attempt: Attempt, request: Request, measured_on: str, *, permitted: bool = True
+) -> tuple[Attempt, bool]:
+    """Return the attempt with its verdict under another request, from what was measured of it and nothing else.
+
+    What is no longer `permitted` to be tried is not met either.
+
+    Returns:
+        The attempt, and whether its candidate misses nothing so far but was not measured in full, so that it is worth
+        going on with. `met` still rests on the final part; what failed there stays failed, and what a person rejected
+        stays rejected.
+    """
+    known = evidence_of(attempt)
+    if known is None or attempt.rejected or attempt.failed_on_final or attempt.verdict.kind == "failed":
+        return attempt, False
+    verdict = judge(request, known, measured_on)
+    if not permitted:
+        ruled_out = _under_edit(verdict, "the edited request rules out what it does")
+        return attempt.model_copy(update={"verdict": ruled_out}), False
+    is_final = known.evaluation is not None and known.evaluation.part == "final"
+    if verdict.kind == "met" and is_final:
+        return attempt.model_copy(update={"verdict": verdict}), False
+    if verdict.violated:
+        reason = "; ".join(map(describe, verdict.violated))
+        return attempt.model_copy(update={"verdict": _under_edit(verdict, reason)}), False
+    unfinished = _under_edit(verdict, "misses nothing under the edited bounds, but was not measured in full")
+    return attempt.model_copy(update={"verdict": unfinished}), True
+
+
+def _under_edit(verdict: Verdict, reason: str) -> Verdict:
+    return Verdict(kind="not_met", reason=reason, constraints=verdict.constraints)

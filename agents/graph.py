@@ -1,7 +1,8 @@
 """The state machine: one screen, nodes and edges and nothing else.
 
 intake → profile → recall → plan → rewrite → prune → quantize → runtime → measure → validate → plan …
-until the plan node finds everything met (conclude) or nothing left (rollback → conclude).
+until the plan node finds everything met (conclude) or nothing left (rollback → conclude). Where a person wants to be
+asked, approve_plan stands before the first rewrite and approve_result before conclude; both may lead back to plan.
 A specialist whose lever the plan does not name, or whose draft is over, passes the state on.
 """
 
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langgraph.graph import END, START, StateGraph
 
+from .approval import after_answer, approve_plan, approve_result
 from .conclude import conclude
 from .context import RunContext, node
 from .intake import intake, profile
@@ -45,12 +47,14 @@ def build(checkpointer: BaseCheckpointSaver[Any]) -> CompiledStateGraph[RunState
         ("profile", profile),
         ("recall", recall),
         ("plan", plan),
+        ("approve_plan", approve_plan),
         ("rewrite", rewrite),
         ("prune", prune),
         ("quantize", quantize),
         ("runtime", runtime),
         ("measure", measure),
         ("validate", validate),
+        ("approve_result", approve_result),
         ("rollback", rollback),
         ("conclude", conclude),
     ):
@@ -60,6 +64,8 @@ def build(checkpointer: BaseCheckpointSaver[Any]) -> CompiledStateGraph[RunState
     graph.add_edge("profile", "recall")
     graph.add_edge("recall", "plan")
     graph.add_conditional_edges("plan", after_plan)
+    graph.add_conditional_edges("approve_plan", after_answer)
+    graph.add_conditional_edges("approve_result", after_answer)
     graph.add_conditional_edges("rewrite", *unless_over("prune"))
     graph.add_conditional_edges("prune", *unless_over("quantize"))
     graph.add_conditional_edges("quantize", *unless_over("runtime"))

@@ -52,6 +52,7 @@ def admit(request: Request, execute: Execution, max_bytes: int) -> RunInput:
         data=data.report.ref,
         data_source=data.report.source,
         data_notes=data.report.notes,
+        asks=request.approve,
         effort=add_effort(effort, data.effort),
         elapsed_s=time.monotonic() - started,
     )

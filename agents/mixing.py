@@ -58,7 +58,8 @@ def mix(lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft
     step = _step(lever, done.report, context)
     held = held_tables(lever.storage, state["profile"], context.request)
     draft, step = draft.model_copy(update=update), step.model_copy(update={"compute": held})
-    why = not_worth_building(step, lever, done.report, draft, state.get("attempts", ()))
+    others = [attempt for attempt in state.get("attempts", ()) if not attempt.plan.same_as(draft.plan)]
+    why = not_worth_building(step, lever, done.report, draft, others)
     return (given_up(draft, why) if why else draft), step
 
 

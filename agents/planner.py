@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..contracts import Planned, PolicyState, units
+from ..contracts import Attempt, Plan, Planned, PolicyState, units
 from .context import RunContext
 from .policy import best_met
 from .state import Draft, RunState
@@ -25,6 +25,7 @@ def policy_state(state: RunState, context: RunContext) -> PolicyState:
         profile=state["profile"].model_copy(update=size),
         attempts=state.get("attempts", ()),
         recalled=state.get("recalled", ()),
+        rejected=state.get("rejected", ()),
         labelled=state["data"].labelled,
         host=state["host"],
     )
@@ -38,7 +39,11 @@ def plan(state: RunState, context: RunContext) -> RunState:
     spent = budget_spent(state, context)
     if spent:
         return {**update, "reason": spent}
-    chosen = context.policy.propose(seen)
+    if best is None and (opened := _opened(state)):
+        chosen: Plan | None = _gone_on_with(opened[0])
+        update["opened"] = tuple(item.index for item in opened[1:])
+    else:
+        chosen = context.policy.propose(seen)
     if chosen is None:
         words = "no further gain of 10 % is predicted" if best else "nothing promising is left to try"
         return {**update, "reason": words}
@@ -48,6 +53,16 @@ def plan(state: RunState, context: RunContext) -> RunState:
         **update,
         "draft": Draft(index=index, plan=chosen, artifact=state["model"], steps=state.get("base_steps", ())),
     }
+
+
+def _opened(state: RunState) -> list[Attempt]:
+    return [attempt for attempt in state.get("attempts", ()) if attempt.index in state.get("opened", ())]
+
+
+def _gone_on_with(attempt: Attempt) -> Plan:
+    """Return the plan that makes an attempt's candidate again, from the store, to measure it in full."""
+    words = f"attempt {attempt.index} misses nothing under the edited bounds, so its candidate is measured in full"
+    return attempt.plan.model_copy(update={"reason": words})
 
 
 def budget_spent(state: RunState, context: RunContext) -> str:
@@ -61,8 +76,16 @@ def budget_spent(state: RunState, context: RunContext) -> str:
     return ""
 
 
-def after_plan(state: RunState) -> Literal["rewrite", "rollback", "conclude"]:
-    """Go on with the plan; without one, deliver what is met, or roll back."""
+def asks_about_plan(state: RunState) -> bool:
+    """Tell whether the plan needs approval: nothing has been transformed so far, and a person wants to be asked."""
+    approved = any(item.about == "plan" and item.action == "go" for item in state.get("decisions", ()))
+    return state.get("asks", False) and not approved
+
+
+def after_plan(state: RunState) -> Literal["approve_plan", "rewrite", "rollback", "approve_result", "conclude"]:
+    """Go on with the plan; without one, deliver what is met, or roll back. A person is asked first who wants to be."""
     if state.get("draft") is not None:
-        return "rewrite"
-    return "conclude" if state.get("best") is not None else "rollback"
+        return "approve_plan" if asks_about_plan(state) else "rewrite"
+    if state.get("best") is None:
+        return "rollback"
+    return "approve_result" if state.get("asks") else "conclude"

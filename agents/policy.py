@@ -22,12 +22,11 @@ class BuiltInPolicy:
 
     def propose(self, state: PolicyState) -> Plan | None:
         """Return the next plan, or None when nothing left is promising (or everything is met and no gain is near)."""
-        tried = [attempt.plan for attempt in state.attempts]
-        known = next((plan for plan in remembered(state) if not _in(plan, tried)), None)
+        known = next((plan for plan in remembered(state) if state.is_open(plan)), None)
         if known is not None and not state.attempts:
             return known
         open_to_it = (*plans(state), *heard(state))
-        fresh = [plan for plan in open_to_it if not _in(plan, tried) and not estimate(plan, state).repeats]
+        fresh = [plan for plan in open_to_it if state.is_open(plan) and not estimate(plan, state).repeats]
         ranked = [_rank(plan, state) for plan in fresh]
         best = max(ranked, key=lambda item: item[0], default=None)
         if best is None:
@@ -65,10 +64,6 @@ def _alike(plan: Plan, before: Predicted) -> bool:
         return False
     same_size = abs(math.log(now.size_ratio / before.size_ratio)) < 0.1
     return same_size and abs(math.log(now.speedup / before.speedup)) < 0.3
-
-
-def _in(plan: Plan, tried: list[Plan]) -> bool:
-    return any(plan.same_as(other) for other in tried)
 
 
 def _rank(plan: Plan, state: PolicyState) -> tuple[float, Plan]:

@@ -72,6 +72,7 @@ def respond(
         recommendations=analysis.recommendations,
         analysis=analysis,
         alerts=monitor.alerts,
+        decisions=state.get("decisions", ()),
         monitoring=monitor.phases,
         effort=state.get("effort", Effort()),
         language=language,
@@ -108,7 +109,10 @@ def _status(request: Request, best: Attempt | None) -> RunStatus:
 def _reason(status: RunStatus, request: Request, state: RunState, best: Attempt | None) -> str:
     why = state.get("reason", "")
     if best is None:
-        return f"no candidate met every bound; {why}; the original is handed back untouched"
+        found = [attempt.index for attempt in state.get("attempts", ()) if attempt.rejected]
+        refused = f"attempt {' and '.join(map(str, found))} was rejected, and no other met every bound" if found else ""
+        causes = [why] if state.get("stopped") else [refused or "no candidate met every bound", why]
+        return "; ".join([*causes, "the original is handed back untouched"])
     words = f"attempt {best.index} meets every bound and guard; {why}"
     if status == "unverified":
         words += f"; measured on this host, not on {request.target.platform}"

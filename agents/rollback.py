@@ -57,7 +57,12 @@ _ROOM["min_throughput_per_s"] = 0.9
 
 
 def rollback(state: RunState, context: RunContext) -> RunState:
-    """Measure the nearest candidates in full, and offer each with the smallest relaxation it needs."""
+    """Measure the nearest candidates in full, and offer each with the smallest relaxation it needs.
+
+    Who stopped the run wants nothing measured any more.
+    """
+    if state.get("stopped"):
+        return {}
     offers: list[Offer] = []
     effort = Effort()
     allowance = min(ALLOWANCE_S, max(LEAST_ALLOWANCE_S, context.request.budget.time_limit_s))
@@ -101,6 +106,7 @@ def nearest(attempts: tuple[Attempt, ...]) -> list[Attempt]:
         for attempt in attempts
         if attempt.candidate is not None
         and attempt.verdict.kind != "failed"
+        and not attempt.rejected
         and attempt.comparison is not None
         and not _is_useless(attempt.comparison)
     }

@@ -1,4 +1,4 @@
-"""The seam that every interface goes through: start, events, response, cancel, resume."""
+"""The seam that every interface goes through: start, events, answer, response, cancel, resume."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..contracts import (
+    Answer,
     ArtifactRef,
+    Attempt,
+    DataRef,
     Event,
     Executor,
     Interrupted,
     NodeTime,
     OptimizationResponse,
     Policy,
+    Question,
     Request,
     RequestError,
     RunStarted,
     Settings,
     UserError,
     check_served,
+    validate,
 )
 from ..memory.database import connection
 from ..memory.ledger import Ledger
@@ -27,6 +32,7 @@ from ..memory.runs import RunRecord
 from ..memory.store import LocalArtifactStore
 from ..memory.trail import TrailEntry
 from ..tools.worker.local import LocalExecutor
+from .answers import attempts_of, check_answer, unanswered
 from .cpu import CpuMeter
 from .drive import LANGUAGE, Drive
 from .dry_run import DryRun, dry_run
@@ -102,7 +108,9 @@ class Service:
         name = run or self.ledger.runs.latest_unfinished().id
         record = self.ledger.runs.claim(name)
         cpu = CpuMeter(alone=self._alone)
-        drive = self._drive(record.id, record.request, cpu, self._advised(record.request, cpu, record.id))
+        drive = self._drives.get(record.id)
+        if drive is None:
+            drive = self._drive(record.id, record.request, cpu, self._advised(record.request, cpu, record.id))
         drive.resumed = True
         drive.execution.clear()
         for ref in self._inputs(record.id, drive):
@@ -110,7 +118,9 @@ class Service:
         return record.id
 
     def events(self, run: str) -> Iterator[Event]:
-        """Do the work of a run that was started or resumed, and yield what happens; the last is `RunFinished`.
+        """Do the work of a run that was started or resumed, and yield what happens.
+
+        The last is `RunFinished`; or `Waiting`, where a person is asked: then `answer`, `resume` and `events` again.
 
         Raises:
             Interrupted: it was cancelled and can be resumed.
@@ -121,7 +131,28 @@ class Service:
             yield RunStarted(run=run, resumed=drive.resumed)
             yield from drive.events()
         finally:
-            self._drives.pop(run, None)  # its queue and its context are of no more use; hundreds may follow
+            if not drive.waits:  # its queue and its context are of no more use; hundreds may follow
+                self._drives.pop(run, None)
+
+    def question(self, run: str) -> Question | None:
+        """Return what a run waits to be told, None where it waits for nothing."""
+        return unanswered(self.ledger.trail.of(self.ledger.runs.get(run).id))
+
+    def answer(self, run: str, answer: Answer) -> None:
+        """Record the answer that a run waits for; `resume` goes on with it, here or in another process.
+
+        Raises:
+            RequestError: the run waits for none, the answer cannot be, or somebody else was quicker.
+        """
+        name = self.ledger.runs.get(run).id
+        question = self.question(name)
+        if question is None:
+            raise RequestError(f"run {name} waits for no answer; `shipfit runs show {name}` says how far it is")
+        admitted = self.ledger.trail.of(name, "admitted")[0].body
+        check_answer(question, answer, validate(DataRef, admitted["data"]))
+        body = {"question": question.id, "answer": answer.model_dump(mode="json")}
+        if not self.ledger.trail.append(name, "answer", body, once=question.id):
+            raise RequestError(f"the question of run {name} was answered meanwhile")
 
     def response(self, run: str) -> OptimizationResponse:
         """Return the response of a finished run.
@@ -140,7 +171,7 @@ class Service:
         drive = self._drives.get(run)
         if drive is not None:
             drive.stop()
-        if not self.ledger.runs.get(run).finished:
+        if self.ledger.runs.get(run).status == "running":
             self.ledger.runs.update(run, status="interrupted")
 
     def product_folder(self, run: str) -> Path:
@@ -169,6 +200,10 @@ class Service:
     def trail(self, run: str) -> list[TrailEntry]:
         """Return everything that a run found out, in order."""
         return self.ledger.trail.of(run)
+
+    def attempts(self, run: str) -> tuple[Attempt, ...]:
+        """Return the attempts of a run so far, each with the last verdict it was given."""
+        return attempts_of(self.ledger.trail.of(run))
 
     def timeline(self, run: str) -> tuple[NodeTime, ...]:
         """Return what a run did when, so far."""

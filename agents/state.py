@@ -11,6 +11,7 @@ from ..contracts import (
     Benchmark,
     Contract,
     DataRef,
+    Decision,
     Effort,
     Evaluation,
     HostProbe,
@@ -20,6 +21,7 @@ from ..contracts import (
     Plan,
     Profile,
     Recalled,
+    Request,
     RuntimeSettings,
     Stage,
     Step,
@@ -61,8 +63,8 @@ def add_effort(old: Effort, new: Effort) -> Effort:
 
 
 def append(old: tuple[Attempt, ...], new: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
-    """Return the trail with `new` at its end; what is on it stays."""
-    return (*old, *new)
+    """Return the attempts with `new` among them, by number; one that is there already has a new verdict."""
+    return tuple(item for _, item in sorted({item.index: item for item in (*old, *new)}.items()))
 
 
 def add(old: float, new: float) -> float:
@@ -76,6 +78,9 @@ class RunState(TypedDict, total=False):
     `model` is the normalized original that every plan starts from, `elapsed_s` the wall time of finished
     nodes (so a resumed run keeps its budget), `best` the number of the attempt that would be delivered, `said` what
     a language model adds to the analysis.
+
+    Of what people say: `asks` whether they are asked, `request` the one that they edited, `rejected` plans not to be
+    tried, `opened` attempts whose candidates edited bounds make worth going on with, `stopped` that they ended it.
     """
 
     source: ArtifactRef
@@ -97,6 +102,12 @@ class RunState(TypedDict, total=False):
     data_source: str
     data_notes: tuple[str, ...]
     reason: str
+    asks: bool
+    request: Request
+    decisions: tuple[Decision, ...]
+    rejected: tuple[Plan, ...]
+    opened: tuple[int, ...]
+    stopped: bool
     effort: Annotated[Effort, add_effort]
     elapsed_s: Annotated[float, add]
 
@@ -118,5 +129,6 @@ class RunInput(TypedDict):
     data: DataRef
     data_source: str
     data_notes: tuple[str, ...]
+    asks: bool
     effort: Effort
     elapsed_s: float

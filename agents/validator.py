@@ -152,6 +152,8 @@ def to_attempt(
         metrics=candidate_metrics(known) if built else None,
         baseline=original_metrics(known),
         comparison=compare(known) if built else None,
+        evaluation=evaluation.model_copy(update={"class_drops": ()}) if evaluation and built else None,
+        benchmark=draft.benchmark if built else None,
         verdict=draft.verdict or Verdict(kind="failed", reason="ended without a verdict"),
         stage=draft.stage,
         final_look=final,

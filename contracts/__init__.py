@@ -2,6 +2,7 @@
 
 from . import units
 from .analysis import Analysis, Impact, Optimization, OptimizationType, Recommendation
+from .approval import Action, Answer, Changes, Decision, Edit, Question, edits_between, override_bounds
 from .attempt import Attempt, ConstraintResult, Offer, Stage, Verdict
 from .base import Contract
 from .batch import BatchRow, BatchSummary, RowStatus
@@ -30,6 +31,7 @@ from .errors import (
 )
 from .events import (
     AttemptFinished,
+    AttemptJudgedAgain,
     ChildMessage,
     Event,
     Measured,
@@ -41,6 +43,7 @@ from .events import (
     Progress,
     RunFinished,
     RunStarted,
+    Waiting,
 )
 from .graph_passes import GRAPH_PASSES
 from .host import FormTime, HostProbe, OperatorClass
@@ -204,16 +207,19 @@ __all__ = [
     "SERVED_PLATFORMS",
     "SERVED_PRECISIONS",
     "SERVED_RUNTIMES",
+    "Action",
     "AdmitReport",
     "Advice",
     "AdviceReport",
     "Advised",
     "AlertsConfig",
     "Analysis",
+    "Answer",
     "ArtifactRef",
     "ArtifactStore",
     "Attempt",
     "AttemptFinished",
+    "AttemptJudgedAgain",
     "BatchRow",
     "BatchSummary",
     "Benchmark",
@@ -224,6 +230,7 @@ __all__ = [
     "BudgetError",
     "CalibrationConfig",
     "CalibrationMethod",
+    "Changes",
     "ChildMessage",
     "ClassDrop",
     "CompatibilityReport",
@@ -236,11 +243,13 @@ __all__ = [
     "DataRef",
     "DataReport",
     "DataView",
+    "Decision",
     "DemoReport",
     "DeploymentConfig",
     "DeploymentMetrics",
     "Digest",
     "Dropped",
+    "Edit",
     "Effort",
     "ErrorType",
     "Evaluation",
@@ -325,6 +334,7 @@ __all__ = [
     "QuantizeLever",
     "QuantizeStep",
     "QuantizedForm",
+    "Question",
     "Recalled",
     "Recipe",
     "Recommendation",
@@ -366,6 +376,7 @@ __all__ = [
     "UnitTime",
     "UserError",
     "Verdict",
+    "Waiting",
     "WeightForm",
     "WorkerCrashed",
     "WorkerError",
@@ -374,6 +385,7 @@ __all__ = [
     "WorkerTimeout",
     "check_metric",
     "check_served",
+    "edits_between",
     "from_wire",
     "is_error",
     "label",
@@ -381,6 +393,7 @@ __all__ = [
     "metric_kind",
     "metric_words",
     "names_code",
+    "override_bounds",
     "refuse_unserved",
     "to_wire",
     "top_k",

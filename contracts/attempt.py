@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .base import Contract
 from .jobs import ArtifactRef, LayerForm, MixtureForecast
-from .metrics import DeploymentMetrics, Interval, OptimizationMetrics, Unit
+from .metrics import Benchmark, DeploymentMetrics, Evaluation, Interval, OptimizationMetrics, Unit
 from .recipe import Plan, Recipe, RuntimeSettings
 from .request import Guarded
 
@@ -65,6 +65,8 @@ class Attempt(Contract):
         quantized_from: the model that the quantization agent was given; node names of `layers` are its.
         final_look: whether the final part of the data was used on it.
         baseline: the original, measured beside this candidate.
+        evaluation, benchmark: what the verdict rests on, so that it can be judged again under other bounds.
+        rejected: a person did not accept it although it met everything; the verdict then is `not_met`.
         notes: what each step did, and what was left out of it; names in it come from the model.
         explanation: what a language model says of why it missed, in its words; it decides nothing.
     """
@@ -79,7 +81,10 @@ class Attempt(Contract):
     metrics: DeploymentMetrics | None = None
     baseline: DeploymentMetrics | None = None
     comparison: OptimizationMetrics | None = None
+    evaluation: Evaluation | None = None
+    benchmark: Benchmark | None = None
     verdict: Verdict
+    rejected: bool = False
     stage: Stage = "prepare"
     final_look: bool = False
     layers: tuple[LayerForm, ...] = ()

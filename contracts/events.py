@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from .approval import Question
 from .attempt import Attempt
 from .base import Contract
 from .profile import Profile
@@ -93,6 +94,22 @@ class AttemptFinished(Contract):
     attempt: Attempt
 
 
+class AttemptJudgedAgain(Contract):
+    """An attempt has another verdict: a person rejected it, or edited what it is judged by."""
+
+    event: Literal["attempt_judged_again"] = "attempt_judged_again"
+    question: str
+    attempt: Attempt
+
+
+class Waiting(Contract):
+    """The run waits for a person's answer; no event follows until it was answered and resumed."""
+
+    event: Literal["waiting"] = "waiting"
+    run: str
+    question: Question
+
+
 class RunFinished(Contract):
     """The run has its status; `out` is the product's folder."""
 
@@ -113,6 +130,8 @@ Event = Annotated[
     | Planned
     | Measured
     | AttemptFinished
+    | AttemptJudgedAgain
+    | Waiting
     | RunFinished,
     Field(discriminator="event"),
 ]

@@ -146,15 +146,25 @@ class OutcomeStore(Protocol):
 
 
 class PolicyState(Contract):
-    """What a policy sees: the request, the facts, everything tried so far, and what advisers propose beside it."""
+    """What a policy sees: the request, the facts, everything tried so far, and what advisers propose beside it.
+
+    Attributes:
+        rejected: plans that a person did not want tried.
+    """
 
     request: Request
     profile: Profile
     host: HostProbe
     attempts: tuple[Attempt, ...] = ()
     recalled: tuple[Recalled, ...] = ()
+    rejected: tuple[Plan, ...] = ()
     labelled: bool = False
     proposals: tuple[Plan, ...] = ()
+
+    def is_open(self, plan: Plan) -> bool:
+        """Tell whether a plan was neither tried nor rejected."""
+        known = (*(attempt.plan for attempt in self.attempts), *self.rejected)
+        return not any(plan.same_as(other) for other in known)
 
 
 class Policy(Protocol):

@@ -39,7 +39,12 @@ class Bound(Contract):
 
     def text(self, metric: str = "") -> str:
         """Return the bound as people read it, such as `size ratio ≤ 30 %`; `metric` is what accuracy means."""
-        return f"{label(self.name, metric)} {'≤' if self.upper else '≥'} {units.format_value(self.bound, self.unit)}"
+        return f"{label(self.name, metric)} {self.amount}"
+
+    @property
+    def amount(self) -> str:
+        """The bound with its direction, such as `≤ 30 %`."""
+        return f"{'≤' if self.upper else '≥'} {units.format_value(self.bound, self.unit)}"
 
 
 # The bounds that take the place of each guard.
@@ -79,6 +84,12 @@ _BOUNDS: dict[str, tuple[Unit, bool]] = {
 }
 
 
+def bound_of(name: str, value: float) -> Bound | None:
+    """Return `value` as the bound that the field `name` of `Constraints` is; None where it is none."""
+    unit, upper = _BOUNDS.get(name, (None, False))
+    return None if unit is None else Bound(name=name, bound=float(value), unit=unit, upper=upper)
+
+
 class Constraints(Contract):
     """The bounds that a product must meet; an absent field bounds nothing.
 
@@ -103,9 +114,9 @@ class Constraints(Contract):
     def bounds(self) -> list[Bound]:
         """Return the bounds that are set, in the order of the fields."""
         return [
-            Bound(name=name, bound=float(value), unit=unit, upper=upper)
-            for name, (unit, upper) in _BOUNDS.items()
-            if (value := getattr(self, name)) is not None
+            bound
+            for name in _BOUNDS
+            if (value := getattr(self, name)) is not None and (bound := bound_of(name, value)) is not None
         ]
 
     @property
@@ -265,6 +276,7 @@ class Request(Contract):
         out: folder that receives the product.
         memory: whether past outcomes are recalled and this one remembered.
         llm: the language model that advises; what it does not say, the environment does.
+        approve: whether a person is asked before the first transformation, and before a result is accepted.
         words: the request as a person put it, from which other fields were read; kept for the report.
     """
 
@@ -288,6 +300,7 @@ class Request(Contract):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     memory: bool = True
     llm: LanguageModelSettings = LanguageModelSettings()
+    approve: bool = False
     out: str | None = None
     words: Annotated[str, Field(max_length=MAX_WORDS)] | None = None
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .analysis import Analysis, Recommendation
+from .approval import Decision
 from .attempt import Attempt, ConstraintResult, Offer
 from .base import Contract
 from .host import HostProbe
@@ -104,6 +105,8 @@ class OptimizationResponse(Contract):
         monitoring: phase → watched metric → value.
         alerts: alerts that the product would raise.
         language: what a language model was used for; absent where none was named.
+        request: as it stood at the end; `decisions` say what a person changed of what was asked.
+        decisions: what a person was asked and answered, in order.
     """
 
     run: str
@@ -127,6 +130,7 @@ class OptimizationResponse(Contract):
     analysis: Analysis = Analysis()
     proposals: tuple[ProposalCount, ...] = ()
     alerts: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
     monitoring: dict[str, dict[str, Any]] = {}
     effort: Effort = Effort()
     language: LanguageUse | None = None

@@ -219,5 +219,5 @@ def quality_text(comparison: OptimizationMetrics | None) -> str:
 
 def verdict_text(attempt: Attempt, delivered: int | None = None) -> str:
     """Return an attempt's verdict in words."""
-    word = VERDICT_WORDS[attempt.verdict.kind]
+    word = "rejected" if attempt.rejected else VERDICT_WORDS[attempt.verdict.kind]
     return f"{word}, delivered" if attempt.index == delivered else word

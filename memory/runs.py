@@ -16,7 +16,7 @@ from ..contracts import Contract, MachineError, OptimizationResponse, Request, R
 from .database import Database
 from .owner import Owner, this_process
 
-LedgerStatus = Literal["running", "interrupted"] | RunStatus
+LedgerStatus = Literal["running", "interrupted", "waiting"] | RunStatus
 T = TypeVar("T", bound=Contract)
 FINISHED: frozenset[str] = frozenset(get_args(RunStatus))
 

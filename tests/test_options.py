@@ -18,6 +18,7 @@ from shipfit import DeploymentConfig, DeploymentOptimizationAgent, OptimizationM
 from shipfit.agents.language.access import Access, access_of
 from shipfit.agents.language.advisor import Advisor
 from shipfit.agents.language.opening import open_advisor
+from shipfit.agents.planner import after_plan
 from shipfit.agents.policy import plans
 from shipfit.agents.predict import chance
 from shipfit.agents.quantization import resolve
@@ -48,6 +49,7 @@ from shipfit.contracts import (
     check_served,
     validate,
 )
+from shipfit.interfaces.cli.config_file import read_config
 from shipfit.tools.judge import Evidence, judge
 from shipfit.tools.registry import transformation
 
@@ -321,6 +323,15 @@ def test_switching_an_option_shows(option: str, workshop: Workshop) -> None:
     first, second = (configured(option, value, **case.also) for value in (case.first, case.second))
     assert case.shown(first, workshop) != case.shown(second, workshop)
     assert case.shown(first, workshop) == case.shown(configured(option, case.first, **case.also), workshop)
+
+
+def test_approve_asks_before_the_first_plan(tmp_path: Path, digits_model: Path) -> None:
+    """An option of a request, which a configuration file holds beside the groups above."""
+    for written, leads_to in (("true", "approve_plan"), ("false", "rewrite")):
+        file = tmp_path / "request.yaml"
+        file.write_text(f"model: {digits_model}\napprove: {written}\n")
+        request = validate(Request, read_config(str(file)))
+        assert after_plan({"draft": cast("Any", object()), "asks": request.approve}) == leads_to
 
 
 @pytest.mark.parametrize("method", ["percentile", "mse", "entropy"])

@@ -46,6 +46,10 @@ class Preparer:
         if tokenizer := _tokenizer(fields):
             self._contained(tokenizer, "preprocess.tokenizer")
         request = validate(Request, {**fields, "model": item.source.text, "out": str(out)})
+        if request.approve:
+            raise RequestError(
+                "approve: a batch asks nobody; drop it, or fit this model with: shipfit optimize --approve"
+            )
         if request.code and not self.trust_code:
             raise RequestError(f"{clean(request.code[0])!r} would run code; if you trust it, give --trust-code")
         return request.model_copy(update={"model": self._model(item)})

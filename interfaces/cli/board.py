@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...contracts import (
     Attempt,
     AttemptFinished,
+    AttemptJudgedAgain,
     Budget,
     Event,
     Measured,
@@ -20,6 +21,7 @@ from ...contracts import (
     Progress,
     RunFinished,
     RunStarted,
+    Waiting,
     units,
 )
 from ..facts import plan_text, quality_text, size_ratio_text, speed_text, verdict_text
@@ -72,8 +74,9 @@ class Board:
                 self.attempt, self.plan = event.attempt, event.plan.reason
             case Measured():
                 self.measured = f"{event.name} {event.text}"
-            case AttemptFinished():
-                self.attempts.append(event.attempt)
+            case AttemptFinished() | AttemptJudgedAgain():
+                others = [item for item in self.attempts if item.index != event.attempt.index]
+                self.attempts = sorted([*others, event.attempt], key=lambda item: item.index)
             case _:
                 pass
 
@@ -81,8 +84,6 @@ class Board:
 def describe(event: Event) -> str:
     """Return an event as one line, or nothing where it is not worth one."""
     match event:
-        case RunStarted():
-            return f"run {event.run} {'goes on' if event.resumed else 'started'}"
         case NodeStarted():
             return _join(event.node, event.attempt, event.detail)
         case NodeFinished():
@@ -100,8 +101,18 @@ def describe(event: Event) -> str:
             return f"plan (attempt {event.attempt}): {event.plan.reason}"
         case Measured():
             return f"  {event.name}: {event.text}"
-        case AttemptFinished():
+        case AttemptFinished() | AttemptJudgedAgain():
             return describe_attempt(event.attempt)
+        case RunStarted() | Waiting() | RunFinished():
+            return _describe_run(event)
+
+
+def _describe_run(event: RunStarted | Waiting | RunFinished) -> str:
+    match event:
+        case RunStarted():
+            return f"run {event.run} {'goes on' if event.resumed else 'started'}"
+        case Waiting():
+            return f"run {event.run} waits for an answer about the {event.question.about}"
         case RunFinished():
             return f"run {event.run}: {event.status}, {event.reason}"
 

@@ -94,12 +94,6 @@ def read_bounds(given: Mapping[str, Any], call: Callable[[str], str]) -> dict[st
     return bounds
 
 
-def override_bounds(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with the bounds of `over`; a share replaces an amount of the same quantity and the reverse."""
-    replaced = {field for pair in _EITHER.values() if set(pair) & set(over) for field in pair}
-    return {name: value for name, value in base.items() if name not in replaced} | dict(over)
-
-
 def read_shape(text: str, what: str = "--shape") -> tuple[str, tuple[int, ...]]:
     """Return input name and dimensions from `name=1,3,224,224`.
 

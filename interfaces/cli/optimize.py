@@ -37,6 +37,7 @@ def optimize(
     no_memory: opt.NoMemory = None,
     llm: opt.Llm = None,
     llm_required: opt.LlmRequired = None,
+    approve: opt.Approve = None,
     dry_run: opt.DryRun = False,
     out: opt.Out = None,
     json: opt.Json = False,

@@ -119,6 +119,9 @@ LlmRequired = Annotated[
     bool | None, _switch("--llm-required", SEARCH, "End here if the language model cannot be used.")
 ]
 
+Approve = Annotated[
+    bool | None, _switch("--approve", SEARCH, "Ask before anything is changed, and before a result is accepted.")
+]
 DryRun = Annotated[bool, _switch("--dry-run", OUTPUT, "Show profile, plans and predictions; deliver nothing.")]
 Out = Annotated[str | None, _text("--out", OUTPUT, "New or empty folder. (default: shipfit-out/<model>-<run>)", "DIR")]
 Json = Annotated[bool, _switch("--json", OUTPUT, "Print one JSON document on stdout.")]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...contracts import ModelFileError, Request, RequestError, check_served, units, validate
-from .bounds import bound_fields, override_bounds, read_bounds, read_shapes
+from ...contracts import ModelFileError, Request, RequestError, check_served, override_bounds, units, validate
+from .bounds import bound_fields, read_bounds, read_shapes
 from .paths import check_writable, data_source, model_source, output_folder
 
 # Options that are bounds; each is called as it is typed in errors.
@@ -34,6 +34,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "allow_regression": ("allow_regression",),
     "strict_accuracy": ("strict_accuracy",),
     "no_memory": ("memory",),
+    "approve": ("approve",),
     "seed": ("seed",),
     "llm": ("llm", "name"),
     "llm_required": ("llm", "required"),

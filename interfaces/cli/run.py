@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...contracts import Interrupted, MachineError, OptimizationResponse, Request
+from ...contracts import Interrupted, MachineError, OptimizationResponse, Question, Request
 from ..delivery import DELIVERED, default_folder, deliver_run
+from .ask import ask
 from .console import print_json
 from .progress import open_display
 from .seam import open_service
@@ -29,17 +30,25 @@ def follow(service: Service, run: str, as_json: bool) -> int:
     """Show a run until it ends, deliver its product, print what it came to, and return its exit status.
 
     Raises:
-        Interrupted: Ctrl-C or SIGTERM; the run can be resumed.
+        Interrupted: Ctrl-C or SIGTERM, or nobody is there to be asked; the run can be resumed.
         MachineError: the product could not be written.
     """
     try:
-        with open_display(service.run(run).request.budget) as display:
-            for event in service.events(run):
-                display.show(event)
+        while (question := _shown(service, run)) is not None:
+            ask(service, run, question, as_json)
+            service.resume(run)
         return conclude(service, run, as_json)
     except KeyboardInterrupt:
         service.cancel(run)
         raise Interrupted(f"interrupted; go on with: shipfit resume {run}", details={"run": run}) from None
+
+
+def _shown(service: Service, run: str) -> Question | None:
+    """Show what a run does until it ends, or until it waits to be told what is returned."""
+    with open_display(service.run(run).request.budget) as display:
+        for event in service.events(run):
+            display.show(event)
+    return service.question(run)
 
 
 def conclude(service: Service, run: str, as_json: bool) -> int:

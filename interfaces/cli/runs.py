@@ -51,7 +51,6 @@ def show_run(
     json: opt.Json = False,
 ) -> int:
     """Show a run and every attempt on its trail."""
-    from ...contracts import Attempt, validate
     from ..text import clean
     from .console import print_json, results
     from .progress import attempts_table
@@ -71,7 +70,7 @@ def show_run(
         ("product", record.out or "–"), ("report", _report(record)), ("stages", _stages(timeline)),
     ):  # fmt: skip
         console.print(f"{label:8} {clean(text, 1000)}", soft_wrap=True)
-    attempts = [validate(Attempt, entry.body) for entry in trail if entry.kind == "attempt"]
+    attempts = list(service.attempts(record.id))
     if attempts:
         console.print()
         console.print(attempts_table(attempts))

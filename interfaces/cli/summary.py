@@ -9,6 +9,7 @@ from ...contracts import OptimizationResponse, units
 from ..command_line import offer_command
 from ..facts import STATUS_TITLES, bound_text, constraint_label, measured_text, met_word, metric_rows
 from ..language_use import language_line
+from ..questions import decision_text
 from ..text import clean, show, show_interval
 from .console import results
 from .progress import attempts_table
@@ -36,6 +37,8 @@ def print_summary(response: OptimizationResponse) -> None:
         console.print()
         console.print(_constraints(response))
     _print_offers(console, response)
+    for decision in response.decisions:
+        console.print(decision_text(decision), style="dim")
     for note in response.provenance.data_notes:
         console.print(f"data: {clean(note)}", style="dim")
     for line in class_lines(response):

@@ -24,6 +24,7 @@ from ..facts import (
 )
 from ..host import host_text
 from ..language_use import language_rows
+from ..questions import decision_text
 from ..text import clean, show, show_interval
 from .advice import AdviceView, advice_view
 from .drops import DropRow, drop_rows
@@ -66,6 +67,7 @@ class ReportView:
     offers: list[dict[str, str]]
     advice: AdviceView
     alerts: list[str]
+    decisions: list[str]
     effort: list[tuple[str, str]]
     language: list[tuple[str, str]]
     environment: list[tuple[str, str]]
@@ -106,6 +108,7 @@ def report_view(response: OptimizationResponse) -> ReportView:
         offers=[{"text": offer.text, "command": offer_command(response.request, offer)} for offer in response.offers],
         advice=advice_view(response),
         alerts=list(response.alerts),
+        decisions=[decision_text(decision) for decision in response.decisions],
         effort=_effort(response),
         language=language_rows(response.language) if response.language else [],
         environment=_environment(response),

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from shipfit.agents.answers import attempts_of
 from shipfit.agents.timeline import timeline
 from shipfit.contracts import (
+    Attempt,
     AttemptFinished,
     Event,
     NodeFinished,
@@ -19,6 +21,7 @@ from shipfit.contracts import (
     Planned,
     Profiled,
     Progress,
+    Question,
     Request,
     RequestError,
     RunFinished,
@@ -117,6 +120,9 @@ class FakeService:
         self.ledger.runs.finish(run, response.status, response, 41.0)
         yield RunFinished(run=run, status=response.status, reason=response.reason)
 
+    def question(self, run: str) -> Question | None:
+        return None
+
     def cancel(self, run: str) -> None:
         self.cancelled.append(run)
         self.ledger.runs.update(run, status="interrupted")
@@ -138,6 +144,9 @@ class FakeService:
 
     def trail(self, run: str) -> list[TrailEntry]:
         return self.ledger.trail.of(run)
+
+    def attempts(self, run: str) -> tuple[Attempt, ...]:
+        return attempts_of(self.ledger.trail.of(run))
 
     def timeline(self, run: str) -> tuple[NodeTime, ...]:
         return timeline(self.ledger.trail.of(run))
