@@ -7,8 +7,12 @@ one is repeated.
 
 from __future__ import annotations
 
+import gzip
 import json
+import socket
+import struct
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,11 +40,6 @@ class Provider:
     @property
     def openai(self) -> str:
         return f"{self.base}/v1"
-
-    @property
-    def questions(self) -> list[dict[str, Any]]:
-        """The bodies of what was posted."""
-        return self.requests
 
     def next(self) -> str | Behaviour:
         with self.lock:
@@ -120,6 +119,7 @@ def serve(*script: str | Behaviour, models: Sequence[str] = ("scripted",)) -> Ge
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    server.provider = provider  # type: ignore[attr-defined]
     provider.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -129,3 +129,77 @@ def serve(*script: str | Behaviour, models: Sequence[str] = ("scripted",)) -> Ge
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+# Ways in which a provider fails; each is a behaviour of one answer.
+
+
+def slow(seconds: float) -> Behaviour:
+    """Say nothing for a while, then answer."""
+
+    def wait(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(seconds)
+        send(handler, 200, completion("{}"))
+
+    return wait
+
+
+def dripping(seconds: float) -> Behaviour:
+    """Send a byte now and then, so that no single read ever takes long."""
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100000")
+        handler.end_headers()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+            time.sleep(0.05)
+
+    return drip
+
+
+def truncated(handler: BaseHTTPRequestHandler) -> None:
+    """Promise more than is sent, and hang up."""
+    content = json.dumps(completion('{"word": "hi", "count": 3}')).encode()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content[: len(content) // 2])
+    handler.close_connection = True
+
+
+def reset(handler: BaseHTTPRequestHandler) -> None:
+    """Cut the connection."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+    handler.close_connection = True
+
+
+def body(content: Any, **headers: str) -> Behaviour:
+    """Answer 200 with whatever it is."""
+    return lambda handler: send(handler, 200, content, **headers)
+
+
+def packed(handler: BaseHTTPRequestHandler) -> None:
+    """Send little that unpacks to much."""
+    send(handler, 200, gzip.compress(b" " * 50_000_000), Content_Encoding="gzip")
+
+
+def moved(to: str) -> Behaviour:
+    """Send the client elsewhere."""
+    return lambda handler: send(handler, 307, {}, Location=to)
+
+
+def picky(answer: str) -> Behaviour:
+    """Refuse a request with a schema, answer one without."""
+
+    def judge(handler: BaseHTTPRequestHandler) -> None:
+        asked: Provider = handler.server.provider  # type: ignore[attr-defined]
+        if "response_format" in asked.requests[-1]:
+            return send(handler, 400, {"error": {"message": "response_format is not supported", "type": "invalid"}})
+        return send(handler, 200, completion(answer))
+
+    return judge

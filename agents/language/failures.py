@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...contracts import Interrupted, LanguageModelError
+from .secrets import Secrets
 
 NAME_SETTING = "SHIPFIT_LLM, --llm or llm.name"
 KEY_SETTING = "SHIPFIT_LLM_API_KEY or the provider's own variable"
 ADDRESS_SETTING = "SHIPFIT_LLM_API_BASE or llm.api_base"
 MAX_DETAIL = 300
+# Where litellm keeps what the provider's answer was headed by, when its own response has lost it.
+_LITELLM_HEADERS = "litellm_response_headers"
 
 
 class EmptyAnswer(LanguageModelError):
@@ -36,12 +39,12 @@ class Failure:
     form: bool = False
 
 
-def read_failure(error: Exception, litellm: Any) -> Failure:
-    """Return what `error`, raised by a completion of litellm, means."""
+def read_failure(error: Exception, litellm: Any, secrets: Secrets) -> Failure:
+    """Return what `error`, raised by a completion of litellm, means; servers repeat keys in their errors."""
     kinds = litellm.exceptions
-    detail = in_one_line(error)
+    detail = secrets.mask(in_one_line(error))
     status = getattr(error, "status_code", None)
-    if isinstance(error, kinds.AuthenticationError | kinds.PermissionDeniedError):
+    if isinstance(error, kinds.AuthenticationError | kinds.PermissionDeniedError) or status in (401, 403):
         return Failure(_lasting(f"the provider refused the key (set {KEY_SETTING}): {detail}"))
     if isinstance(error, kinds.NotFoundError):
         return Failure(_lasting(f"the provider does not know the model (set {NAME_SETTING}): {detail}"))
@@ -84,8 +87,9 @@ def _lasting(message: str) -> LanguageModelError:
 
 def _retry_after(error: Exception) -> float | None:
     """Return the seconds of a `Retry-After` header, which holds seconds or a date (RFC 9110, 10.2.3)."""
-    headers: Any = getattr(getattr(error, "response", None), "headers", None) or getattr(error, "headers", None)
-    value = str(headers.get("retry-after") or "").strip() if headers else ""
+    places = (getattr(error, "response", None), error)
+    headers: list[Any] = [getattr(place, name, None) for place in places for name in ("headers", _LITELLM_HEADERS)]
+    value = next((str(each["retry-after"]).strip() for each in headers if each and "retry-after" in each), "")
     if not value:
         return None
     try:

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+# No answer that is asked for here has more braces in it, and each costs a look at the rest.
+_MOST_TRIES = 200
 # Annotations for people and for pydantic; strict providers refuse some of them.
 _NOT_SENT = frozenset({"title", "default", "examples"})
 
@@ -68,11 +70,13 @@ def parse_answer(kind: type[BaseModel], text: str) -> dict[str, Any]:
     raise ValueError(last)
 
 
-def _objects(text: str, most: int = 8) -> list[Mapping[str, Any]]:
+def _objects(text: str) -> list[Mapping[str, Any]]:
     """Return the JSON objects that stand in a text, outermost ones only, the last first: models think, then answer."""
     decoder, at = json.JSONDecoder(), text.find("{")
     found: list[Mapping[str, Any]] = []
-    while at >= 0 and len(found) < most:
+    for _ in range(_MOST_TRIES):
+        if at < 0:
+            break
         try:
             value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):

@@ -58,6 +58,7 @@ class Wire:
 
     def __post_init__(self) -> None:
         self._litellm = load_litellm()
+        self._secrets = self.access.secrets()
         self.client = open_client()
         try:
             self.route = self.access.route(self._litellm, self.client)
@@ -146,7 +147,8 @@ class Wire:
         if not box:
             raise _Failed(Failure(LanguageModelError("no answer in time (llm.timeout_s)")))
         if isinstance(box[0], Exception):
-            raise _Failed(read_failure(box[0], self._litellm)) from box[0]
+            # Not from it: what it holds is not masked.
+            raise _Failed(read_failure(box[0], self._litellm, self._secrets)) from None
         return box[0]
 
     def _read(self, raw: Any) -> str:
