@@ -39,10 +39,12 @@ from ..memory.outcomes import ChromaOutcomeStore, NoOutcomeStore
 from ..memory.store import LocalArtifactStore
 from ..tools.context import model_file
 from ..tools.hardware import fingerprint, peak_resident_bytes
+from .consultations import Consultations
 from .cpu import CpuMeter
 from .execute import GRACE_S, Execution
 from .host import probe_host
 from .language.opening import Advised
+from .language_policy import counts
 from .respond import product_of, respond
 from .state import RunInput, RunState
 from .timeline import timeline
@@ -92,6 +94,7 @@ class Drive:
         self._stopped = threading.Event()
         self.cpu = cpu
         self.advised = advised
+        self._consultations = Consultations(ledger.trail, run)
         self._elapsed_s = ledger.runs.get(run).elapsed_s
         self.execution = Execution(
             run,
@@ -240,7 +243,7 @@ class Drive:
             run=self.run,
             request=self.request,
             execute=self.execution,
-            policy=self.policy,
+            policy=self._consultations.policy(self.policy, self.advised.advisor),
             outcomes=outcomes,
             hardware=fingerprint(),
             find_host=lambda: probe_host(self.settings, self.ledger, self.execution),
@@ -273,7 +276,8 @@ class Drive:
             coordinator_peak_bytes=peak_resident_bytes(),
         )
         done = timeline(self.ledger.trail.of(self.run))
+        proposals = counts(self._consultations.all(), state.get("attempts", ()))
         request = state.get("request", self.request)
-        response = respond(self.run, request, state, product, timing, done, self.advised.use)
+        response = respond(self.run, request, state, product, timing, done, self.advised.use, proposals)
         self.ledger.runs.finish(self.run, response.status, response, timing.wall_s)
         return response

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..contracts import (
-    Advised,
     Attempt,
+    Consultation,
     Dropped,
     LanguageModelError,
     Plan,
@@ -55,8 +55,8 @@ class LanguagePolicy:
         self,
         policy: Policy,
         advisers: Advisers,
-        record: Callable[[Advised], None],
-        earlier: Iterable[Advised] = (),
+        record: Callable[[Consultation], None],
+        earlier: Iterable[Consultation] = (),
     ) -> None:
         self._policy = policy
         self._advisers = advisers
@@ -91,7 +91,7 @@ class LanguagePolicy:
         try:
             parts = self._advisers.ask(proposer, summarize(state))
         except LanguageModelError as error:
-            advised = Advised(attempt=number, proposer=proposer, error=plain(error.message, 300))
+            advised = Consultation(attempt=number, proposer=proposer, error=plain(error.message, 300))
         else:
             advised = advice(parts, base, state, proposer)
         self._asked.append(advised)
@@ -115,7 +115,7 @@ def who_may_help(state: PolicyState) -> tuple[Specialist, ...]:
     return tuple(found)
 
 
-def advice(parts: Iterable[Part], base: Plan, state: PolicyState, proposer: Specialist) -> Advised:
+def advice(parts: Iterable[Part], base: Plan, state: PolicyState, proposer: Specialist) -> Consultation:
     """Return an answer as plans, each once, and what could not be turned into one."""
     plans: list[Plan] = []
     dropped: list[Dropped] = []
@@ -128,12 +128,12 @@ def advice(parts: Iterable[Part], base: Plan, state: PolicyState, proposer: Spec
         if not any(plan.same_as(other) for other in plans):
             plans.append(plan)
     number = len(state.attempts) + 1
-    return Advised(attempt=number, proposer=proposer, plans=tuple(plans), dropped=tuple(dropped))
+    return Consultation(attempt=number, proposer=proposer, plans=tuple(plans), dropped=tuple(dropped))
 
 
-def counts(asked: Iterable[Advised], attempts: Iterable[Attempt]) -> tuple[ProposalCount, ...]:
+def counts(asked: Iterable[Consultation], attempts: Iterable[Attempt]) -> tuple[ProposalCount, ...]:
     """Return what became of each adviser's proposals, in the order in which they were first asked."""
-    found: dict[Specialist, list[Advised]] = {}
+    found: dict[Specialist, list[Consultation]] = {}
     for each in asked:
         found.setdefault(each.proposer, []).append(each)
     tried = [attempt for attempt in attempts if attempt.plan.proposer in ADVISERS]

@@ -17,6 +17,7 @@ from ..contracts import (
     OptimizationMetrics,
     OptimizationResponse,
     ProductArtifact,
+    ProposalCount,
     Provenance,
     Quantity,
     Recipe,
@@ -43,6 +44,7 @@ def respond(
     timing: Timing,
     timeline: tuple[NodeTime, ...] = (),
     language: LanguageUse | None = None,
+    proposals: tuple[ProposalCount, ...] = (),
 ) -> OptimizationResponse:
     """Return the response of a finished run whose delivered model's file in the store is `product`."""
     best = delivered(state)
@@ -76,6 +78,7 @@ def respond(
         monitoring=monitor.phases,
         effort=state.get("effort", Effort()),
         language=language,
+        proposals=proposals,
         timing=timing,
         timeline=timeline,
         provenance=_provenance(request, state),

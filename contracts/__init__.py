@@ -93,7 +93,7 @@ from .outcome import OUTCOME_VERSION, Outcome, Recalled
 from .preprocess import Preprocess
 from .profile import OperatorShare, Profile, TensorSpec
 from .proposal import (
-    Advised,
+    Consultation,
     Dropped,
     Proposal,
     ProposalCount,
@@ -211,7 +211,6 @@ __all__ = [
     "AdmitReport",
     "Advice",
     "AdviceReport",
-    "Advised",
     "AlertsConfig",
     "Analysis",
     "Answer",
@@ -237,6 +236,7 @@ __all__ = [
     "Compute",
     "ConstraintResult",
     "Constraints",
+    "Consultation",
     "Contract",
     "Corrections",
     "DataError",

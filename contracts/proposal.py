@@ -73,7 +73,7 @@ class Dropped(Contract):
     reason: str
 
 
-class Advised(Contract):
+class Consultation(Contract):
     """What one adviser answered before one attempt; it stands on the trail.
 
     Attributes:

@@ -69,6 +69,11 @@ class Settings(Contract):
         return self.home / "outcomes"
 
     @property
+    def agents(self) -> Path:
+        """What agents' language-model modules learned."""
+        return self.home / "agents"
+
+    @property
     def work(self) -> Path:
         """Folders of running jobs."""
         return self.home / "work"

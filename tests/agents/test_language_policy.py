@@ -18,8 +18,8 @@ from shipfit.agents.policy import BuiltInPolicy
 from shipfit.agents.proposals import Part
 from shipfit.agents.say import ADVISERS
 from shipfit.contracts import (
-    Advised,
     Attempt,
+    Consultation,
     LanguageModelError,
     Plan,
     PolicyState,
@@ -59,8 +59,8 @@ def silent(_proposer: Specialist, _situation: str) -> list[Part]:
     raise LanguageModelError("no answer\x1b[2J from the provider")
 
 
-def policy_of(answer: Answer, *earlier: Advised) -> tuple[LanguagePolicy, Scripted, list[Advised]]:
-    advisers, trail = Scripted(answer), list[Advised]()
+def policy_of(answer: Answer, *earlier: Consultation) -> tuple[LanguagePolicy, Scripted, list[Consultation]]:
+    advisers, trail = Scripted(answer), list[Consultation]()
     return LanguagePolicy(BuiltInPolicy(), advisers, trail.append, earlier), advisers, trail
 
 
@@ -140,7 +140,7 @@ def test_a_resumed_run_asks_nobody_twice() -> None:
 
 
 def test_questions_are_bounded() -> None:
-    earlier = [Advised(attempt=index, proposer="runtime") for index in range(QUESTIONS_AT_MOST)]
+    earlier = [Consultation(attempt=index, proposer="runtime") for index in range(QUESTIONS_AT_MOST)]
     policy, advisers, _ = policy_of(always(FP16), *earlier)
     assert policy.propose(make_state(CONV, max_size_ratio=0.6)) is not None
     assert advisers.asked == []

@@ -15,7 +15,7 @@ from shipfit.agents.language_policy import LanguagePolicy
 from shipfit.agents.policy import BuiltInPolicy
 from shipfit.agents.trajectory import summarize
 from shipfit.contracts import (
-    Advised,
+    Consultation,
     LanguageModelError,
     LanguageModelSettings,
     PruningProposal,
@@ -44,7 +44,7 @@ def advisor_of(provider: Provider) -> Advisor:
 
 
 def test_the_planner_proposes_in_the_typed_language_and_the_policy_ranks_it() -> None:
-    trail: list[Advised] = []
+    trail: list[Consultation] = []
     with serve(json.dumps({"proposals": [WHOLE]})) as provider:
         policy = LanguagePolicy(BuiltInPolicy(), ModuleAdvisers(advisor_of(provider)), trail.append)
         state = make_state(CONV, max_size_ratio=0.3, min_speedup=2, max_accuracy_drop=0.01)
