@@ -16,7 +16,7 @@ from ..contracts import (
     label,
     units,
 )
-from .trajectory import levers
+from .trajectory import levers, points
 
 # Gains below this are none; entries beside those of the product.
 LEAST_GAIN = 1.02
@@ -101,7 +101,7 @@ def _cost(attempt: Attempt) -> str:
 def _lost(found: OptimizationMetrics) -> list[str]:
     told: list[str] = []
     if found.accuracy_delta is not None and not is_error(found.metric):
-        told.append(f"accuracy {found.accuracy_delta.value * 100:+.2f} points")
+        told.append(points(found.accuracy_delta.value))
     if quality := found.logits_fidelity or found.fidelity:
         told.append(f"fidelity {units.format_decibels(quality.value)}")
     if found.speedup and found.speedup.value < 1 / LEAST_GAIN:

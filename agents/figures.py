@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 # Names of forms, statistics and types, whose digits are no figures.
@@ -63,11 +63,6 @@ def stands_in(text: str, given: str) -> bool:
     """
     known = list(figures(given))
     return all(any(_is(cited, other) for other in known) for cited in figures(text))
-
-
-def that_stand(sentences: Iterable[str], given: str) -> list[str]:
-    """Return the sentences all of whose figures stand in `given`."""
-    return [sentence for sentence in sentences if stands_in(sentence, given)]
 
 
 def sentences(text: str) -> list[str]:

@@ -40,7 +40,9 @@ def to_plan(part: Part, base: Plan, state: PolicyState, proposer: Specialist) ->
     Raises:
         UnusableProposal: it names nothing, or what the model or the request rules out, or was tried.
     """
-    plan = _assembled(part, base, state).model_copy(update={"proposer": proposer, "predicted": None})
+    words = part.why if isinstance(part, Proposal) else ""
+    update = {"proposer": proposer, "predicted": None, "reason": words}
+    plan = _assembled(part, base, state).model_copy(update=update)
     if why := unusable(plan, state):
         raise UnusableProposal(why)
     return plan
@@ -75,7 +77,6 @@ def _assembled(part: Part, base: Plan, state: PolicyState) -> Plan:
         prune=_prune(part.pruning, state),
         quantize=lever,
         tune=_tunes(part.runtime, state),
-        reason=part.why,
     )
     return _fitting(plan, state)
 

@@ -92,15 +92,22 @@ def _attempt(attempt: Attempt) -> str:
     if found and (quality := found.logits_fidelity or found.fidelity):
         figures.append(f"fidelity {units.format_decibels(quality.value)}")
     if found and found.accuracy_delta:
-        figures.append(f"accuracy {found.accuracy_delta.value * 100:+.2f} points")
+        figures.append(points(found.accuracy_delta.value))
     reached = ", ".join(figures) or "not measured"
     return f"attempt {attempt.index}: {levers(attempt)}: {attempt.verdict.kind}; {reached}{_missed(attempt)}"
+
+
+def points(delta: float) -> str:
+    """Return a change of accuracy, a fraction, in points."""
+    return f"accuracy {delta * 100 + 0.0:+.2f} points".replace("-0.00", "+0.00")
 
 
 def _missed(attempt: Attempt) -> str:
     """Return the bounds that were missed; of an error its class, and the beginning of the message as a quotation."""
     if attempt.verdict.kind == "failed":
         return f"; {plain(attempt.error_type or 'error', 40)}: {quoted(attempt.verdict.reason, 80)}"
+    if attempt.comparison is None:
+        return f"; {quoted(attempt.verdict.reason, 100)}"
     if attempt.failed_on_final:
         return "; passed on the selection part, failed on the final part"
     return "".join(f"; missed {_miss(result)}" for result in attempt.verdict.violated[:4])

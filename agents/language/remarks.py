@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ...contracts import Analysis, Impact, Optimization, Recommendation
-from ..figures import sentences, stands_in, that_stand
+from ..figures import sentences, stands_in
 from ..quoting import plain
 from .modules.analysis import DeploymentAnalysisModule, SaidOptimization, SaidRecommendation
 from .modules.validator import ValidatorModule
@@ -13,6 +14,8 @@ from .modules.validator import ValidatorModule
 if TYPE_CHECKING:
     from .advisor import Advisor
 
+# A verdict is for measurements to give: whoever speaks of one is not heard.
+_VERDICT = re.compile(r"\b(?:accept|approv|certif|verdict|verified|guarantee)", re.IGNORECASE)
 EXPLANATION_AT_MOST, ENTRY_AT_MOST, ENTRIES_AT_MOST = 500, 240, 6
 
 
@@ -24,7 +27,7 @@ def explanation(advisor: Advisor, situation: str) -> str:
     """
     answer = advisor.call("validator", ValidatorModule(), situation=situation)
     said = plain(answer.explanation, EXPLANATION_AT_MOST)
-    return " ".join(that_stand(sentences(said), situation))
+    return " ".join(each for each in sentences(said) if _holds(each, situation))
 
 
 def deployment_analysis(advisor: Advisor, metrics: str) -> Analysis:
@@ -37,11 +40,16 @@ def deployment_analysis(advisor: Advisor, metrics: str) -> Analysis:
     done = [_optimization(item) for item in answer.optimizations[:ENTRIES_AT_MOST]]
     next_steps = [_recommendation(item) for item in answer.recommendations[:ENTRIES_AT_MOST]]
     kept = [
-        item for item in done if stands_in(f"{item.technique}. {item.impact.benefit}. {item.impact.trade_off}", metrics)
+        item for item in done if _holds(f"{item.technique}. {item.impact.benefit}. {item.impact.trade_off}", metrics)
     ]
-    advice = [item for item in next_steps if stands_in(f"{item.description}. {item.implementation}", metrics)]
+    advice = [item for item in next_steps if _holds(f"{item.description}. {item.implementation}", metrics)]
     dropped = len(done) + len(next_steps) - len(kept) - len(advice)
     return Analysis(optimizations=tuple(kept), recommendations=tuple(advice), dropped=dropped)
+
+
+def _holds(said: str, given: str) -> bool:
+    """Tell whether every figure stands in what was given, and no verdict is given."""
+    return stands_in(said, given) and not _VERDICT.search(said)
 
 
 def _optimization(item: SaidOptimization) -> Optimization:

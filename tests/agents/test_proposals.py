@@ -130,6 +130,19 @@ def test_what_is_no_plan_is_dropped_with_its_reason(part: Proposal, profile: Pro
         to_plan(part, Plan(), state_of(profile), "planner")
 
 
+def test_a_specialist_changes_its_own_part_and_puts_no_words_into_anybodys_mouth() -> None:
+    state = state_of(CONV, max_size_ratio=0.3)
+    base = POLICY.propose(state)
+    assert base is not None
+    plan = to_plan(QuantizationProposal(convolutions="static"), base, state, "quantization")
+    assert (plan.graph, plan.tune) == (base.graph, base.tune)
+    assert plan.reason == ""
+    tuned = to_plan(RuntimeProposal(passes=("fusion",)), base, state, "runtime")
+    assert tuned.quantize == base.quantize
+    assert tuned.graph is not None
+    assert not tuned.graph.elimination
+
+
 def test_what_was_tried_is_dropped() -> None:
     part = Proposal(quantization=QuantizationProposal(storage="fp16"))
     plan = to_plan(part, Plan(), state_of(CONV), "planner")

@@ -100,7 +100,7 @@ def test_an_explanation_keeps_the_sentences_whose_figures_were_given() -> None:
     said = "The size of 30 % needs int8. It would be 99 % smaller on a GPU.\x1b[2J Accepted."
     with serve(json.dumps({"cause": "size", "explanation": said})) as provider:
         words = explanation(advisor_of(provider), summarize(state))
-    assert words == "The size of 30 % needs int8. [2J Accepted."
+    assert words == "The size of 30 % needs int8."
 
 
 def test_an_analysis_may_cite_only_what_it_was_given() -> None:
