@@ -1,0 +1,163 @@
+"""Hold the built-in policy against other searches, at equal effort, on requests that are known to be feasible.
+
+    python benchmarks/search/run.py [CASE …] [--part open|aside] [--seeds N] [--policy NAME …] [--workers N]
+                                    [--no-memory] [--fresh] [--dry] [--pages]
+
+Every run is a whole `shipfit optimize` without its command line, in a home of its own; it ends with its first success,
+or after six attempts. Runs with memory share one home for each policy and seed, and go through the cases in an order
+of that seed. What was met is measured again by a process without shipfit. Figures go to
+`benchmarks/results/search.{json,md,svg}`, with `--dry` to the cache.
+
+What a job answered is kept in `cache/record`, as long as the code of the tools is the same; `--fresh` forgets it
+first. The exit status is 0 when every bar is reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "zoo")]
+
+from asked import Case, load  # noqa: E402 - the path above comes first
+from machine import describe  # noqa: E402
+from models import make  # noqa: E402
+from places import CACHE  # noqa: E402
+from policies import POLICIES  # noqa: E402
+from proofs import prove  # noqa: E402
+from search_page import Results, read, write  # noqa: E402
+from trials import Bench, Trial  # noqa: E402
+
+RESULTS = HERE.parent / "results"
+SEEDS = 3
+
+
+def main() -> int:
+    """Run what was asked for, write the figures, and say whether every bar was reached."""
+    options = _options()
+    folder = CACHE / "results" if options.dry else RESULTS
+    if options.pages:
+        write(read(folder), folder)
+        return 0
+    cases = _chosen(options.names, options.part)
+    if options.fresh:
+        shutil.rmtree(CACHE / "record", ignore_errors=True)
+    machine, started = describe(), time.monotonic()
+    make(sorted({case.model for case in cases}))
+    bench = Bench(CACHE / "record", CACHE / "products", _probe())
+    with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        known, trials = _alone(pool, bench, cases, options)
+        trials += [] if options.no_memory else _remembering(pool, bench, cases, options)
+    ran_s = time.monotonic() - started
+    held = prove([*known, *trials], load(), bench.products, options.workers)
+    results = Results(
+        machine=machine, workers=options.workers, seeds=options.seeds, ran_s=ran_s, fresh=options.fresh,
+        wall_s=time.monotonic() - started, known=known, trials=trials, held=held,
+    )  # fmt: skip
+    write(results, folder)
+    for bar in results.bars():
+        print(f"  {'ok    ' if bar.reached else 'MISSED'} {bar.name}: {bar.found} ({bar.bound})")
+    print(f"figures: {os.path.relpath(folder / 'search.md')}")
+    return int(not all(bar.reached for bar in results.bars()))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="CASE", help="a case, or a model with all of its cases")
+    parser.add_argument("--part", choices=("open", "aside"), help="the cases of one part alone")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="of each case and policy")
+    parser.add_argument("--policy", action="append", choices=list(POLICIES), help="one policy; may be repeated")
+    parser.add_argument("--workers", type=int, default=2, help="processes side by side; one at a time measures time")
+    parser.add_argument("--no-memory", action="store_true", help="leave the runs with memory out")
+    parser.add_argument("--fresh", action="store_true", help="run every job anew")
+    parser.add_argument("--dry", action="store_true", help="write to the cache")
+    parser.add_argument("--pages", action="store_true", help="draw the pages of the last run again")
+    return parser.parse_args()
+
+
+def _chosen(names: Sequence[str], part: str | None) -> list[Case]:
+    cases = load()
+    if unknown := {name for name in names if not any(name in (case.name, case.model) for case in cases.values())}:
+        sys.exit(f"there is no case {', '.join(sorted(unknown))}; there are {', '.join(cases)}")
+    chosen = [case for case in cases.values() if not names or case.name in names or case.model in names]
+    return [case for case in chosen if part in (None, case.part)]
+
+
+def _probe() -> Path:
+    """Return a file with what this machine is, measured once for all runs."""
+    from shipfit.agents.standalone import find_host
+    from shipfit.contracts import Settings
+
+    path = CACHE / "host.json"
+    with tempfile.TemporaryDirectory() as home:
+        found = find_host(Settings(home=Path(home)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(found.model_dump_json(), encoding="utf-8")
+    return path
+
+
+def _alone(
+    pool: ProcessPoolExecutor, bench: Bench, cases: Sequence[Case], options: argparse.Namespace
+) -> tuple[list[Trial], list[Trial]]:
+    """Return the trials of the known plans, and those of all policies, none of which remembers anything.
+
+    The runs of one model are one after another, so that none does what another is about to have done.
+    """
+    models = dict.fromkeys(case.model for case in cases)
+    names = options.policy or list(POLICIES)
+    tasks = [
+        pool.submit(_of_one_model, bench, [case for case in cases if case.model == model], names, options.seeds)
+        for model in models
+    ]
+    found = [task.result() for task in tasks]
+    return [trial for known, _ in found for trial in known], [trial for _, trials in found for trial in trials]
+
+
+def _of_one_model(
+    bench: Bench, cases: Sequence[Case], names: Sequence[str], seeds: int
+) -> tuple[list[Trial], list[Trial]]:
+    known: list[Trial] = []
+    trials: list[Trial] = []
+    for case in cases:
+        for seed in range(seeds):
+            known.append(bench.known(case, seed))
+            trials += [bench.trial(case, name, seed) for name in names]
+        _tell(case.name, [*known, *trials])
+    return known, trials
+
+
+def _remembering(
+    pool: ProcessPoolExecutor, bench: Bench, cases: Sequence[Case], options: argparse.Namespace
+) -> list[Trial]:
+    """Return the trials of policies that remember, each through all cases in one home."""
+    names = options.policy or list(POLICIES)
+    tasks = [pool.submit(_through, bench, cases, name, seed) for seed in range(options.seeds) for name in names]
+    return [trial for task in tasks for trial in task.result()]
+
+
+def _through(bench: Bench, cases: Sequence[Case], name: str, seed: int) -> list[Trial]:
+    order = random.Random(seed).sample(list(cases), len(cases))
+    with tempfile.TemporaryDirectory(prefix="shipfit-search-") as home:
+        return [bench.trial(case, name, seed, Path(home)) for case in order]
+
+
+def _tell(case: str, trials: Sequence[Trial]) -> None:
+    by_policy: dict[str, list[str]] = {}
+    for trial in trials:
+        if trial.case == case:
+            by_policy.setdefault(trial.policy, []).append(str(trial.first_met or "–"))
+    print(f"{case}: " + ", ".join(f"{name} {' '.join(first)}" for name, first in by_policy.items()), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
