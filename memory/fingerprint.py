@@ -38,6 +38,7 @@ _FAMILIES: tuple[frozenset[str], ...] = (
                "ConvInteger", "MatMulInteger", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulNBits"}),
     frozenset({"If", "Loop", "Scan"}),
 )  # fmt: skip
+_FAMILY = {name: index for index, family in enumerate(_FAMILIES) for name in family}
 # How much the three groups count of a cosine, and the parts of a model of its group.
 _MODEL_WEIGHT, _REQUEST_WEIGHT, _TARGET_WEIGHT = 0.60, 0.25, 0.15
 _TIMES_WEIGHT, _WEIGHTS_WEIGHT = 0.28, 0.17
@@ -85,10 +86,11 @@ def _at_length(values: Iterable[float], weight: float) -> list[float]:
 def _model(profile: Profile) -> list[float]:
     """Return the mixes of operators, then the traits, each trait as an angle."""
     times, weights = _mixes(profile.operators)
+    traits = _traits(profile)
     return [
         *_at_length(times, _TIMES_WEIGHT),
         *_at_length(weights, _WEIGHTS_WEIGHT),
-        *(entry for name, weight in _TRAITS.items() for entry in _angle(_traits(profile)[name], weight)),
+        *(entry for name, weight in _TRAITS.items() for entry in _angle(traits[name], weight)),
     ]
 
 
@@ -123,8 +125,7 @@ def _mixes(operators: tuple[OperatorShare, ...]) -> tuple[list[float], list[floa
 def _by_family(amounts: Iterable[tuple[str, float]]) -> list[float]:
     found = [0.0] * (len(_FAMILIES) + 1)
     for name, amount in amounts:
-        index = next((index for index, family in enumerate(_FAMILIES) if name in family), len(_FAMILIES))
-        found[index] += max(amount, 0.0) if math.isfinite(amount) else 0.0
+        found[_FAMILY.get(name, len(_FAMILIES))] += max(amount, 0.0) if math.isfinite(amount) else 0.0
     whole = sum(found)
     return [math.sqrt(_share(part, whole)) for part in found]
 

@@ -13,8 +13,9 @@ from .ledger import Ledger
 from .outcome_form import Unreadable, read_outcome
 from .outcome_log import Change, OutcomeLog
 
-# Neighbours looked at for each that is returned, so that more than the vector can order the equally similar.
+# Neighbours looked for for each that is returned, so that more than the vector can order those as similar as the last.
 _BREADTH = 4
+_AS_SIMILAR = 0.002
 # Chroma's search is approximate and many models of a zoo look alike: of a model's own the latest are always looked at.
 _OWN = 32
 # From so many changes on that the index has not seen it is brought up to date; fewer are compared one by one.
@@ -76,7 +77,7 @@ class ChromaOutcomeStore:
         if not latest:
             return []
         vector = fingerprint(profile, request.target, request.constraints, request.objective)
-        near = self._near(vector, limit * _BREADTH, ledger, latest)
+        near = _nearest(self._near(vector, limit * _BREADTH, ledger, latest), limit)
         own = self._log.of_model(model, _OWN)
         found = [_recalled(outcome, vector, model) for outcome in self._read([*near, *own])]
         return sorted(found, key=lambda item: _rank(item, hardware))[:limit]
@@ -96,8 +97,8 @@ class ChromaOutcomeStore:
         """Let go of what this process has open of the folder; the next recall opens it again."""
         self._index.close()
 
-    def _near(self, vector: list[float], limit: int, ledger: str, latest: int) -> list[str]:
-        """Return the ids of the nearest outcomes: of what the index has seen, and of what is newer."""
+    def _near(self, vector: list[float], limit: int, ledger: str, latest: int) -> dict[str, float]:
+        """Return id → cosine of the nearest outcomes of those that the index has seen, and of all that are newer."""
         with self._index.lock:
             mark = self._index.mark
             if mark is None or mark.ledger != ledger or not 0 <= latest - mark.change <= _TAIL:
@@ -108,8 +109,7 @@ class ChromaOutcomeStore:
                 indexed = self._opened_again(vector, limit, ledger)
             newer = self._newer.vectors(ledger, self._index.mark.change if self._index.mark else 0)
         found = {name: near for name, near in indexed.items() if name not in newer}
-        found |= {name: cosine(vector, other) for name, other in newer.items() if other is not None}
-        return sorted(found, key=lambda name: -found[name])[:limit]
+        return found | {name: cosine(vector, other) for name, other in newer.items() if other is not None}
 
     def _opened_again(self, vector: list[float], limit: int, ledger: str) -> dict[str, float]:
         """Return what is near where the snapshot is of no more use, as after another process built the index anew."""
@@ -140,6 +140,13 @@ class ChromaOutcomeStore:
         if outcome is None:
             self.skipped.add(name)
         return outcome
+
+
+def _nearest(near: dict[str, float], limit: int) -> list[str]:
+    """Return the ids of the `limit` nearest, and of those that are as similar as the last of them."""
+    ranked = sorted(near, key=lambda name: -near[name])[: limit * _BREADTH]
+    last = near[ranked[:limit][-1]] if ranked else 0.0
+    return [name for name in ranked if near[name] >= last - _AS_SIMILAR]
 
 
 class _Newer:
