@@ -22,6 +22,7 @@ from ..contracts import (
     Effort,
     HostProbe,
     LayerForm,
+    Lesson,
     NormalizeStep,
     Offer,
     Plan,
@@ -33,8 +34,8 @@ from .state import Draft
 
 _ALLOWED = (
     Analysis,
-    ArtifactRef, Attempt, DataRef, Decision, Draft, Effort, HostProbe, LayerForm, NormalizeStep, Offer, Plan, Profile,
-    Recalled, Request,
+    ArtifactRef, Attempt, DataRef, Decision, Draft, Effort, HostProbe, LayerForm, Lesson, NormalizeStep, Offer, Plan,
+    Profile, Recalled, Request,
 )  # fmt: skip
 
 

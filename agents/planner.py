@@ -6,7 +6,9 @@ from typing import Literal
 
 from ..contracts import Attempt, Plan, Planned, PolicyState, units
 from .context import RunContext
+from .lessons import lessons
 from .policy import best_met
+from .recall import is_believed
 from .state import Draft, RunState
 
 
@@ -14,11 +16,21 @@ def recall(state: RunState, context: RunContext) -> RunState:
     """Find out what this machine is, unless it is known, and past outcomes of this model and of similar ones."""
     host, effort = context.find_host()
     found = context.outcomes.recall(state["profile"], context.request, state["original"].id, context.hardware)
-    return {"recalled": tuple(found), "host": host, "effort": effort}
+    # Recipes are of other models, and long.
+    recalled = tuple(
+        item.model_copy(update={"outcome": item.outcome.model_copy(update={"recipe": None})}) for item in found
+    )
+    update: RunState = {"recalled": recalled, "host": host, "effort": effort}
+    return {**update, "lessons": lessons(recalled, _all_known({**state, **update}, context))}
 
 
 def policy_state(state: RunState, context: RunContext) -> PolicyState:
-    """Return what a policy may see."""
+    """Return what a policy may see: what memory holds only as long as it is believed."""
+    known = _all_known(state, context)
+    return known if is_believed(known) else known.model_copy(update={"recalled": (), "lessons": ()})
+
+
+def _all_known(state: RunState, context: RunContext) -> PolicyState:
     size = {"size_bytes": state["original"].size_bytes}
     return PolicyState(
         request=context.request,
@@ -26,6 +38,7 @@ def policy_state(state: RunState, context: RunContext) -> PolicyState:
         attempts=state.get("attempts", ()),
         recalled=state.get("recalled", ()),
         rejected=state.get("rejected", ()),
+        lessons=state.get("lessons", ()),
         labelled=state["data"].labelled,
         host=state["host"],
     )

@@ -8,7 +8,7 @@ from ..contracts import Attempt, OptimizationMetrics, Plan, PolicyState, Predict
 from .explain import reason
 from .plans import plans
 from .predict import chance, estimate
-from .recall import remembered, was_searched
+from .recall import is_avoided, remembered, standing, was_searched
 from .say import heard, say
 
 FURTHER_GAIN = 1.10
@@ -22,13 +22,13 @@ class BuiltInPolicy:
 
     def propose(self, state: PolicyState) -> Plan | None:
         """Return the next plan, or None when nothing left is promising (or everything is met and no gain is near)."""
-        known = next((plan for plan in remembered(state) if state.is_open(plan)), None)
-        if known is not None and not state.attempts:
-            return known
-        open_to_it = (*plans(state), *heard(state))
+        known = tuple(plan for plan in remembered(state) if state.is_open(plan))
+        if known and not state.attempts:
+            return max(known, key=lambda plan: _promise(plan, state))
+        open_to_it = (*plans(state), *heard(state), *known)
         fresh = [plan for plan in open_to_it if state.is_open(plan) and not estimate(plan, state).repeats]
         ranked = [_rank(plan, state) for plan in fresh]
-        best = max(ranked, key=lambda item: item[0], default=None)
+        best = max(_first_choices(ranked, state), key=lambda item: item[0], default=None)
         if best is None:
             return None
         met = [attempt for attempt in state.attempts if attempt.verdict.kind == "met"]
@@ -37,6 +37,20 @@ class BuiltInPolicy:
         if _is_last(state):
             best = max(ranked, key=lambda item: (_chance(item[1]) * say(item[1], state), item[0]))
         return best[1] if _chance(best[1]) >= HOPELESS else _for_offers(ranked, state)
+
+
+def _first_choices(ranked: list[tuple[float, Plan]], state: PolicyState) -> list[tuple[float, Plan]]:
+    """Return what may be tried next: before the first attempt not what failed on models like this one."""
+    if state.attempts:
+        return ranked
+    hopeful = [item for item in ranked if _chance(item[1]) >= HOPELESS and not is_avoided(item[1], state)]
+    return hopeful or ranked
+
+
+def _promise(plan: Plan, state: PolicyState) -> float:
+    """Return log utility of a remembered plan, from what was measured then."""
+    foretold = plan.predicted
+    return -math.inf if foretold is None else math.log(max(foretold.chance, 1e-300)) + math.log(value(state, foretold))
 
 
 def _is_last(state: PolicyState) -> bool:
@@ -67,10 +81,14 @@ def _alike(plan: Plan, before: Predicted) -> bool:
 
 
 def _rank(plan: Plan, state: PolicyState) -> tuple[float, Plan]:
-    """Return log utility (log chance + log worth + log say) and the plan with its prediction and reason."""
+    """Return log utility (log chance + log worth + log say) and the plan with its prediction and reason.
+
+    What failed on models like this one is ranked down.
+    """
     likely, predicted = chance(plan, state)
     worth = math.log(max(likely, 1e-300)) + math.log(value(state, predicted)) + math.log(say(plan, state))
-    return worth, plan.model_copy(update={"predicted": predicted, "reason": reason(plan, predicted, state)})
+    update = {"predicted": predicted, "reason": reason(plan, predicted, state)}
+    return worth + math.log(standing(plan, state)), plan.model_copy(update=update)
 
 
 def value(state: PolicyState, reached: Predicted) -> float:

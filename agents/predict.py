@@ -10,6 +10,7 @@ from itertools import product
 from ..contracts import Attempt, Compute, Plan, PolicyState, Predicted, Profile, QuantizeLever
 from . import priors
 from .channel_forecast import kept_channels, takes_channels, with_fitted_channels
+from .experience import learned
 from .mixture_forecast import Extremes, Outlook, outlook
 from .needs import allowed_drop, fidelity_of, quality_need, speed_bounds
 from .sizes import UNUSED, expected_bytes, same_forms
@@ -45,7 +46,22 @@ class Estimate:
 
 
 def estimate(plan: Plan, state: PolicyState) -> Estimate:
-    """Return what `plan` is expected to reach, given everything that this run measured."""
+    """Return what `plan` is expected to reach, given what this run measured, and past runs where it did not."""
+    here, past = _estimate(plan, state), learned(plan, state)
+    if not past.weight:
+        return here
+    return replace(
+        here,
+        size_bytes=here.size_bytes * math.exp(past.log_size),
+        speedup=here.speedup * math.exp(past.log_speed),
+        fidelity_db=here.fidelity_db + past.fidelity_db,
+        speed_spread=past.narrowed(here.speed_spread, SPEED_SPREAD_MEASURED),
+        quality_spread=past.narrowed(here.quality_spread, QUALITY_SPREAD_MEASURED_DB),
+    )
+
+
+def _estimate(plan: Plan, state: PolicyState) -> Estimate:
+    """Return what `plan` is expected to reach from what this run alone knows."""
     lever = plan.quantize or UNUSED
     if lever.mixture:
         return _mixture(lever, state)
@@ -116,7 +132,7 @@ def _by_class(lever: QuantizeLever) -> Iterator[QuantizeLever]:
 
 
 def _coarse(lever: QuantizeLever, state: PolicyState) -> Outlook:
-    found = estimate(Plan(quantize=lever), state)
+    found = _estimate(Plan(quantize=lever), state)
     return Outlook(found.size_bytes, found.speedup, found.fidelity_db)
 
 

@@ -16,6 +16,7 @@ from ..contracts import (
     Evaluation,
     HostProbe,
     LayerForm,
+    Lesson,
     MixtureForecast,
     Offer,
     Plan,
@@ -90,6 +91,7 @@ class RunState(TypedDict, total=False):
     base_steps: tuple[Step, ...]
     profile: Profile
     recalled: tuple[Recalled, ...]
+    lessons: tuple[Lesson, ...]
     host: HostProbe
     draft: Draft | None
     attempts: Annotated[tuple[Attempt, ...], append]

@@ -76,6 +76,7 @@ from .jobs import (
     UnitTime,
 )
 from .language import NO_MODEL, LanguageModelSettings, LanguageUse
+from .lesson import Lesson
 from .metrics import (
     Benchmark,
     ClassDrop,
@@ -275,6 +276,7 @@ __all__ = [
     "LayerForm",
     "LayersReport",
     "Layout",
+    "Lesson",
     "Level",
     "Lever",
     "Limits",

@@ -11,6 +11,7 @@ from .base import Contract
 from .events import Progress
 from .host import HostProbe
 from .jobs import ArtifactRef, DataRef, Job, JobResult, Limits, StepReport
+from .lesson import Lesson
 from .outcome import Outcome, Recalled
 from .profile import Profile, TensorSpec
 from .recipe import Plan, RuntimeSettings
@@ -138,7 +139,7 @@ class OutcomeStore(Protocol):
 
     def remember(self, outcomes: Sequence[Outcome]) -> None: ...
 
-    def recall(self, profile: Profile, request: Request, model: str, hardware: str, limit: int = 8) -> list[Recalled]:
+    def recall(self, profile: Profile, request: Request, model: str, hardware: str, limit: int = 24) -> list[Recalled]:
         """Return past outcomes, most similar first."""
         ...
 
@@ -150,6 +151,7 @@ class PolicyState(Contract):
 
     Attributes:
         rejected: plans that a person did not want tried.
+        lessons: what the recalled outcomes teach about this model, beyond what priors know.
     """
 
     request: Request
@@ -157,6 +159,7 @@ class PolicyState(Contract):
     host: HostProbe
     attempts: tuple[Attempt, ...] = ()
     recalled: tuple[Recalled, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
     rejected: tuple[Plan, ...] = ()
     labelled: bool = False
     proposals: tuple[Plan, ...] = ()

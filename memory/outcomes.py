@@ -28,7 +28,7 @@ class NoOutcomeStore:
     def remember(self, outcomes: Sequence[Outcome]) -> None:
         """Forget at once."""
 
-    def recall(self, profile: Profile, request: Request, model: str, hardware: str, limit: int = 8) -> list[Recalled]:
+    def recall(self, profile: Profile, request: Request, model: str, hardware: str, limit: int = 24) -> list[Recalled]:
         """Return nothing."""
         return []
 
@@ -67,7 +67,7 @@ class ChromaOutcomeStore:
         if outcomes:
             self._log.put(outcomes)
 
-    def recall(self, profile: Profile, request: Request, model: str, hardware: str, limit: int = 8) -> list[Recalled]:
+    def recall(self, profile: Profile, request: Request, model: str, hardware: str, limit: int = 24) -> list[Recalled]:
         """Return past outcomes, most similar first; of the equally similar, those of this model and machine first.
 
         Raises:

@@ -263,7 +263,7 @@ def test_a_remembered_plan_comes_first_and_ends_the_run(conv_profile: Profile) -
 def test_what_served_a_similar_model_does_not_end_the_run(conv_profile: Profile) -> None:
     state = make_state(conv_profile, max_size_ratio=0.3, max_accuracy_drop=0.01)
     slow = recalled(state, Plan(quantize=QuantizeLever(storage="int8")), speedup=1.0)
-    similar = slow.model_copy(update={"same_model": False, "similarity": 0.97})
+    similar = slow.model_copy(update={"same_model": False, "likeness": 0.98})
     state = state.model_copy(update={"recalled": (similar,)})
     first = propose(state)
     assert first.proposer == "memory"
