@@ -30,12 +30,14 @@ from .harness import Arm, Schedule, Timings, measure
 from .labels import measured_beside
 from .lock import measuring_lock
 from .session import open_session, runtime_label, stock
-from .statistics import mean_interval, percentile_interval
+from .statistics import mean_interval, percentile_interval, student_ratio
 from .synthesize import synthesize_feeds
 
 CONCLUSIVE = 0.05
 MIN_CALLS_P99 = 300
 MAX_FEEDS = 8
+# Rounds after which timing may end, and those from which the bootstrap is believed: of fewer, Student's interval.
+_EARLY, _ENOUGH = 6, 9
 DEFAULT_SECONDS = 8.0
 
 Feed = Mapping[str, Any]
@@ -104,11 +106,11 @@ def time_models(
         ToolError: a model does not load, or refuses the feeds.
     """
     sessions = [open_session(subject.model, subject.settings) for subject in (original, candidate, original)]
-    for session in sessions:
-        for feed in feeds:
+    for session, given in zip(sessions, (feeds, feeds, feeds[:1]), strict=True):
+        for feed in given:
             session.run(feed)  # refusals become typed errors here; the timed calls are the runtime's own
     single = max(subject.settings.intra_op_num_threads for subject in (original, candidate)) == 1
-    schedule = Schedule(seconds=patience.at_most, single_thread=single)
+    schedule = Schedule(seconds=patience.at_most, min_rounds=_EARLY, single_thread=single)
     clock = SystemClock()
     started = clock.now()
 
@@ -140,7 +142,10 @@ def undisturbed() -> Generator[None]:
 
 def _speedup(timings: Timings) -> tuple[float, Interval]:
     """Both sessions of the original stand for it, which halves its share of the noise."""
-    return timings.ratio((_ORIGINAL, _TWIN), _CANDIDATE)
+    value, interval = timings.ratio((_ORIGINAL, _TWIN), _CANDIDATE)
+    if _EARLY <= len(timings.rounds[0]) < _ENOUGH:
+        interval = student_ratio(timings.ratios((_ORIGINAL, _TWIN), _CANDIDATE), value)
+    return value, interval
 
 
 def benchmark_models(

@@ -14,22 +14,11 @@ from dataclasses import replace
 from ...contracts import Interval
 from .benchmark import SystemClock, undisturbed
 from .harness import Arm, Clock, Schedule, Timings, measure
+from .statistics import student_ratio
 
-# Student's t at 99 %, two-sided, for 1, 2, … degrees of freedom; beyond them it hardly falls.
-_T99 = (63.66, 9.92, 5.84, 4.60, 4.03, 3.71, 3.50, 3.36, 3.25, 3.17, 3.11, 3.05, 3.01, 2.98, 2.95, 2.92, 2.90, 2.88)
 _LEAST_ROUNDS = 4
 # An arm whose calls are this long is warm after one.
 SCHEDULE = Schedule(warm_calls=1, warm_s=0.020, timed_s=0.020, min_groups=2, min_rounds=_LEAST_ROUNDS)
-
-
-def student_ratio(ratios: Sequence[float]) -> tuple[float, Interval]:
-    """Return the geometric mean of `ratios` and its 99 % interval (Student, 1908); one ratio has none."""
-    logs = [math.log(each) for each in ratios]
-    mean = statistics.fmean(logs)
-    if len(logs) < 2:
-        return math.exp(mean), Interval(low=0.0, high=math.inf)
-    half = _T99[min(len(logs) - 1, len(_T99)) - 1] * statistics.stdev(logs) / math.sqrt(len(logs))
-    return math.exp(mean), Interval(low=math.exp(mean - half), high=math.exp(mean + half))
 
 
 def compare_speed(
@@ -55,13 +44,18 @@ def compare_speed(
     schedule = replace(SCHEDULE, seconds=seconds, single_thread=single_thread)
 
     def speeds(timings: Timings) -> list[tuple[float, Interval]]:
-        return [student_ratio(timings.ratios((0,), arm)) for arm in range(1, len(arms))]
+        return [_speed(timings.ratios((0,), arm)) for arm in range(1, len(arms))]
 
     def settled(timings: Timings) -> bool:
         return all(_is_clear(interval, bound, indifferent) for _, interval in speeds(timings))
 
     with undisturbed():
         return speeds(measure(arms, feeds, clock or SystemClock(), schedule, settled))
+
+
+def _speed(ratios: Sequence[float]) -> tuple[float, Interval]:
+    value = math.exp(statistics.fmean(map(math.log, ratios)))
+    return value, student_ratio(ratios, value, sure=True)
 
 
 def _is_clear(interval: Interval, bound: float, indifferent: float) -> bool:

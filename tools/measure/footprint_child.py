@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-_RUNS = 10
 _RUN_SECONDS = 0.25
 _STATUS = Path("/proc/self/status")
 
@@ -88,7 +87,7 @@ def _import_runtime(name: str) -> None:
 def _average_while_running(run: Run, feeds: list[dict[str, Any]]) -> float:
     sizes: list[int] = []
     end = time.perf_counter() + _RUN_SECONDS
-    while len(sizes) < _RUNS or time.perf_counter() < end:
+    while len(sizes) < len(feeds) or time.perf_counter() < end:
         run(feeds[len(sizes) % len(feeds)])
         sizes.append(_resident("VmRSS"))
     return sum(sizes) / len(sizes)

@@ -14,7 +14,7 @@ from ..quantize.trial import enough
 from .benchmark import MAX_FEEDS, session_arm
 from .decision import compare_speed
 from .fidelity import OutputError
-from .footprint import measure_footprints
+from .footprint import PROCESSES, measure_footprints
 from .lock import measuring_lock
 from .session import open_session, stock
 from .synthesize import synthesize_feeds
@@ -149,7 +149,7 @@ def _lighter(
 ) -> dict[str, str]:
     """Keep entries that lower the peak of a fresh process by more than 3 % and cost no speed beyond doubt."""
     subjects = [(model, stock(threads)), *((model, _with(threads, {name: value})) for name, value in entries.items())]
-    plain, *others = (each.memory.peak for each in measure_footprints(subjects, feeds))
+    plain, *others = (each.memory.peak for each in measure_footprints(subjects, feeds, processes=PROCESSES))
     kept: dict[str, str] = {}
     for (name, value), peak in zip(entries.items(), others, strict=True):
         notes.append(f"{name}={value}: peak {units.format_bytes(peak.value)} of {units.format_bytes(plain.value)}")

@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from shipfit.contracts import Benchmark, Interval, Job, Quantity, RequestError, RuntimeSettings, ToolError
 from shipfit.tools import BenchmarkTool
 from shipfit.tools.context import MODEL_FILE, ToolContext
+from shipfit.tools.measure import footprint
 from shipfit.tools.measure.benchmark import Patience, benchmark_models, benchmark_tool, latency, throughput
 from shipfit.tools.measure.footprint import measure_footprints
 from shipfit.tools.measure.session import stock
@@ -98,6 +100,16 @@ def test_footprint(digits_model: Path):
     assert memory.runtime_alone.value > 20e6
     assert 0 < found.load_time.value < 30
     assert found.load_time.unit == "s"
+
+
+@pytest.mark.parametrize(("second", "processes"), [(100_500_000, 2), (104_000_000, 3)])
+def test_processes_end_where_peaks_agree(
+    digits_model: Path, second: int, processes: int, monkeypatch: pytest.MonkeyPatch
+):
+    peaks = itertools.cycle([100_000_000, 100_000_000, second, second])  # alone, with the model, and again
+    monkeypatch.setattr(footprint, "_run_child", lambda *_: footprint._Sample(next(peaks), 1.0, 0.1))
+    (found,) = measure_footprints([(digits_model, stock())], [])
+    assert found.memory.peak.samples == processes
 
 
 def test_footprint_of_a_broken_model(digits_model: Path, tmp_path: Path):

@@ -1,13 +1,10 @@
-"""Speeds that are only told from a bound: on a simulated machine, and by the intervals themselves."""
+"""Speeds that are only told from a bound: on a simulated machine."""
 
 from __future__ import annotations
 
-import math
-import random
-
 import pytest
 
-from shipfit.tools.measure.decision import compare_speed, student_ratio
+from shipfit.tools.measure.decision import compare_speed
 
 from .test_harness import Machine
 
@@ -39,16 +36,3 @@ def test_what_helps_too_little_is_told_from_the_bound():
     value, took = compared([0.010, 0.010], bound=1.03)
     assert value < 1.03
     assert took < 1.5
-
-
-@pytest.mark.parametrize("count", [4, 9, 30])
-def test_the_interval_holds_the_truth(count: int):
-    rng, misses = random.Random(0), 0
-    for _ in range(1000):
-        _, interval = student_ratio([1.5 * math.exp(rng.gauss(0, 0.05)) for _ in range(count)])
-        misses += not interval.low <= 1.5 <= interval.high
-    assert misses < 25
-
-
-def test_one_round_tells_nothing():
-    assert student_ratio([2.0])[1].high == math.inf

@@ -1,4 +1,5 @@
 import math
+import random
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from shipfit.tools.measure.statistics import (
     mean_interval,
     paired_difference,
     percentile_interval,
+    student_ratio,
     trimmed_ratio,
     wilson,
 )
@@ -76,3 +78,18 @@ def test_mean_interval():
     interval = mean_interval([1.0, 2.0, 3.0])
     assert (interval.low + interval.high) / 2 == pytest.approx(2)
     assert math.isinf(mean_interval([1.0]).high)
+
+
+@pytest.mark.parametrize(("sure", "most"), [(True, 25), (False, 75)])
+@pytest.mark.parametrize("count", [4, 6, 9, 30])
+def test_the_interval_of_few_ratios_holds_the_truth(count: int, sure: bool, most: int):
+    rng, misses = random.Random(0), 0
+    for _ in range(1000):
+        ratios = [1.5 * math.exp(rng.gauss(0, 0.05)) for _ in range(count)]
+        interval = student_ratio(ratios, math.exp(float(np.mean(np.log(ratios)))), sure)
+        misses += not interval.low <= 1.5 <= interval.high
+    assert misses < most
+
+
+def test_one_ratio_has_no_interval():
+    assert student_ratio([2.0], 2.0).high == math.inf
