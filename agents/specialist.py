@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..contracts import (
     ArtifactRef,
     DataRef,
     Evaluation,
     Measured,
     OptimizationError,
+    Request,
     Stage,
     Step,
     StepReport,
@@ -65,12 +68,26 @@ def _advance(draft: Draft, done: Executed[StepReport]) -> Draft:
 
 
 def evaluate(
-    context: RunContext, original: ArtifactRef, candidate: ArtifactRef, data: DataRef, part: str
+    context: RunContext,
+    original: ArtifactRef,
+    candidate: ArtifactRef,
+    data: DataRef,
+    part: str,
+    clear: Mapping[str, float | None] | None = None,
 ) -> Executed[Evaluation]:
-    """Run candidate and original on one part of the data, the original once for all candidates."""
+    """Run candidate and original on one part of the data, the original once for all candidates.
+
+    With bounds, as many samples as it takes to see which side of them the candidate is `clear` on.
+    """
     known = context.answers.get((original.id, part))
     inputs = {"original": original, "candidate": candidate, **({"answers": known} if known else {})}
-    done = context.execute("evaluate", Evaluation, inputs=inputs, data=data, params={"part": part})
+    done = context.execute(
+        "evaluate",
+        Evaluation,
+        inputs=inputs,
+        data=data,
+        params={"part": part, **({"clear": dict(clear)} if clear else {})},
+    )
     if answers := done.outputs.get("table"):
         context.answers[original.id, part] = answers
     return done
@@ -81,7 +98,8 @@ def gate(context: RunContext, state: RunState, draft: Draft, *, size: bool) -> D
     if is_over(draft):
         return draft
     try:
-        done = evaluate(context, state["original"], draft.artifact, state["data"], "selection")
+        data, clear = state["data"], _to_be_clear(context.request, state["data"])
+        done = evaluate(context, state["original"], draft.artifact, data, "selection", clear)
     except ToolError as error:
         return failed(draft, error)
     _tell(context, draft, done.report)
@@ -99,6 +117,14 @@ def gate(context: RunContext, state: RunState, draft: Draft, *, size: bool) -> D
         return draft
     reason = "; ".join(describe(item) for item in missed)
     return draft.model_copy(update={"verdict": verdict.model_copy(update={"reason": reason})})
+
+
+def _to_be_clear(request: Request, data: DataRef) -> dict[str, float | None] | None:
+    """Return the bounds that a glance may decide on: those on fidelity, where no answer is scored."""
+    bounds = request.constraints
+    if data.labelled or bounds.needs_labels or not bounds.bounds_fidelity:
+        return None
+    return {"outputs": bounds.min_fidelity_db, "logits": bounds.min_logits_fidelity_db}
 
 
 def _tell(context: RunContext, draft: Draft, evaluation: Evaluation) -> None:

@@ -43,7 +43,7 @@ TOOLS: dict[str, ToolSpec] = {
     "mixture": ToolSpec(".mixture.tool:mixture_tool"),
     "unit_times": ToolSpec(".unit_times:unit_times_tool", version=2, needs="bench", lasting=True),
     "advise": ToolSpec(".prune:advise_tool"),
-    "evaluate": ToolSpec(".measure.evaluate:evaluate_tool", version=6),
+    "evaluate": ToolSpec(".measure.evaluate:evaluate_tool", version=7),
     "benchmark": ToolSpec(".measure.benchmark:benchmark_tool", needs="bench"),
     "probe": ToolSpec(".measure.host_probe:probe_tool", needs="bench", cached=False),
     "layers": ToolSpec(".layers:layers_tool", version=2),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,20 +53,29 @@ class Recorded:
 
 
 class Replayed:
-    """Gives out kept answers one after the other, whatever it is fed: in the order in which they were recorded."""
+    """Gives out kept answers one after the other, whatever it is fed: in the order in which they were recorded.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: what was kept.
+        open_live: opens what answers where nothing was kept any more, with the given outputs.
+    """
+
+    def __init__(self, path: Path, open_live: Callable[[Sequence[str]], Answering]) -> None:
         self._arrays: Mapping[str, Any] = np.load(path, allow_pickle=False)
         self._names = [str(name) for name in self._arrays["names"]]
         self._next = 0
+        self._open_live = open_live
+        self._live: Answering | None = None
 
     @property
     def output_names(self) -> Sequence[str]:
         return self._names
 
     def run(self, feeds: Mapping[str, Any]) -> Sequence[Any]:
-        """Return the answers to the next sample."""
-        del feeds
+        """Return the answers to the next sample, which is this one."""
+        if f"{self._next}_0" not in self._arrays:
+            self._live = self._live or self._open_live(self._names)
+            return self._live.run(feeds)
         answers = [self._arrays[f"{self._next}_{at}"] for at in range(len(self._names))]
         self._next += 1
         return answers

@@ -22,7 +22,9 @@ from ...contracts import (
 )
 from ..context import ToolAnswer, ToolContext, silent
 from ..onnx_model import quoted
+from ..sample_runs import counted
 from .answers import ANSWERS_FILE, Answering, Recorded, Replayed
+from .clear import Clear
 from .data import open_data
 from .fidelity import OutputError
 from .labels import measured_in
@@ -42,6 +44,7 @@ def compare_models(
     *,
     known: Path | None = None,
     keep: Path | None = None,
+    clear: Clear | None = None,
 ) -> Evaluation:
     """Run both models on the same samples of one part and compare what they answer.
 
@@ -58,18 +61,19 @@ def compare_models(
         progress: told now and then.
         known: what the original answered to these samples, which then does not run again.
         keep: file that is to hold what it answers, unless that is too much.
+        clear: bounds; no further samples are run once it is clear which side of them the candidate is on.
 
     Raises:
         RequestError: the models do not take the same inputs, so nothing can be fed to both.
         ToolError: a model does not load or run, or the outputs differ in name, number, type or fixed sizes.
     """
-    started = time.perf_counter()
+    started, before = time.perf_counter(), counted()
     first, second = (open_session(path, stock(threads)) for path in (original, candidate))
     _require_same_inputs(first, second)
     if first.output_names != second.output_names:
         raise ToolError(f"the candidate's outputs {list(second.output_names)} are not {list(first.output_names)}")
     names, shapes = first.output_names, {each.name: each.shape or () for each in first.output_specs}
-    replayed = Replayed(known) if known else None
+    replayed = Replayed(known, lambda outputs: _reopened(original, first, outputs, threads)) if known else None
     sessions, pairs, tried = _with_logits((first, second), (original, candidate), view, part, threads, replayed)
     recorded = Recorded(sessions[0]) if keep else None
     sessions = (recorded or sessions[0], sessions[1])
@@ -83,14 +87,22 @@ def compare_models(
         logits.add(ours, theirs)
         scored.add(samples, {name: (ours[name], theirs[name]) for name in names})
         samples += 1
+        if clear and clear.is_told(samples, view, part, _worst(errors, view), logits.decibels):
+            break
     if recorded and keep:
         recorded.save(keep)
     evaluation = _evaluation(part, samples, errors, scored.result(), view, time.perf_counter() - started)
     below = logits.decibels
     quantity = None if below is None else measured(below, "dB", samples)
-    runs = samples * (1 if sessions[0] is replayed else 2) + tried
+    runs = max(counted() - before, samples * (1 if sessions[0] is replayed else 2) + tried)
     update = {"logits_fidelity": quantity, "has_logits": has_logits(original), "sample_runs": runs}
     return evaluation.model_copy(update=update)
+
+
+def _reopened(original: Path, session: Session, outputs: Sequence[str], threads: int) -> Answering:
+    """Return what answers for the original with the outputs that were kept."""
+    logits = [name for name in outputs if name not in session.output_names]
+    return open_exposed(original, logits, threads) if logits else session
 
 
 def _with_logits(
@@ -227,14 +239,13 @@ def _evaluation(
     seconds: float,
 ) -> Evaluation:
     decibels = {name: error.decibels for name, error in errors.items()}
-    named = view.ref.named_output
     fields: dict[str, Any] = {"samples": samples, **quality}
     if part != "final":
         fields.pop("class_drops", None)
     return Evaluation(
         part=cast(Part, part),
         **fields,
-        fidelity=measured(min(decibels.values()) if named is None else decibels[named], "dB", samples),
+        fidelity=measured(_worst(errors, view), "dB", samples),
         output_fidelity_db=decibels,
         finite=all(error.finite for error in errors.values()),
         constant=any(error.constant for error in errors.values()),
@@ -243,8 +254,14 @@ def _evaluation(
     )
 
 
+def _worst(errors: Mapping[str, OutputError], view: DataView) -> float:
+    """Return the SQNR in dB of the worst output, or of the one that the data name."""
+    named = view.ref.named_output
+    return min(each.decibels for each in errors.values()) if named is None else errors[named].decibels
+
+
 def evaluate_tool(context: ToolContext) -> ToolAnswer:
-    """Compare role `candidate` with role `original` on role `data`. Params: `part`, `limit`.
+    """Compare role `candidate` with role `original` on role `data`. Params: `part`, `limit`, `clear`.
 
     The answer's table is what the original answered; given in role `answers`, it does not run again.
     """
@@ -255,6 +272,7 @@ def evaluate_tool(context: ToolContext) -> ToolAnswer:
     part, limit = job.params.get("part", "selection"), job.params.get("limit")
     original, candidate = context.model("original"), context.model("candidate")
     known, keep = context.inputs.get("answers"), context.work / "table" / ANSWERS_FILE
+    bounds = job.params.get("clear")
     report = compare_models(
         original,
         candidate,
@@ -263,6 +281,7 @@ def evaluate_tool(context: ToolContext) -> ToolAnswer:
         limit,
         job.threads,
         context.progress,
+        clear=Clear(**bounds) if bounds else None,
         known=known / ANSWERS_FILE if known else None,
         keep=None if known or limit else keep,
     )

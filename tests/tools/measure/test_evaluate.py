@@ -7,6 +7,9 @@ from onnx import numpy_helper
 
 from shipfit.contracts import DataReport, Evaluation, Job, RequestError, ToolError
 from shipfit.tools.context import MODEL_FILE, ToolContext
+from shipfit.tools.measure import clear
+from shipfit.tools.measure.answers import ANSWERS_FILE
+from shipfit.tools.measure.clear import Clear
 from shipfit.tools.measure.data_tool import data_tool
 from shipfit.tools.measure.evaluate import compare_models, evaluate_tool
 from shipfit.tools.measure.fidelity import OutputError
@@ -114,6 +117,35 @@ def test_as_a_tool(scorer: Path, samples: Path, tmp_path: Path):
     assert isinstance(known.report, Evaluation)
     assert known.report.sample_runs == 4
     assert not known.outputs
+
+
+@pytest.mark.parametrize(("bound", "ran"), [(20.0, 4), (60.0, 4), (38.0, None)])
+def test_long_samples_end_where_a_candidate_is_clear(
+    bound: float,
+    ran: int | None,
+    scorer: Path,
+    samples: Path,
+    tmp_path: Path,
+    make_data,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(clear, "CLEAR_ELEMENTS", 16)
+    _, data = make_data(scorer, source=str(samples))
+    louder = changed(scorer, tmp_path / "louder.onnx", lambda w: w * np.float32(1.01))
+    keep = tmp_path / "kept" / ANSWERS_FILE
+    found = compare_models(scorer, louder, data, "selection", keep=keep, clear=Clear(outputs=bound))
+    whole = compare_models(scorer, louder, data, "selection")
+    assert found.samples == (ran or whole.samples)
+    assert found.fidelity.value == pytest.approx(whole.fidelity.value, abs=0.01)
+    again = compare_models(scorer, louder, data, "selection", known=keep)
+    assert again.fidelity.value == pytest.approx(whole.fidelity.value, abs=1e-6)
+    assert again.sample_runs == 2 * whole.samples - found.samples
+
+
+def test_short_samples_are_all_run(scorer: Path, samples: Path, make_data):
+    _, data = make_data(scorer, source=str(samples))
+    found = compare_models(scorer, scorer, data, "selection", clear=Clear(outputs=20))
+    assert found.samples == data.ref.parts["selection"]
 
 
 def test_exact_outputs_count_disagreement():
