@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..contracts import Consultation, Policy, validate
@@ -11,8 +12,8 @@ from .language_policy import LanguagePolicy
 if TYPE_CHECKING:
     from .language.advisor import Advisor
 
-# The kind of the trail's entries.
-PROPOSALS = "proposals"
+# Kinds of the trail's entries: what came of a question, and which modules are compiled ones.
+PROPOSALS, LEARNED = "proposals", "learned"
 
 
 class Consultations:
@@ -31,10 +32,21 @@ class Consultations:
         """Return those that stand there, in order."""
         return [validate(Consultation, entry.body) for entry in self._trail.of(self._run, PROPOSALS)]
 
-    def policy(self, policy: Policy, advisor: Advisor | None) -> Policy:
-        """Return `policy`, with the agents' proposals in its queue where a language model advises."""
+    def policy(self, policy: Policy, advisor: Advisor | None, learned: Path) -> Policy:
+        """Return `policy`, with the agents' proposals in its queue where a language model advises.
+
+        Args:
+            policy: chooses among all plans.
+            advisor: the language model, if any.
+            learned: the folder of what agents learned; what of it is used or cannot be used is on the trail.
+        """
         if advisor is None:
             return policy
         from .language.specialists import ModuleAdvisers
+        from .language.tuned import modules_for, states
 
-        return LanguagePolicy(policy, ModuleAdvisers(advisor), self.keep, self.all())
+        known = states(learned)
+        modules = modules_for(advisor.model, known)
+        body = {"tuned": sorted(modules), "unused": [each.problem for each in known if each.problem]}
+        self._trail.append(self._run, LEARNED, body, once=LEARNED)
+        return LanguagePolicy(policy, ModuleAdvisers(advisor, modules), self.keep, self.all())

@@ -243,7 +243,7 @@ class Drive:
             run=self.run,
             request=self.request,
             execute=self.execution,
-            policy=self._consultations.policy(self.policy, self.advised.advisor),
+            policy=self._consultations.policy(self.policy, self.advised.advisor, self.settings.agents),
             outcomes=outcomes,
             hardware=fingerprint(),
             find_host=lambda: probe_host(self.settings, self.ledger, self.execution),

@@ -76,6 +76,7 @@ from .jobs import (
     UnitTime,
 )
 from .language import NO_MODEL, LanguageModelSettings, LanguageUse
+from .learning import AgentState, TunedModule, TuningReport
 from .lesson import Lesson
 from .metrics import (
     Benchmark,
@@ -212,6 +213,7 @@ __all__ = [
     "AdmitReport",
     "Advice",
     "AdviceReport",
+    "AgentState",
     "AlertsConfig",
     "Analysis",
     "Answer",
@@ -371,6 +373,8 @@ __all__ = [
     "ToolError",
     "Transformation",
     "TuneRuntimeStep",
+    "TunedModule",
+    "TuningReport",
     "Understanding",
     "Understood",
     "Unit",

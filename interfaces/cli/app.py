@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ... import __version__
+from .agents import agents
 from .apply import apply
 from .batch import batch
 from .benchmark import benchmark
@@ -33,6 +34,7 @@ def command() -> Any:
         app.command()(function)
     app.add_typer(runs, name="runs")
     app.add_typer(scenarios, name="scenarios")
+    app.add_typer(agents, name="agents")
     return typer.main.get_command(app)
 
 
