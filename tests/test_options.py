@@ -186,7 +186,7 @@ def asked(*script: str | Behaviour) -> Callable[[DeploymentConfig, Workshop], An
         with serve(*script) as provider:
             advisor = Advisor(config.llm, Access("openai/gpt-4.1-mini", provider.openai))
             outcomes: list[str] = []
-            for _ in range(2):
+            for _again in range(2):
                 try:
                     outcomes.append(advisor.wire.ask([{"role": "user", "content": "?"}]))
                 except LanguageModelError as error:

@@ -92,8 +92,8 @@ def _names(response: httpx.Response) -> set[str]:
     """Return the names that a listing holds; a server may answer anything."""
     try:
         body: Any = response.json()
-        items = body.get("data") or body.get("models") or [] if isinstance(body, dict) else []
-        found = [item.get("id") or item.get("name") for item in items if isinstance(item, dict)]
+        items: list[Any] = list(body.get("data") or body.get("models") or ())
+        found: list[Any] = [item.get("id") or item.get("name") for item in items]
     except (ValueError, TypeError, AttributeError):
         return set()
     return {name for name in found if isinstance(name, str) and name.isprintable() and len(name) < 200}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ def import_libraries() -> None:
     from .libraries import load_litellm
 
     load_litellm()
-    from . import adapter  # noqa: F401 - brings dspy
+    importlib.import_module("dspy")
 
 
 def _opened(asked: LanguageModelSettings, access: Access, earlier: Iterable[Mapping[str, Any]]) -> Advisor:
