@@ -57,9 +57,9 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def folder_digest(folder: Path) -> str:
-    """Return the digest of the artifact in `folder`."""
-    return combined_digest({name: file_digest(folder / name) for name in plain_files(folder)})
+def folder_digests(folder: Path) -> dict[str, str]:
+    """Return name → sha256 of the files in `folder`."""
+    return {name: file_digest(folder / name) for name in plain_files(folder)}
 
 
 def combined_digest(files: Mapping[str, str]) -> str:

@@ -6,11 +6,11 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ..contracts import ArtifactRef, MachineError
-from .digests import CHUNK_BYTES, combined_digest, file_digest, folder_digest, open_plain, plain_files
+from .digests import CHUNK_BYTES, combined_digest, file_digest, folder_digests, open_plain, plain_files
 from .faults import named
 from .staging import stage
 
@@ -18,6 +18,10 @@ from .staging import stage
 _FILE_NAMES = {"model": "model.onnx", "table": "table.json", "profile": "profile.json"}
 _STAGES = "tmp"
 _READ_ONLY = 0o444
+_WRITABLE = 0o222
+
+# Disk, number, size and time of the last change of a file.
+_Identity = tuple[int, int, int, int]
 
 
 class LocalArtifactStore:
@@ -30,6 +34,7 @@ class LocalArtifactStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: set[str] = set()
+        self._digests: dict[_Identity, str] = {}
 
     def put(
         self, source: Path, kind: str, *, move: bool = False, claim: Callable[[str], None] | None = None
@@ -54,7 +59,7 @@ class LocalArtifactStore:
             reference = ArtifactRef.model_validate({"id": combined_digest(files), "kind": kind, "size_bytes": size})
             if claim is not None:
                 claim(reference.id)
-            self._publish(staged, reference.id, set(files))
+            self._publish(staged, reference.id, files)
             if move:
                 _remove_source(source)
         return reference
@@ -99,7 +104,7 @@ class LocalArtifactStore:
         return self.root.glob("[0-9a-f][0-9a-f]/*")
 
     def _fill(self, source: Path, kind: str, staged: Path, move: bool) -> Iterator[tuple[str, str]]:
-        take = _move if move else _copy
+        take = self._move if move else _copy
         if source.is_dir() and not source.is_symlink():
             for name in plain_files(source):
                 (staged / name).parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +113,30 @@ class LocalArtifactStore:
             name = _FILE_NAMES.get(kind, source.name)
             yield name, take(source, staged / name)
 
-    def _publish(self, staged: Path, artifact: str, names: set[str]) -> None:
+    def _move(self, source: Path, target: Path) -> str:
+        """Rename `source`, unless it has another name by which it could still be changed or lies on another disk.
+
+        A name of one of the store's own files, which a tool gave to its product, is taken as it is.
+        """
+        found = source.lstat()
+        known = self._digests.get(_identity(found))
+        if found.st_nlink > 1 and known is not None and not found.st_mode & _WRITABLE:
+            source.rename(target)
+            return known
+        if found.st_nlink > 1 or found.st_dev != target.parent.stat().st_dev:
+            return _copy(source, target)
+        source.rename(target)
+        digest = file_digest(target)
+        _sync(target)
+        target.chmod(_READ_ONLY)
+        return digest
+
+    def _remember(self, folder: Path, files: Mapping[str, str]) -> None:
+        """Keep the digests of files that were read as a whole, by what tells whether they were written to since."""
+        for name, digest in files.items():
+            self._digests[_identity((folder / name).lstat())] = digest
+
+    def _publish(self, staged: Path, artifact: str, files: Mapping[str, str]) -> None:
         folder = self._folder(artifact)
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sync(staged)
@@ -120,18 +148,21 @@ class LocalArtifactStore:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
             if self._is_sound(artifact):
-                _refuse_other_names(folder, names)
+                _refuse_other_names(folder, set(files))
                 return
             with stage(self.root / _STAGES) as damaged:
                 self._discard(artifact, damaged)
         _sync(folder.parent)
         self._verified.add(artifact)
+        self._remember(folder, files)
 
     def _is_sound(self, artifact: str) -> bool:
         if artifact not in self._verified:
-            if folder_digest(self._folder(artifact)) != artifact:
+            files = folder_digests(self._folder(artifact))
+            if combined_digest(files) != artifact:
                 return False
             self._verified.add(artifact)
+            self._remember(self._folder(artifact), files)
         return True
 
     def _discard(self, artifact: str, staged: Path) -> bool:
@@ -163,16 +194,8 @@ def _copy(source: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def _move(source: Path, target: Path) -> str:
-    """Rename `source`, unless it has another name by which it could still be changed or lies on another disk."""
-    found = source.lstat()
-    if found.st_nlink > 1 or found.st_dev != target.parent.stat().st_dev:
-        return _copy(source, target)
-    source.rename(target)
-    digest = file_digest(target)
-    _sync(target)
-    target.chmod(_READ_ONLY)
-    return digest
+def _identity(found: os.stat_result) -> _Identity:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _remove_source(source: Path) -> None:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from ..contracts import MachineError, ModelFileError, units
 from .context import MODEL_FILE
 from .onnx_model import quoted
+from .weight_files import may_have_names
 
 # What a product's folder holds beside the model and its data.
 PRODUCT_FILES = frozenset({"runtime.json", "recipe.json", "report.json", "report.html", "trail.jsonl"})
@@ -52,8 +53,13 @@ def _refused(location: str, why: str) -> ModelFileError:
 
 
 @contextmanager
-def open_inside(folder: Path, location: str) -> Generator[BinaryIO]:
+def open_inside(folder: Path, location: str, *, shared: bool = False) -> Generator[BinaryIO]:
     """Open an external-data file for reading, component by component, following no link.
+
+    Args:
+        folder: that of the model.
+        location: as the model says it.
+        shared: whether artifacts of the store and files of this process may have a second name.
 
     Raises:
         ModelFileError: it is missing, a link, not a regular file, or has a second name elsewhere.
@@ -69,7 +75,7 @@ def open_inside(folder: Path, location: str) -> Generator[BinaryIO]:
     finally:
         os.close(descriptor)
     try:
-        _check_ordinary(os.fstat(file), location)
+        _check_ordinary(os.fstat(file), location, shared=shared)
     except ModelFileError:
         os.close(file)
         raise
@@ -89,10 +95,10 @@ def _open_at(folder: int, name: str, location: str, flags: int) -> int:
         raise _refused(location, "is a link or not a regular file") from error
 
 
-def _check_ordinary(status: os.stat_result, location: str) -> None:
+def _check_ordinary(status: os.stat_result, location: str, *, shared: bool) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise _refused(location, "is not a regular file")
-    if status.st_nlink > 1:
+    if status.st_nlink > 1 and not (shared and may_have_names(status)):
         raise _refused(location, "is a hard link (it has a second name)")
 
 

@@ -36,26 +36,17 @@ from .default_attributes import drop_defaults
 from .graph_changes import Check, difference
 from .inspect import stores_small
 from .measure.synthesize import synthesize_feeds
+from .model_files import load, save, save_briefly
 from .normalize.domains import unify_domains
 from .normalize.equivalence import Equivalence
 from .normalize.names import name_nodes
-from .onnx_model import (
-    core_bytes,
-    is_standard,
-    iter_graphs,
-    iter_nodes,
-    load,
-    model_bytes,
-    opset,
-    quoted,
-    save,
-    to_array,
-)
+from .onnx_model import core_bytes, is_standard, iter_graphs, iter_nodes, model_bytes, opset, quoted, to_array
 from .passes.library import Applied, apply_passes
 from .passes.runtime import run_in_session
 from .rewrite.run import Timer, apply_rewrites
 from .rewrite.state_shapes import state_shapes
 from .rewrite.timing import time_rewrite
+from .weight_files import extent_of
 
 _GROWTH = 1.02
 # What rewriting may make of a file for speed, relative to the one that it was given.
@@ -130,7 +121,7 @@ def _checks(base: ModelProto, original: ModelProto, data: DataView | None) -> Ge
     """Yield the check of a result: as portable as `original`, no larger, and equal to `base` but for rounding."""
     with TemporaryDirectory(prefix="shipfit-") as folder:
         path = Path(folder) / MODEL_FILE
-        save(base, path)
+        save_briefly(base, path)
         equivalence = Equivalence(path, data)
 
         def check(model: ModelProto) -> None:
@@ -163,7 +154,7 @@ def _timer(step: OptimizeGraphStep, original: ModelProto, data: DataView | None)
     def timer(before: ModelProto, after: ModelProto) -> tuple[float, float]:
         with TemporaryDirectory(prefix="shipfit-") as folder:
             path = Path(folder) / MODEL_FILE
-            save(original, path)
+            save_briefly(original, path)
             feeds = synthesize_feeds(path, _FEEDS, seed=0) if data is None else data.feeds("calibration", _FEEDS)
             return time_rewrite(before, after, feeds)
 
@@ -235,6 +226,8 @@ def _weights(model: ModelProto) -> Counter[bytes]:
 
 
 def _digest(tensor: TensorProto) -> bytes:
+    if (extent := extent_of(tensor)) is not None:  # what lies in a file is the same as long as it lies there
+        return repr((tensor.data_type, *tensor.dims, extent)).encode()
     return hashlib.sha256(repr((tensor.data_type, *tensor.dims)).encode() + to_array(tensor).tobytes()).digest()
 
 

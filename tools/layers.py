@@ -15,7 +15,8 @@ from ..contracts import LayerForm, LayersReport, SensitivityTable, UnitDamage, u
 from .claims import claimed_shares, graph_places, untouched
 from .context import TABLE_FILE, ToolAnswer, ToolContext
 from .measure.data import open_data
-from .onnx_model import iter_graphs, iter_nodes, load
+from .model_files import load
+from .onnx_model import iter_graphs, iter_nodes
 from .table_forms import TABLE_FORMS
 from .time_shares import kernel_events
 

@@ -1,4 +1,4 @@
-"""Read, write and walk ONNX models, external data and subgraphs included."""
+"""Walk ONNX models, external data and subgraphs included."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]  # it ships no types
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships no types
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, numpy_helper
 
-from ..contracts import ModelFileError, ToolError
+from ..contracts import ModelFileError
+from . import weight_files
 
 # protobuf cannot hold 2 GiB; above this, weights go to a file of their own.
 LARGE_BYTES = 1_500_000_000
-EXTERNAL_FILE = "model.onnx.data"
 
 DEFAULT_DOMAINS = ("", "ai.onnx")
+_TYPED_FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
 FOUR_BITS = frozenset({TensorProto.UINT4, TensorProto.INT4, TensorProto.FLOAT4E2M1})
 
 
@@ -49,42 +50,18 @@ def load_structure(path: Path, name: str | None = None) -> ModelProto:
         ) from damaged
 
 
-def load(path: Path) -> ModelProto:
-    """Read a model with all its weights.
-
-    Raises:
-        ModelFileError: no such file, it does not parse, or its external data are missing or too short.
-    """
-    model = load_structure(path)
-    try:
-        onnx.load_external_data_for_model(model, str(path.parent))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise ModelFileError(f"external data of {path.name!r} cannot be read: {one_line(str(error))}") from error
-    return model
+def is_large(model: ModelProto) -> bool:
+    """Tell whether the model is beyond what protobuf holds, with room to spare."""
+    return weight_bytes(model) > LARGE_BYTES
 
 
-def save(model: ModelProto, path: Path) -> None:
-    """Write `model` in one file; above 1.5 GB of weights they go to `model.onnx.data` beside it.
+def fits_protobuf(model: ModelProto) -> bool:
+    """Tell whether protobuf can hold what of the model is in memory and not in files."""
+    return sum(tensor_bytes(tensor) for tensor in iter_tensors(model) if _holds_values(tensor)) <= LARGE_BYTES
 
-    Raises:
-        ToolError: what remains after moving large weights out is still beyond protobuf's limit.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if weight_bytes(model) <= LARGE_BYTES:
-        path.write_bytes(model.SerializeToString(deterministic=True))
-        return
-    try:
-        onnx.save_model(
-            model,
-            str(path),
-            save_as_external_data=True,
-            location=EXTERNAL_FILE,
-            size_threshold=1024,
-        )
-    except (ValueError, EncodeError) as error:
-        raise ToolError(f"the model is too large to be written: {one_line(str(error))}") from error
-    # Saving took the values out of `model`, whose owner still needs them.
-    onnx.load_external_data_for_model(model, str(path.parent))
+
+def _holds_values(tensor: TensorProto) -> bool:
+    return tensor.HasField("raw_data") or any(len(getattr(tensor, name)) for name in _TYPED_FIELDS)
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -200,13 +177,14 @@ def _bare_bytes(node: NodeProto) -> int:
 
 
 def to_array(tensor: TensorProto) -> np.ndarray:
-    """Return the tensor's values; its external data must have been loaded. A scalar has shape ()."""
-    return numpy_helper.to_array(tensor)
+    """Return the tensor's values; the model must have been loaded by `load`. A scalar has shape ()."""
+    extent = weight_files.extent_of(tensor)
+    return numpy_helper.to_array(tensor) if extent is None else weight_files.values_of(tensor, extent)
 
 
 def to_tensor(array: np.ndarray, name: str) -> TensorProto:
     """Return `array` as a tensor of the same type and shape; a 0-d array stays a scalar."""
-    return numpy_helper.from_array(np.asarray(array), name)
+    return weight_files.settle(numpy_helper.from_array(np.asarray(array), name))
 
 
 def opset(model: ModelProto) -> int:

@@ -48,8 +48,9 @@ from .measure.benchmark import MAX_FEEDS, Patience, benchmark_models
 from .measure.data import open_data
 from .measure.data_tool import build_data
 from .measure.evaluate import compare_models
+from .model_files import load, save
 from .normalize import normalize
-from .onnx_model import load, load_structure, model_bytes, save
+from .onnx_model import load_structure, model_bytes
 from .optimizer_effects import chosen_forms, effect
 from .quantize.analysis import QuantizationAnalysis, analyse
 from .quantize.compose import quantize

@@ -29,7 +29,8 @@ from ..contracts import (
 from .compressed import compressed_bytes
 from .context import ToolAnswer, ToolContext
 from .inspect import prunable_share
-from .onnx_model import iter_tensors, load, model_bytes, save, to_array, to_tensor
+from .model_files import load, save
+from .onnx_model import iter_tensors, model_bytes, to_array, to_tensor
 from .weight_roles import WeightUse, prunable_weights
 
 _MAX_LAYERS = 512

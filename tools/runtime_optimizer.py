@@ -32,7 +32,7 @@ from .measure.data import open_data
 from .measure.data_tool import build_data
 from .measure.evaluate import compare_models
 from .measure.tune import tune_runtime
-from .normalize import copy_model
+from .model_files import copy_files
 from .source import model_path
 
 
@@ -144,7 +144,7 @@ class RuntimeOptimizer:
             graph = optimize_graph(step, model, target, view, limits)
         except NoOpError:
             graph = None
-            copy_model(model, target)
+            copy_files(model, target)
         with TemporaryDirectory(prefix="shipfit-") as folder:
             tuning = TuneRuntimeStep(threads=threads, goal=goal)
             session = tune_runtime(tuning, target, Path(folder) / MODEL_FILE, view, limits)

@@ -120,6 +120,30 @@ def test_moving_leaves_other_names_of_a_file_alone(store: LocalArtifactStore, tm
     assert stat.S_IMODE(precious.stat().st_mode) == 0o644
 
 
+def test_a_product_may_keep_a_file_of_the_artifact_it_was_made_from(store: LocalArtifactStore, tmp_path: Path) -> None:
+    given = store.path(store.put(write(tmp_path / "given", {("m",): b"1", ("weights",): b"large"}), "model", move=True))
+    product = write(tmp_path / "product", {("m",): b"2"})
+    os.link(given / "weights", product / "weights")
+    made = store.put(product, "model", move=True)
+    assert (store.path(made) / "weights").samefile(given / "weights")
+    plain = write(tmp_path / "plain", {("m",): b"2", ("weights",): b"large"})
+    assert store.put(plain, "model").id == made.id
+    assert store.remove(given.name)
+    assert (store.path(made) / "weights").read_bytes() == b"large"
+
+
+def test_a_second_name_of_a_file_that_was_written_to_is_copied(store: LocalArtifactStore, tmp_path: Path) -> None:
+    given = store.path(store.put(write(tmp_path / "given", {("weights",): b"large"}), "model", move=True))
+    product = tmp_path / "product"
+    product.mkdir()
+    os.link(given / "weights", product / "weights")
+    (given / "weights").chmod(0o644)
+    (product / "weights").write_bytes(b"other")
+    made = store.put(product, "model", move=True)
+    assert not (store.path(made) / "weights").samefile(given / "weights")
+    assert made.id == hashlib.sha256(b"other").hexdigest()
+
+
 @pytest.mark.parametrize("move", [False, True])
 @pytest.mark.parametrize(
     "make", [lambda path: path.symlink_to("/etc/passwd"), lambda path: path.symlink_to("/etc"), os.mkfifo]

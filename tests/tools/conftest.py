@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from shipfit.contracts import ModelFileError
+from shipfit.tools import onnx_model, weight_files
 from shipfit.tools.admit import admit
 
 from .. import models
@@ -141,3 +142,11 @@ def door(tmp_path: Path) -> Callable[[Path], ModelFileError]:
         return caught.value
 
     return refused
+
+
+@pytest.fixture
+def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Treat a kilobyte of weights as what protobuf cannot hold."""
+    monkeypatch.setattr(onnx_model, "LARGE_BYTES", 1000)
+    monkeypatch.setattr(weight_files, "LEAST_BYTES", 256)
+    monkeypatch.setattr(weight_files, "spilling", weight_files.Spilling())

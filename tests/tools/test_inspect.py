@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from shipfit.contracts import Job, Limits, NormalizeStep, Profile, QuantizeStep
 from shipfit.tools.context import ToolContext
 from shipfit.tools.inspect import inspect, inspect_tool
+from shipfit.tools.model_files import load
 from shipfit.tools.normalize import normalize
-from shipfit.tools.onnx_model import load
 from shipfit.tools.quantize.storage import storage_units
 from shipfit.tools.registry import transformation
 

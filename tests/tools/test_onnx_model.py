@@ -22,8 +22,7 @@ from shipfit.contracts import (
 )
 from shipfit.tools import onnx_model
 from shipfit.tools.context import ToolContext
-from shipfit.tools.normalize import opsets, shapes
-from shipfit.tools.passes import library, runtime
+from shipfit.tools.model_files import load
 from shipfit.tools.perform import perform_tool
 from shipfit.tools.session import open_session, runtime_words
 
@@ -31,7 +30,7 @@ from .. import models
 
 
 def test_external_data_are_loaded_and_counted(external_model: Path, mlp_model: Path):
-    loaded, whole = onnx_model.load(external_model), onnx_model.load(mlp_model)
+    loaded, whole = load(external_model), load(mlp_model)
     assert [onnx_model.to_array(a).tobytes() for a in loaded.graph.initializer] == [
         onnx_model.to_array(b).tobytes() for b in whole.graph.initializer
     ]
@@ -42,13 +41,13 @@ def test_external_data_are_loaded_and_counted(external_model: Path, mlp_model: P
 
 def test_missing_model_and_missing_data(tmp_path: Path, external_model: Path):
     with pytest.raises(ModelFileError, match="no model"):
-        onnx_model.load(tmp_path / "missing.onnx")
+        load(tmp_path / "missing.onnx")
     (tmp_path / "model.onnx").write_bytes(external_model.read_bytes())
     with pytest.raises(ModelFileError, match="external data"):
-        onnx_model.load(tmp_path / "model.onnx")
+        load(tmp_path / "model.onnx")
     (tmp_path / "noise.onnx").write_bytes(b"\xff" * 99)
     with pytest.raises(ModelFileError, match="does not parse"):
-        onnx_model.load(tmp_path / "noise.onnx")
+        load(tmp_path / "noise.onnx")
 
 
 @pytest.mark.parametrize("value", [np.array(2.5, np.float32), np.zeros((2, 0), np.int64), np.arange(6).reshape(2, 3).T])
@@ -74,7 +73,7 @@ def test_tensor_bytes(kind: int, shape: tuple[int, ...], expected: int):
 
 
 def test_walks_reach_every_subgraph(if_model: Path):
-    model = onnx_model.load(if_model)
+    model = load(if_model)
     assert sorted(each.name for each in onnx_model.iter_graphs(model)) == ["else", "graph", "then"]
     assert {each.name for each in onnx_model.iter_tensors(model)} == {"wt", "we", "half", "head"}
     assert sum(1 for _ in onnx_model.iter_nodes(model)) == 7
@@ -94,13 +93,6 @@ def test_names_from_models_are_tamed():
     assert onnx_model.quoted("a\x1b[31m\n") == "'a\\x1b[31m\\n'"
     assert len(onnx_model.quoted("x" * 500)) < 90
     assert onnx_model.one_line("one\n two\x1b") == "one two?"
-
-
-@pytest.fixture
-def everything_is_large(monkeypatch: pytest.MonkeyPatch):
-    """Treat 1 kB as what protobuf cannot hold."""
-    for module in (onnx_model, library, runtime, opsets, shapes):
-        monkeypatch.setattr(module, "LARGE_BYTES", 1000)
 
 
 @pytest.mark.usefixtures("everything_is_large")

@@ -13,7 +13,8 @@ import numpy as np
 from onnx import ModelProto
 
 from ...contracts import DataView, LayerForm, Limits, NoOpError, PruneStep, StepReport, ToolError
-from ..onnx_model import elements, load, model_bytes, save, to_array, to_tensor
+from ..model_files import load, save
+from ..onnx_model import elements, model_bytes, to_array, to_tensor
 from ..quantize.graphs import Names, fixed_initializers, input_name
 from ..quantize.rounding import FloatArray
 from .find import InnerChannels, inner_channels

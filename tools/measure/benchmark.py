@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import resource
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from ...contracts import (
     Session,
     Unit,
 )
-from ..compressed import compressed_bytes
+from ..compressed import compressed_files
 from ..context import ToolAnswer, ToolContext, silent
 from ..hardware import fingerprint
 from .data import open_data
@@ -269,15 +269,7 @@ def benchmark_tool(context: ToolContext) -> ToolAnswer:
 
 def _compressed(model: Path) -> Quantity:
     """Return what the wire carries when a server compresses the file and its external data."""
-    files = sorted(path for path in model.parent.rglob("*") if path.is_file())
-    size = compressed_bytes(chunk for path in files for chunk in _chunks(path))
-    return Quantity(value=size, unit="bytes")
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            yield chunk
+    return compressed_files(sorted(path for path in model.parent.rglob("*") if path.is_file()))
 
 
 def _patience(params: Mapping[str, Any]) -> Patience:

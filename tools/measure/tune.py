@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...contracts import DataView, Interval, Limits, RuntimeSettings, StepReport, TuneRuntimeStep, units
-from ..onnx_model import external_files, load_structure, model_bytes
+from ..model_files import copy_files
+from ..onnx_model import model_bytes
 from ..quantize.trial import enough
 from .benchmark import MAX_FEEDS, session_arm
 from .decision import compare_speed
@@ -51,7 +51,7 @@ def tune_runtime(
         ToolError: the model does not load, or refuses the feeds.
     """
     started = time.perf_counter()
-    _copy(source, target)
+    copy_files(source, target)
     feeds = _feeds(source, data)
     entries = _FOR_MEMORY if step.goal == "memory" else _FOR_LATENCY
     if step.threads > 1 and step.goal == "latency":
@@ -76,15 +76,6 @@ def tune_runtime(
         size_bytes=model_bytes(target),
         seconds=time.perf_counter() - started,
     )
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy the model and the external data that it refers to."""
-    shutil.copyfile(source, target)
-    for name in external_files(load_structure(source)):
-        copy = target.parent / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source.parent / name, copy)
 
 
 def _feeds(model: Path, data: DataView | None) -> Sequence[Feed]:

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from ...contracts import Contract, MixtureReport, NodeForm, Objective, SensitivityTable, TimeTable, WeightForm
 from ..context import TABLE_FILE, ToolAnswer, ToolContext
-from ..onnx_model import load, model_bytes
+from ..model_files import load
+from ..onnx_model import model_bytes
 from .build import COMPUTED, HELD, Builder, Rules
 from .problem import Goal, Problem, Targets
 from .solve import Solution, solve

@@ -6,14 +6,14 @@ weights, not overridable inputs), every node has a name of its own, and the oper
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from onnx import ModelProto
 
 from ...contracts import DataView, Limits, NormalizeStep, StepReport, ToolError
-from ..onnx_model import external_files, load, load_structure, model_bytes, opset, save
+from ..model_files import copy_files, load, save
+from ..onnx_model import model_bytes, opset
 from .constants import lift_constants
 from .domains import unify_domains
 from .equivalence import Equivalence
@@ -60,7 +60,7 @@ def normalize(step: NormalizeStep, source: Path, target: Path, data: DataView | 
         save(shaped, target)
         notes += [*done, *([remark] if remark else [])]
     else:
-        copy_model(source, target)
+        copy_files(source, target)
         notes.append("nothing to normalize")
     details = {"opset_before": before, "opset": opset(lifted)}
     return StepReport(step=step, changed=changed, notes=tuple(notes), details=details, size_bytes=model_bytes(target))
@@ -84,12 +84,3 @@ def _lifted(
         return model
     notes.append(note)
     return lifted
-
-
-def copy_model(source: Path, target: Path) -> None:
-    """Copy a model with its external data, byte for byte."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    for name in external_files(load_structure(source)):
-        (target.parent / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source.parent / name, target.parent / name)

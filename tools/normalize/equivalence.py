@@ -15,7 +15,7 @@ from ...contracts import DataError, DataView, ToolError
 from ..measure.fidelity import OutputError
 from ..measure.session import open_session
 from ..measure.synthesize import synthesize_feeds
-from ..onnx_model import save
+from ..model_files import save_briefly
 from ..session import open_session as open_with_options
 from ..session import session_options
 
@@ -51,7 +51,7 @@ class Equivalence:
         """
         with TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
-            save(model, path)
+            save_briefly(model, path)
             worst = self._decibels(open_session(path).run)
         if worst < least_db and (worst < _MIN_DB or worst < self._rounding_db - _MARGIN_DB):
             raise ToolError(f"the rewritten model answers differently (SQNR {worst:.0f} dB)")

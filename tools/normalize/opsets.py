@@ -9,7 +9,8 @@ import onnx
 from onnx import ModelProto, version_converter
 
 from ...contracts import ToolError
-from ..onnx_model import DEFAULT_DOMAINS, LARGE_BYTES, iter_graphs, iter_nodes, one_line, opset, weight_bytes
+from ..onnx_model import DEFAULT_DOMAINS, fits_protobuf, iter_graphs, iter_nodes, one_line, opset
+from ..without_weights import with_weights_of, without_large_weights
 
 # onnxruntime's own operators have a version of their own; the converter passes them on as they are.
 _LEFT_ALONE = "com.microsoft"
@@ -27,13 +28,14 @@ def lift_opset(model: ModelProto, min_opset: int, target_opset: int) -> tuple[Mo
     foreign = sorted({node.domain for node in iter_nodes(model)} - {*DEFAULT_DOMAINS, _LEFT_ALONE})
     if foreign or model.functions:
         raise ToolError(f"operators of {', '.join(foreign) or 'own functions'} are beyond the version converter")
-    if weight_bytes(model) > LARGE_BYTES:
+    if not fits_protobuf(model):
         raise ToolError("the model is too large for the version converter")
     try:
-        lifted = version_converter.convert_version(model, target_opset)
+        lifted = version_converter.convert_version(without_large_weights(model), target_opset)
         onnx.checker.check_model(lifted)
     except (version_converter.ConvertError, onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise ToolError(f"the version converter failed: {one_line(str(error), 160)}") from error
+    with_weights_of(lifted, model)
     _keep_signature(model, lifted)
     for graph in iter_graphs(lifted):
         graph.ClearField("value_info")  # the converter stores every shape it inferred

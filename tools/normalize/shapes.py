@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import ModelProto, shape_inference
 
-from ..onnx_model import LARGE_BYTES, elements, iter_graphs, one_line, weight_bytes
+from ..onnx_model import elements, fits_protobuf, iter_graphs, one_line
 
 # A model is delivered with what it needs: shapes that any tool can infer again may cost this share of the file.
 _SHARE = 0.005
@@ -18,7 +18,7 @@ def infer_shapes(model: ModelProto) -> tuple[ModelProto, str | None]:
 
     Symbolic values are propagated first (`data_prop`), then not; a model beyond protobuf's limit is left alone.
     """
-    if weight_bytes(model) > LARGE_BYTES:
+    if not fits_protobuf(model):
         return model, "shapes are not inferred: the model is too large for onnx to do so"
     reason = ""
     for data_prop in (True, False):

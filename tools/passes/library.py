@@ -11,17 +11,18 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 
 from ...contracts import GRAPH_PASSES
 from ..graph_changes import Check, counts, difference, fault
 from ..normalize.shapes import infer_shapes
-from ..onnx_model import LARGE_BYTES, iter_graphs, load_structure, one_line, weight_bytes
+from ..onnx_model import fits_protobuf, is_external, iter_graphs, iter_tensors, load_structure, one_line
+from ..without_weights import with_weights_of, without_large_weights
 from .relevance import relevant
 
 _CHILD = Path(__file__).with_name("child.py")
@@ -106,7 +107,7 @@ def _go_on(queue: Sequence[str], applied: Applied, original: ModelProto, check: 
 
 def _obstacle(model: ModelProto) -> str:
     """Return what these libraries would lose or cannot hold, or nothing."""
-    if weight_bytes(model) > LARGE_BYTES:
+    if not fits_protobuf(model) or any(map(is_external, _inner_tensors(model))):
         return "the model is beyond what protobuf holds"
     if model.functions or model.training_info:
         return "the model has functions or training information, which would get lost"
@@ -115,8 +116,15 @@ def _obstacle(model: ModelProto) -> str:
     return ""
 
 
+def _inner_tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """Yield the stored tensors that are no initializers of the main graph."""
+    tensors = list(iter_tensors(model))  # held, so that nothing else gets their identities
+    outer = {id(each) for each in model.graph.initializer}
+    return (each for each in tensors if id(each) not in outer)
+
+
 def _run(model: ModelProto, queue: Sequence[str], folder: Path, seconds: float) -> _Session:
-    inferred, _ = infer_shapes(model)
+    inferred, _ = infer_shapes(without_large_weights(model))
     (folder / "model.onnx").write_bytes(inferred.SerializeToString())
     passes = [(GRAPH_PASSES[name].carrier, name) for name in queue]
     (folder / "task.json").write_text(json.dumps({"passes": passes}))
@@ -170,7 +178,7 @@ def _take(steps: Sequence[_Step], applied: Applied, original: ModelProto, check:
 
 def _read(step: _Step, original: ModelProto) -> ModelProto:
     """Return a result with the interface of the original: libraries drop inputs that nothing reads."""
-    made = load_structure(step.path)
+    made = with_weights_of(load_structure(step.path), original)
     for name in ("input", "output"):
         given = getattr(original.graph, name)
         if [each.name for each in getattr(made.graph, name)] != [each.name for each in given]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from onnx import ModelProto, TensorProto
 
-from ..normalize.sharing import MIN_BYTES, content_key
+from ..normalize.sharing import MIN_BYTES, equal_ones
 from ..onnx_model import iter_graphs, iter_nodes, read_names, tensor_bytes, to_array
 
 # Pass → what must be there: an operator, or `A>B` where B reads what A gives, with `*` a B with a constant operand
@@ -108,13 +107,8 @@ def _has_unused(model: ModelProto) -> bool:
 
 def _has_duplicates(model: ModelProto) -> bool:
     """Tell whether two weights are equal; below a kilobyte a name costs as much as the values."""
-    alike: dict[tuple[int, ...], list[TensorProto]] = defaultdict(list)
-    for tensor in model.graph.initializer:
-        if tensor_bytes(tensor) >= MIN_BYTES:
-            alike[tensor.data_type, *tensor.dims].append(tensor)
-    return any(
-        len({content_key(to_array(each)) for each in group}) < len(group) for group in alike.values() if len(group) > 1
-    )
+    stored = [tensor for tensor in model.graph.initializer if tensor_bytes(tensor) >= MIN_BYTES]
+    return any(True for _ in equal_ones(stored, lambda each: each))
 
 
 def _has_idle_pad(model: ModelProto) -> bool:

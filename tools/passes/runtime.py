@@ -6,7 +6,7 @@ Only levels `basic` and `extended` are used; what the runtime lays out for one m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +15,9 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from ...contracts import GRAPH_PASSES, ToolError
-from ..onnx_model import LARGE_BYTES, load, read_names, save, weight_bytes
+from .. import weight_files
+from ..model_files import load, save, save_briefly
+from ..onnx_model import is_large, read_names
 from ..session import RUNTIME_ERRORS, open_session, runtime_words, session_options
 
 # Every stock session does these at load at no cost to speed. In a file they would hide convolutions and matrix
@@ -54,23 +56,44 @@ def run_in_session(model: ModelProto, names: Collection[str]) -> ModelProto:
     chosen = own.keys() & set(names)
     if not chosen:
         return model
-    levels = ort.GraphOptimizationLevel
+    disabled = sorted(LEFT_TO_THE_RUNTIME | (own.keys() - chosen))
     layers = any(own[name] == "layer_optimization" for name in chosen)
-    with TemporaryDirectory(prefix="shipfit-") as folder:
-        source, target = Path(folder) / "source.onnx", Path(folder) / "optimized.onnx"
-        save(model, source)
-        options = session_options()
-        options.optimized_model_filepath = str(target)
-        options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED if layers else levels.ORT_ENABLE_BASIC
-        if weight_bytes(model) > LARGE_BYTES:
-            options.add_session_config_entry(
-                "session.optimized_model_external_initializers_file_name", "optimized.data"
-            )
-            options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
-        open_session(source, options, sorted(LEFT_TO_THE_RUNTIME | (own.keys() - chosen)))
-        made = load(target)
+    if not is_large(model):
+        with TemporaryDirectory(prefix="shipfit-") as folder:
+            made = _optimized(model, Path(folder), layers, disabled)
+    else:
+        try:
+            made = _optimized(model, weight_files.lasting_folder(), layers, disabled)
+        except ToolError:  # the weights that it computed may be beyond protobuf's limit
+            made = _optimized(model, weight_files.lasting_folder(), layers, disabled, beside=True)
     _keep_unused(model, made)
     return made
+
+
+def _optimized(
+    model: ModelProto, folder: Path, layers: bool, disabled: Sequence[str], *, beside: bool = False
+) -> ModelProto:
+    """Return what a session made of `model`; weights that it leaves alone stay in the files in which they are.
+
+    Args:
+        model: with all its weights.
+        folder: empty.
+        layers: whether passes of the extended level are wanted.
+        disabled: passes that are not.
+        beside: have all weights written to a file of their own.
+    """
+    source, target = folder / "source.onnx", folder / "optimized.onnx"
+    save_briefly(model, source)
+    levels, options = ort.GraphOptimizationLevel, session_options()
+    options.optimized_model_filepath = str(target)
+    options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED if layers else levels.ORT_ENABLE_BASIC
+    if is_large(model):  # it is not run, so nothing needs to be packed for its kernels
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    if beside:
+        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "optimized.data")
+        options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
+    open_session(source, options, list(disabled))
+    return load(target)
 
 
 def run_once(model: ModelProto, feeds: Mapping[str, np.ndarray]) -> np.ndarray:

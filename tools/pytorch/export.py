@@ -25,7 +25,8 @@ import torch
 from ...contracts import MissingExtraError, ModelFileError
 from ..measure.fidelity import OutputError
 from ..measure.session import open_onnx
-from ..onnx_model import iter_graphs, load, one_line, save
+from ..model_files import load, save
+from ..onnx_model import iter_graphs, one_line
 from .live import LiveModel
 from .program import BATCH
 from .quiet import quiet

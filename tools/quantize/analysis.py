@@ -9,7 +9,8 @@ from pathlib import Path
 from onnx import ModelProto
 
 from ...contracts import Contract, LayerForm, QuantizeStep
-from ..onnx_model import load, model_bytes
+from ..model_files import load
+from ..onnx_model import model_bytes
 from .clipping import Range
 from .dynamic import quantize_dynamic
 from .dynamic_ops import EMITTERS

@@ -19,7 +19,8 @@ from ...contracts import DataView, LayerForm, ToolError
 from ..measure.fidelity import OutputError
 from ..measure.logits import logits_of
 from ..measure.synthesize import synthesize_feeds
-from ..onnx_model import iter_graphs, save
+from ..model_files import save
+from ..onnx_model import iter_graphs
 from .calibrate import Feeds, tensor_ranges
 from .graphs import Names, uses
 from .half_write import Kinds, Operands, Place, constant_obstacle, write_half

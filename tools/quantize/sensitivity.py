@@ -33,7 +33,8 @@ from ..context import TABLE_FILE, ToolAnswer, ToolContext, silent
 from ..measure.data import open_data
 from ..measure.fidelity import OutputError
 from ..measure.logits import logits_of, unmasked, with_outputs
-from ..onnx_model import delete_named, load, quoted
+from ..model_files import load
+from ..onnx_model import delete_named, quoted
 from ..sample_runs import counted
 from .calibrate import Feeds
 from .streams import Fed, Streams
@@ -256,12 +257,12 @@ class _Gauge:
         if not calls:
             return
         own = trial.model if alone or not trial.overrides else None
-        overrides = {} if own else trial.overrides
+        besides = {} if own else trial.feed()
         with nullcontext(reference) if own is None else opened(own()) as session:
             fed = Fed(session, self._watched.state)
             for feed, starts, wanted in calls:
                 self._errors = self._errors or [OutputError() for _ in wanted]
-                answers = self._watched.heard(fed.answer({**feed, **overrides}, starts))
+                answers = self._watched.heard(fed.answer({**feed, **besides}, starts))
                 for error, value, answer in zip(self._errors, wanted, answers, strict=True):
                     error.add(value, answer)
                 self.samples += 1

@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 from onnx import ModelProto
 
 from ...contracts import DataError, DataView, LayerForm, QuantizeStep, ToolError
+from ..model_files import save
 from ..normalize.constants import lift_constants
 from ..normalize.equivalence import Equivalence
 from ..normalize.opsets import lift_opset
-from ..onnx_model import iter_nodes, opset, save, to_array
+from ..onnx_model import iter_nodes, opset, to_array
 from .capture import SAMPLES, Feeds
 from .grids import GridForm
 from .storage import asked_form, obstacle, store_weights

@@ -123,14 +123,14 @@ def turned_pairs(graph: GraphProto) -> Iterator[tuple[str, str]]:
     looked_up = {
         each.name for each in matrices if any(use.node.op_type == "Gather" for use in readers.get(each.name, []))
     }
-    known: dict[tuple[object, ...], tuple[str, AnyArray]] = {}
+    known: dict[tuple[object, ...], TensorProto] = {}
     for tensor in sorted(matrices, key=lambda each: each.name not in looked_up):
         values = to_array(tensor)
         first = known.get(_edges(values.T))
-        if first is not None and np.array_equal(first[1], values.T):
-            yield first[0], tensor.name
+        if first is not None and np.array_equal(to_array(first), values.T):
+            yield first.name, tensor.name
         else:
-            known[_edges(values)] = tensor.name, values
+            known[_edges(values)] = tensor
 
 
 def _edges(values: AnyArray) -> tuple[object, ...]:

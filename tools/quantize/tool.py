@@ -22,8 +22,9 @@ from ..judge import without_flaw
 from ..measure.data import open_data
 from ..measure.data_tool import build_data
 from ..measure.evaluate import compare_models
+from ..model_files import load
 from ..normalize import normalize
-from ..onnx_model import load, model_bytes
+from ..onnx_model import model_bytes
 from .analysis import QuantizationAnalysis, analyse
 from .compose import quantize
 from .static import calibrate

@@ -13,7 +13,8 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from ...contracts import ToolError
-from ..onnx_model import LARGE_BYTES, save, weight_bytes
+from ..model_files import save_briefly, serialized
+from ..onnx_model import is_large
 from ..sample_runs import count
 from ..session import RUNTIME_ERRORS, open_session, runtime_words, session_options
 
@@ -59,12 +60,12 @@ def opened(model: ModelProto, as_shipped: bool = True) -> Generator[Any]:
     options = session_options()
     if not as_shipped:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    if weight_bytes(model) <= LARGE_BYTES:
-        yield _from_bytes(model.SerializeToString(), options)
+    if not is_large(model):
+        yield _from_bytes(serialized(model), options)
         return
     with TemporaryDirectory(prefix="shipfit-") as folder:
         path = Path(folder) / "model.onnx"
-        save(model, path)
+        save_briefly(model, path)
         yield open_session(path, options)
 
 

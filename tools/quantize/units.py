@@ -70,14 +70,18 @@ class Trial:
     Attributes:
         weight_bytes: of its weights as float32.
         model: makes the model in which it has the form; absent where only the reference with `overrides` is that.
-        overrides: what to feed besides the sample; empty where there is a model and no such way.
+        overrides: input → what to feed besides the sample; empty where there is a model and no such way.
     """
 
     name: str
     op_type: str
     weight_bytes: int
     model: Callable[[], ModelProto] | None = None
-    overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    overrides: Mapping[str, TensorProto] = field(default_factory=dict[str, TensorProto])
+
+    def feed(self) -> dict[str, Any]:
+        """Return what to feed besides the sample; the weights of a large model are read for it."""
+        return {name: to_array(value) for name, value in self.overrides.items()}
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ def _computed(model: ModelProto, op_types: Sequence[str], write: Write, able: Co
         elif (made := board.add(unit, asked, lambda cut, name: write(cut, {name}))) is not None:
             switch, layer = made
             size = 4 * (layer.weight_bytes or 0)
-            found.append(Trial(unit, layer.op_type, size, overrides={switch: np.array(True)}))
+            found.append(Trial(unit, layer.op_type, size, overrides={switch: to_tensor(np.array(True), switch)}))
     return Trials(board.finished(), found)
 
 
@@ -216,8 +220,9 @@ def _stored(model: ModelProto, form: StoredForm, op_types: Sequence[str], making
             else stored_values(to_array(tensors[unit.name]), unit, form, making.block)
         )
         if rounded is not None:
-            alone = _with_weight(model, unit.name, rounded)
-            yield Trial(unit.name, unit.op_type, unit.bytes, alone, overrides={unit.name: rounded})
+            stored = to_tensor(rounded, unit.name)
+            alone = _with_weight(model, unit.name, stored)
+            yield Trial(unit.name, unit.op_type, unit.bytes, alone, overrides={unit.name: stored})
 
 
 def _points(model: ModelProto, form: StoredForm, units: Sequence[StorageUnit], making: Making) -> Mapping[str, Point]:
@@ -242,10 +247,10 @@ def _stored_alone(model: ModelProto, unit: StorageUnit, form: StoredForm, block:
     return made
 
 
-def _with_weight(model: ModelProto, name: str, values: Any) -> Callable[[], ModelProto]:
+def _with_weight(model: ModelProto, name: str, stored: TensorProto) -> Callable[[], ModelProto]:
     def made() -> ModelProto:
         copied = copy_model(model)
-        fixed_initializers(copied.graph)[name].CopyFrom(to_tensor(values, name))
+        fixed_initializers(copied.graph)[name].CopyFrom(stored)
         return copied
 
     return made

@@ -14,7 +14,7 @@ from ..measure.benchmark import session_arm
 from ..measure.decision import compare_speed
 from ..measure.lock import measuring_lock
 from ..measure.session import open_session
-from ..onnx_model import save
+from ..model_files import save_briefly
 
 # On a busy machine a gain of a few per cent takes so long to be told from none; half a per cent is none.
 _SECONDS = 4.0
@@ -32,7 +32,7 @@ def time_rewrite(before: ModelProto, after: ModelProto, feeds: Sequence[Mapping[
     with TemporaryDirectory(prefix="shipfit-") as folder, measuring_lock():
         paths = [Path(folder) / each / MODEL_FILE for each in ("before", "after")]
         for path, model in zip(paths, (before, after), strict=True):
-            save(model, path)
+            save_briefly(model, path)
         sessions = [open_session(path) for path in paths]
         for session in sessions:
             session.run(feeds[0])  # what is refused becomes a typed error here

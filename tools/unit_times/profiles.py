@@ -17,6 +17,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto
 
 from ...contracts import MachineError
+from ..model_files import serialized
 from ..onnx_model import iter_graphs, node_graphs
 from ..quantize.trial import run
 from ..session import open_bytes, session_options
@@ -85,7 +86,7 @@ def _profiled(
     options.enable_profiling = True
     options.profile_file_prefix = str(folder / "profile")
     options.optimized_model_filepath = str(folder / "optimized.onnx")
-    session = open_bytes(model.SerializeToString(), options)
+    session = open_bytes(serialized(model), options)
     calls = _repeat(session, feeds, len(model.graph.node))
     try:
         events = json.loads(Path(session.end_profiling()).read_text())

@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from ..measure.benchmark import SystemClock, undisturbed
 from ..measure.harness import Arm, Schedule, Timings, measure
+from ..model_files import serialized
 from ..quantize.trial import run
 from ..session import open_bytes
 
@@ -22,7 +23,7 @@ _LONG_S, _SLOW_S = 0.012, 0.1
 
 def call_seconds(model: ModelProto, feeds: Sequence[Mapping[str, Any]]) -> float:
     """Return the wall time of the second call of `model`, to plan by."""
-    session = open_bytes(model.SerializeToString())
+    session = open_bytes(serialized(model))
     run(session, feeds[0])
     started = time.perf_counter()
     run(session, feeds[0])
@@ -46,7 +47,7 @@ def cpu_times(
     Raises:
         ToolError: a model does not load, or does not run on the feeds.
     """
-    sessions = [open_bytes(each.SerializeToString()) for each in models]
+    sessions = [open_bytes(serialized(each)) for each in models]
     for session in sessions:
         run(session, feeds[0])  # what is refused becomes a typed error here
     arms = [_arm(session, feeds) for session in sessions]

@@ -18,7 +18,8 @@ from ...contracts import Boundary, NodeForm, Progress, ProgressSink, TimeTable, 
 from ..context import TABLE_FILE, ToolAnswer, ToolContext, silent
 from ..measure.data import open_data
 from ..measure.lock import measuring_lock
-from ..onnx_model import load, weight_bytes
+from ..model_files import load
+from ..onnx_model import weight_bytes
 from ..quantize.graphs import Names
 from ..quantize.trial import copy_model, opened, run
 from .fit import Costs, Measured, Widths, fit, predicted

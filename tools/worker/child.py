@@ -26,6 +26,7 @@ from ...contracts import (
     to_wire,
 )
 from .. import registry
+from ..artifact_files import share
 from ..context import ToolAnswer, ToolContext
 from ..measure.lock import waiting_told
 from ..sample_runs import counted
@@ -62,6 +63,7 @@ def _run(request: WorkerRequest, lookup: Lookup, pipe: _Pipe, cpu_before: float)
         work=work / TOOL_FOLDER,
         progress=pipe.progress,
     )
+    share(context.inputs.values())
     with waiting_told(pipe.progress):
         answer = lookup(request.job.tool)(context)
     return JobResult(

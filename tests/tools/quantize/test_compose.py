@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from shipfit.contracts import DataError, Limits, NoOpError, QuantizeStep, RequestError
-from shipfit.tools.onnx_model import load
+from shipfit.tools.model_files import load
 from shipfit.tools.quantize import quantize
 from shipfit.tools.quantize.compose import MAX_LAYERS, _most_weighty
 from shipfit.tools.quantize.storage import LayerForm

@@ -9,7 +9,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from shipfit.tools.onnx_model import iter_graphs, iter_nodes, iter_tensors, load
+from shipfit.tools.model_files import load
+from shipfit.tools.onnx_model import iter_graphs, iter_nodes, iter_tensors
 from shipfit.tools.quantize.dynamic import quantize_dynamic
 
 

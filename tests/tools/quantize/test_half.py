@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from shipfit.contracts import Limits, NoOpError, QuantizeStep, ToolError
-from shipfit.tools.onnx_model import iter_nodes, load
+from shipfit.tools.model_files import load
+from shipfit.tools.onnx_model import iter_nodes
 from shipfit.tools.quantize import quantize
 from shipfit.tools.quantize.half import compute_half
 

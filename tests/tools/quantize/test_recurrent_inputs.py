@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from pydantic import ValidationError
 
 from shipfit.contracts import DataError, Limits, QuantizeStep
-from shipfit.tools.onnx_model import load
+from shipfit.tools.model_files import load
 from shipfit.tools.quantize import quantize
 from shipfit.tools.quantize.recurrent_fronts import Front, put_fronts
 from shipfit.tools.quantize.sensitivity import measure_sensitivity

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from shipfit.contracts import DataError, Limits, QuantizeStep
-from shipfit.tools.onnx_model import load, to_array
+from shipfit.tools.model_files import load
+from shipfit.tools.onnx_model import to_array
 from shipfit.tools.quantize import quantize
 from shipfit.tools.quantize.recurrent_weights import RecurrentWeight
 

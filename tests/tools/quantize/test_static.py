@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from shipfit.contracts import IntegerType
-from shipfit.tools.onnx_model import load
+from shipfit.tools.model_files import load
 from shipfit.tools.quantize.clipping import Range
 from shipfit.tools.quantize.code_grids import activation_scale
 from shipfit.tools.quantize.static import calibrate, write_static

@@ -8,7 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from shipfit.tools.onnx_model import iter_graphs, load
+from shipfit.tools.model_files import load
+from shipfit.tools.onnx_model import iter_graphs
 from shipfit.tools.quantize.storage import is_storable, predict_storage_bytes, storage_units, store_weights
 
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from shipfit.contracts import DataError, Limits, QuantizeStep
-from shipfit.tools import onnx_model
-from shipfit.tools.normalize import opsets
-from shipfit.tools.onnx_model import load, opset
-from shipfit.tools.quantize import quantize, trial
+from shipfit.tools.model_files import load
+from shipfit.tools.onnx_model import opset
+from shipfit.tools.quantize import quantize
 from shipfit.tools.quantize.capture import Moment
 from shipfit.tools.quantize.error_feedback import error_energy
 from shipfit.tools.quantize.storage import stored_values
@@ -127,15 +126,14 @@ def test_a_step_rounds_by_its_calibration_samples(lab: Any, chain: onnx.ModelPro
 
 
 def test_large_models_keep_their_weights_in_a_file_of_their_own(
-    lab: Any, chain: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
+    lab: Any, chain: onnx.ModelProto, request: pytest.FixtureRequest
 ) -> None:
     source = lab.save(chain)
-    for module in (onnx_model, opsets, trial):
-        monkeypatch.setattr(module, "LARGE_BYTES", 1000)
+    request.getfixturevalue("everything_is_large")
     target = lab.folder / "large" / "out.onnx"
     step = QuantizeStep(storage="int4", rounding="error_feedback")
     report = quantize(step, source, target, lab.view(feeds(8)), Limits())
-    assert any("pairs of a byte" in note and "too large" in note for note in report.notes)
+    assert any("opset 17 became 21" in note for note in report.notes)
     assert {each.name for each in target.parent.iterdir()} == {"out.onnx", "model.onnx.data"}
     assert report.size_bytes < 0.25 * source.stat().st_size
     assert lab.sqnr(source, target, feeds(4)) > 15

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from shipfit.contracts import Limits, QuantizeStep
-from shipfit.tools.onnx_model import elements, load
+from shipfit.tools.model_files import load
+from shipfit.tools.onnx_model import elements
 from shipfit.tools.quantize.compose import quantize
 from shipfit.tools.quantize.tied import part_tied, share_tied
 from shipfit.tools.session import open_bytes, session_options

@@ -13,7 +13,7 @@ from shipfit.contracts import Job, TimeTable, ToolError
 from shipfit.tools.context import MODEL_FILE, TABLE_FILE, ToolContext
 from shipfit.tools.measure import lock
 from shipfit.tools.measure.data_tool import build_data
-from shipfit.tools.onnx_model import load
+from shipfit.tools.model_files import load
 from shipfit.tools.unit_times import profiles, time_units, timing, tool, unit_times_tool
 from shipfit.tools.unit_times.fit import Measured, Widths, fit, nonnegative_least_squares, predicted
 from shipfit.tools.unit_times.profiles import UnitProfile, profile_units

@@ -1,0 +1,25 @@
+"""Files of artifacts that the products of a job may share with its inputs, by a second name instead of a copy."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+_shared: set[Path] = set()
+
+
+def share(folders: Iterable[Path]) -> None:
+    """Let the products of this process share files with these folders, which are artifacts of the store."""
+    _shared.update(folder.absolute() for folder in folders)
+
+
+def may_share(path: Path) -> bool:
+    """Tell whether a file may get a second name in a product: it is an artifact's, to which nobody may write."""
+    return is_sealed(path.stat()) and not _shared.isdisjoint(path.absolute().parents)
+
+
+def is_sealed(status: os.stat_result) -> bool:
+    """Tell whether nobody may write to a file."""
+    return not status.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
