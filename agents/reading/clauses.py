@@ -1,0 +1,155 @@
+"""Cut items into sentences and clauses; a clause holds at most one measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from .items import Item
+from .lexicon import Concept
+
+_SEPARATORS = frozenset({",", "(", ")", "[", "]", "{", "}", "|", "/", "-", "–", "—"})
+# Measures that say by themselves which quantity they are of; a noun behind one may belong to the next.
+_COMPLETE = frozenset({"bytes", "duration", "rate", "decibel"})
+_OF_COMPLETE = {"bytes": ("size", "memory"), "duration": ("latency", "first"), "rate": ("throughput",), "decibel": ("fidelity",)}
+
+
+@dataclass(frozen=True)
+class Clause:
+    """Items that belong together, with what opened them.
+
+    Attributes:
+        items: without separators.
+        opener: the concepts of the conjunction before, or the mark; empty at the start of a sentence.
+        first: whether it opens a sentence.
+        line: whether the sentence is the entry of a list or a line of its own.
+    """
+
+    items: tuple[Item, ...]
+    opener: Item | None = None
+    first: bool = False
+
+    def having(self, *concepts: Concept) -> list[Item]:
+        """Return the items that may stand for one of `concepts`."""
+        return [item for item in self.items if item.has(*concepts)]
+
+    def has(self, *concepts: Concept) -> bool:
+        """Tell whether any item may stand for one of `concepts`."""
+        return any(item.has(*concepts) for item in self.items)
+
+    def without(self, gone: Iterable[Item]) -> Clause:
+        """Return the clause without some items, compared by where they stand."""
+        starts = {item.start for item in gone}
+        return Clause(tuple(item for item in self.items if item.start not in starts), self.opener, self.first)
+
+    def opened_by(self, *concepts: Concept) -> bool:
+        """Tell whether a conjunction before it may stand for one of `concepts`."""
+        return self.opener is not None and self.opener.has(*concepts)
+
+    @property
+    def measured(self) -> Item | None:
+        """The item that is a measure."""
+        return next((item for item in self.items if item.measure), None)
+
+    def before(self, item: Item) -> tuple[Item, ...]:
+        """Return the items before one."""
+        return tuple(each for each in self.items if each.start < item.start)
+
+    def after(self, item: Item) -> tuple[Item, ...]:
+        """Return the items after one."""
+        return tuple(each for each in self.items if each.start > item.start)
+
+
+def sentences(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Yield the items of each sentence."""
+    current: list[Item] = []
+    for item in items:
+        if item.kind == "end":
+            if current:
+                yield current
+            current = []
+        else:
+            current.append(item)
+    if current:
+        yield current
+
+
+def clauses(sentence: Sequence[Item]) -> list[Clause]:
+    """Return the clauses of a sentence: cut at separators, then so that each has one measure."""
+    found: list[Clause] = []
+    opener: Item | None = None
+    current: list[Item] = []
+    for index, item in enumerate(sentence):
+        if _separates(item, sentence, index):
+            if current:
+                found += _cut(current, opener, not found)
+                opener = item
+            elif opener is None or not opener.has("provided", "if", "but"):
+                opener = item
+            current = []
+        else:
+            current.append(item)
+    if current:
+        found += _cut(current, opener, not found)
+    return found
+
+
+def _separates(item: Item, sentence: Sequence[Item], index: int) -> bool:
+    if item.kind == "mark" and item.measure is None and item.text in _SEPARATORS:
+        return True
+    if item.has("to", "upper", "quantity", "negation") and not item.has("but", "provided"):
+        return False
+    return item.has("and", "or", "but", "provided", "if")
+
+
+def _cut(items: list[Item], opener: Item | None, first: bool) -> Iterator[Clause]:
+    """Yield clauses with one measure each: `5mb 15ms acc>=0.97` is three."""
+    places = [index for index, item in enumerate(items) if item.measure]
+    start = 0
+    for here, there in zip(places, places[1:], strict=False):
+        if _belongs(items[here + 1 : there]):
+            continue
+        end = here + 1 + _taken(items[start : here + 1], items[here + 1 : there])
+        yield Clause(tuple(items[start:end]), opener, first)
+        start, opener, first = end, None, False
+    yield Clause(tuple(items[start:]), opener, first)
+
+
+def _belongs(between: Sequence[Item]) -> bool:
+    """Tell whether two measures are in one clause: `15 ms instead of 20 ms`."""
+    return any(item.has("instead") for item in between)
+
+
+def _taken(before: Sequence[Item], between: Sequence[Item]) -> int:
+    """Return how many of the items between two measures belong to the first."""
+    measure = before[-1].measure
+    assert measure is not None
+    named = any(item.has("quantity", "direction", "loss", "adjective") for item in before[:-1])
+    cut = next((index for index, item in enumerate(between) if item.has("upper", "lower", "goal", "is")), None)
+    if cut is None:
+        cut = len(between)
+    else:
+        cut = _noun_before(between, cut)
+    mine = 0
+    for index, item in enumerate(between[:cut]):
+        quantity = item.value("quantity")
+        if measure.kind in _COMPLETE and quantity and quantity not in _OF_COMPLETE[measure.kind]:
+            break
+        if quantity and named and measure.kind not in _COMPLETE and not between[index - 1].has("of"):
+            break
+        mine = index + 1
+    return mine
+
+
+def _noun_before(between: Sequence[Item], cut: int) -> int:
+    """Return where the noun begins that stands before a comparator: `… acc >= 0.97`."""
+    at = cut
+    while at > 0 and between[at - 1].has("quantity", "article", "statistic", "loss"):
+        at -= 1
+    return at
+
+
+def trimmed(items: Sequence[Item], is_content: Callable[[Item], bool]) -> tuple[int, int]:
+    """Return where the items that say something begin and end."""
+    content = [item for item in items if is_content(item)] or list(items)
+    return content[0].start, content[-1].end

@@ -1,0 +1,51 @@
+"""What is known while clauses are read one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .items import Item
+from .measures import Measure
+from .statements import Outcome, Statement
+
+Repeat = Callable[[str, Item], list[Statement]]
+
+
+@dataclass
+class Context:
+    """Memory of the reader.
+
+    Attributes:
+        topic: quantity that was spoken of last without a bound: `the latency is too high, cut it by half`.
+        measure: the latest absolute measure, whose unit a bare number may take up.
+        measured: the statement that it made.
+        repeat: does to one more quantity what was done to the last: `I don't care about size or memory`.
+        pending: quantities that wait for what is said of them: `size and memory below 50 MB`.
+        levers: likewise.
+        forbids: whether levers in a list are being ruled out.
+        correcting: whether what comes next corrects what came before.
+        soft: whether the sentence is of what would be nice.
+        present: whether the sentence tells what is.
+        outcomes: all that was found.
+    """
+
+    topic: str = ""
+    measure: Measure | None = None
+    measured: Statement | None = None
+    repeat: Repeat | None = None
+    pending: list[Item] = field(default_factory=list[Item])
+    levers: list[Item] = field(default_factory=list[Item])
+    forbids: bool = False
+    correcting: bool = False
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+
+    def new_sentence(self) -> None:
+        """Forget what does not reach beyond a sentence."""
+        self.topic, self.repeat, self.forbids = "", None, False
+        self.pending.clear()
+        self.levers.clear()
+
+    def last(self) -> Statement | None:
+        """Return the latest statement that stands."""
+        return next((each for each in reversed(self.outcomes) if isinstance(each, Statement)), None)

@@ -1,0 +1,129 @@
+"""From tokens to items: concepts of the lexicon, measures, and what separates them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from .lexicon import Concept, Lexicon, Readings
+from .measures import Measure, MeasureGrammar
+from .tokens import Token, tokenize
+
+_DEVICE = re.compile(r"[a-z]+\d*|[a-z]+")
+_NO_READINGS: Readings = {}
+
+
+@dataclass(frozen=True)
+class Item:
+    """What the grammar works on.
+
+    Attributes:
+        start, end: where it stands in the words.
+        text: of its first token, folded.
+        readings: the concepts that it may stand for; none for words that the lexicon does not know, and for marks.
+        measure: an amount, if it is one.
+        kind: of its first token.
+    """
+
+    start: int
+    end: int
+    text: str
+    kind: str
+    readings: Readings = field(default_factory=lambda: _NO_READINGS)
+    measure: Measure | None = None
+
+    def has(self, *concepts: Concept) -> bool:
+        """Tell whether it may stand for one of `concepts`."""
+        return any(concept in self.readings for concept in concepts)
+
+    def value(self, concept: Concept) -> str:
+        """Return which one of a concept it is, empty where it is none."""
+        return self.readings.get(concept, "")
+
+
+def items_of(words: str, lexicon: Lexicon) -> list[Item]:
+    """Return the items of `words`, in their order."""
+    tokens = tokenize(_visible(words), lexicon.mixed, lexicon.written_units)
+    tokens = [replace(token, text=lexicon.corrected(token.text)) if token.kind == "word" else token for token in tokens]
+    return _ranges(_without_labels(_tagged(tokens, lexicon)))
+
+
+def _visible(words: str) -> str:
+    """Return the words, each character in its place, with blanks for what cannot be seen: control codes and the like."""
+    return "".join(" " if unicodedata.category(each)[0] == "C" and each != "\n" else each for each in words)
+
+
+def _tagged(tokens: Sequence[Token], lexicon: Lexicon) -> list[Item]:
+    grammar, items, at = MeasureGrammar(tokens, lexicon), list[Item](), 0
+    while at < len(tokens):
+        count, readings = lexicon.longest(tokens, at)
+        length, measure = grammar.measure(at)
+        taken = max(count, length, 1)
+        first, last = tokens[at], tokens[at + taken - 1]
+        if length > count:
+            items.append(Item(first.start, last.end, first.text, first.kind, measure=measure))
+        elif first.kind == "name":
+            items.append(Item(first.start, last.end, first.text, first.kind, _device(first.text, lexicon)))
+        else:
+            items.append(Item(first.start, last.end, first.text, first.kind, readings))
+        at += taken
+    return items
+
+
+def _device(name: str, lexicon: Lexicon) -> Readings:
+    """Return the platform of hardware that a name begins with, as `cortex-m4`."""
+    for pattern in (r"[a-z]+\d+", r"[a-z]+"):
+        found = re.match(pattern, name)
+        platform = lexicon.single(found[0]).get("device") if found else None
+        if platform:
+            return {"platform": platform}
+    return _NO_READINGS
+
+
+def _without_labels(items: list[Item]) -> list[Item]:
+    """Take numbers that name something, as in `ticket 4711` or `Pixel 7`, for parts of the name."""
+    kept: list[Item] = []
+    for item in items:
+        before = kept[-1] if kept else None
+        if item.measure and item.measure.kind == "bare" and before and before.end < item.start:
+            if before.has("label", "device", "platform") and not before.has("quantity", "statistic"):
+                kept[-1] = replace(before, end=item.end)
+                continue
+        kept.append(item)
+    return kept
+
+
+def _ranges(items: list[Item]) -> list[Item]:
+    """Join `5-10 MB` and `between 5 and 10 MB`; of `from 40 MB to 10 MB` only where it leads is left."""
+    out: list[Item] = []
+    at = 0
+    while at < len(items):
+        one, joint, two = (items[at + step] if at + step < len(items) else None for step in range(3))
+        joined = _joined(out, one, joint, two) if one and joint and two else None
+        if joined is None:
+            out.append(items[at])
+            at += 1
+        else:
+            out += joined
+            at += 3
+    return out
+
+
+def _joined(before: list[Item], one: Item, joint: Item, two: Item) -> list[Item] | None:
+    low, high = one.measure, two.measure
+    if low is None or high is None or not (low.kind in ("bare", high.kind)):
+        return None
+    dash = joint.kind == "mark" and joint.text in ("-", "–", "—")
+    between = bool(before) and before[-1].has("between")
+    if joint.has("to") and (low.kind != "bare" or _leads(before)):
+        return [joint, two]
+    if not (dash or (between and joint.has("and", "to")) or (joint.has("to") and low.kind == "bare")):
+        return None
+    ends = high.as_range(low)
+    return [replace(one, end=two.end, measure=ends)]
+
+
+def _leads(before: list[Item]) -> bool:
+    return bool(before) and before[-1].has("from", "present")

@@ -1,0 +1,99 @@
+"""Levers that words rule out: `don't prune`, `no int4`, `never below 8 bits`, `int8 only`."""
+
+from __future__ import annotations
+
+from .bounds import is_content
+from .clauses import Clause, trimmed
+from .context import Context
+from .items import Item
+from .statements import Outcome, Statement, Unread
+
+_WIDTH_OF = {4: "int4", 8: "int8", 16: "fp16", 32: "fp32"}
+_BITS = {"int4": 4, "int8": 8, "fp16": 16, "fp32": 32}
+# What is narrower than a width, by name.
+_NARROWER = {8: ("int4",), 16: ("int8", "int4"), 32: ("quantization",)}
+# What is left out where one width is all that may be used.
+_OTHERS = {"int8": ("int4", "fp16"), "int4": ("int8", "fp16"), "fp16": ("int8", "int4"), "fp32": ("quantization",)}
+
+
+def read_levers(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]]:
+    """Return the clause without the levers it speaks of, and what it says of them."""
+    named = [item for item in clause.items if _lever(item)]
+    levers = [item for item in named if not _names_a_model(item, clause)]
+    if not named:
+        return clause, []
+    left = clause.without(named)
+    if not levers:
+        return left, []
+    return left, _said(clause, levers, context)
+
+
+def _lever(item: Item) -> str:
+    """Return the lever that an item is, empty where it is none; `4 bits` is one."""
+    if item.measure is not None:
+        return _WIDTH_OF.get(int(item.measure.value), "") if item.measure.kind == "bits" and item.measure.value < 64 else ""
+    return item.value("lever")
+
+
+def _names_a_model(item: Item, clause: Clause) -> bool:
+    """Tell whether a lever only says which model is meant: `the int8 model should be faster`."""
+    after = clause.after(item)
+    return bool(after) and after[0].has("model") and after[0].start - item.end <= 1 and not _is_negated(item, clause)
+
+
+def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]:
+    first = levers[0]
+    width = next((_lever(item) for item in levers if _lever(item) in _BITS), "")
+    start, end = trimmed(clause.items, is_content)
+    if width and (narrower := _least(clause, levers, width)):
+        return _forbidden(narrower, start, end, context)
+    if width and _is_only(clause):
+        return _forbidden(_OTHERS[width], start, end, context)
+    if _is_allowed(clause) and not any(_is_negated(item, clause) for item in levers):
+        return [Statement("forbid", _lever(item), start, end, "lift", _lever(item)) for item in levers]
+    refused = clause.has("refused") or (clause.items[-1].has("negation") and clause.items[-1].start > first.start)
+    in_list = context.forbids and not clause.having("goal", "modal") and not clause.opened_by("but")
+    if refused or in_list or _is_negated(first, clause):
+        waiting = [_lever(item) for item in context.levers] if refused else []
+        context.levers.clear()
+        context.forbids = True
+        return _forbidden((*waiting, *map(_lever, levers)), start, end, context)
+    if len(clause.having("lever")) == len([item for item in clause.items if not item.has("article")]):
+        context.levers += levers  # what is said of them may follow
+        return []
+    return [Unread(start, end)]
+
+
+def _forbidden(levers: tuple[str, ...], start: int, end: int, context: Context) -> list[Outcome]:
+    known = tuple(lever for lever in levers if lever != "fp32")
+    if not known:
+        return [Unread(start, end)]
+    return [
+        Statement("forbid", lever, start, end, about=lever, replaces=False) for lever in dict.fromkeys(known)
+    ]
+
+
+def _is_negated(item: Item, clause: Clause) -> bool:
+    return any(each.has("negation") for each in clause.before(item))
+
+
+def _is_only(clause: Clause) -> bool:
+    only = any(item.value("upper") == "only" for item in clause.items)
+    return (only or clause.has("keep")) and not clause.has("negation")
+
+
+def _is_allowed(clause: Clause) -> bool:
+    return clause.has("fine", "modal") and not clause.has("refused")
+
+
+def _least(clause: Clause, levers: list[Item], width: str) -> tuple[str, ...]:
+    """Return what is narrower than the least width that is asked for, as in `not below 8 bits`."""
+    place = next(item for item in levers if _lever(item) == width)
+    comparators = [item for item in clause.items if item.has("upper", "lower") and item.value("upper") != "only"]
+    if not comparators:
+        return ()
+    comparator = comparators[0]
+    negated = any(item.has("negation") and item.start < comparator.start for item in clause.items)
+    lower = comparator.has("lower") and not comparator.has("upper")
+    del place
+    return _NARROWER.get(_BITS[width], ()) if lower != negated else ()

@@ -1,0 +1,149 @@
+"""A lexicon: words of one language and the concepts that the grammar speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .tokens import Token, fold, tokenize
+
+Concept = Literal[
+    "quantity", "statistic", "upper", "lower", "approximate", "goal", "direction", "adjective", "change", "loss",
+    "superlative", "priority", "as", "possible", "negation", "refused", "indifferent", "fine", "modal", "lever", "keep",
+    "lossless", "reference", "present", "is", "from", "to", "by", "of", "than", "between", "instead", "and", "or", "but",
+    "provided", "if", "correct", "retract", "hedge", "vague", "wished", "platform", "runtime", "through", "model",
+    "label", "counted", "foreign", "delta", "has", "article", "too", "everything", "talk", "not_worse", "per", "second", "device", "factor",
+]  # fmt: skip
+Readings = Mapping[Concept, str]
+# Shorter words have too many neighbours to guess at.
+LEAST_TYPO, LEAST_MEANT = 4, 5
+
+
+@dataclass
+class _Node:
+    """A place in the tree of phrases: what ends here, and the words that go on."""
+
+    readings: dict[Concept, str] = field(default_factory=dict[Concept, str])
+    after: dict[str, _Node] = field(default_factory=dict)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Words of a language; made once, read by everything else.
+
+    Attributes:
+        numbers, scales, fractions, factors: words → what they count.
+        units: written form → kind of measure, and the unit as `contracts.units` writes it.
+        unit_phrases: likewise, of several words.
+    """
+
+    numbers: Mapping[str, float]
+    scales: Mapping[str, float]
+    fractions: Mapping[str, float]
+    factors: Mapping[str, float]
+    units: Mapping[str, tuple[str, str]]
+    unit_phrases: Mapping[tuple[str, ...], tuple[str, str]]
+    mixed: frozenset[str]
+    _root: _Node
+    _near: Mapping[str, frozenset[str]]
+    _words: frozenset[str]
+    _no_typos: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        numbers: Mapping[str, float],
+        scales: Mapping[str, float],
+        fractions: Mapping[str, float],
+        factors: Mapping[str, float],
+        units: Mapping[str, tuple[str, str]],
+        unit_phrases: Mapping[str, tuple[str, str]],
+        concepts: Mapping[Concept, Mapping[str, str]],
+        no_typos: str,
+    ) -> Lexicon:
+        """Return a lexicon from phrases separated by `|`."""
+        root, words = _Node(), set[str]()
+        mixed = {word for phrase in _phrases(concepts) for word in phrase.split() if not word.isalpha() and not word.isdigit()}
+        for concept, by_value in concepts.items():
+            for value, phrases in by_value.items():
+                for phrase in phrases.split("|"):
+                    parts = [token.text for token in tokenize(phrase, mixed, units)]
+                    words |= {part for part in parts if part.isalpha()}
+                    _add(root, parts, concept, value)
+        counted = {*numbers, *fractions, *factors, *(unit for unit in units if len(unit) > 3)}
+        long = {word for word in words | counted if len(word) >= LEAST_MEANT and word.isalpha()}
+        return cls(
+            numbers, scales, fractions, factors, units,
+            {tuple(fold(phrase).split()): unit for phrase, unit in unit_phrases.items()},
+            frozenset(mixed), root, _neighbours(long), frozenset(words | counted | set(units) | set(scales)),
+            frozenset(no_typos.split("|")),
+        )  # fmt: skip
+
+    def longest(self, tokens: Sequence[Token], at: int) -> tuple[int, Readings]:
+        """Return how many tokens the longest phrase from `at` on takes, and its readings; 0 where none begins."""
+        node, best, readings = self._root, 0, {}
+        for index in range(at, len(tokens)):
+            if tokens[index].kind == "name" or (following := node.after.get(tokens[index].text)) is None:
+                break
+            node = following
+            if node.readings:
+                best, readings = index - at + 1, node.readings
+        return best, readings
+
+    @property
+    def written_units(self) -> frozenset[str]:
+        """What may be written right behind a number."""
+        return frozenset({*self.units, *self.scales})
+
+    def single(self, word: str) -> Readings:
+        """Return the readings of one word."""
+        node = self._root.after.get(word)
+        return node.readings if node else {}
+
+    def corrected(self, word: str) -> str:
+        """Return the word that a misspelt one stands for, itself where there is none or more than one."""
+        if len(word) < LEAST_TYPO or word in self._words or word in self._no_typos or not word.isalpha():
+            return word
+        near = {meant for key in _deletions(word) for meant in self._near.get(key, ()) if _is_slip(word, meant)}
+        return near.pop() if len(near) == 1 else word
+
+
+def _phrases(concepts: Mapping[Concept, Mapping[str, str]]) -> Iterator[str]:
+    for by_value in concepts.values():
+        for phrases in by_value.values():
+            yield from phrases.split("|")
+
+
+def _add(root: _Node, parts: Iterable[str], concept: Concept, value: str) -> None:
+    node = root
+    for part in parts:
+        node = node.after.setdefault(part, _Node())
+    node.readings.setdefault(concept, value)
+
+
+def _neighbours(words: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return each spelling with one letter less, or none → the words that it may have come from."""
+    found: dict[str, set[str]] = {}
+    for word in words:
+        for key in _deletions(word):
+            found.setdefault(key, set()).add(word)
+    return {key: frozenset(meant) for key, meant in found.items()}
+
+
+def _deletions(word: str) -> Iterator[str]:
+    word = word[:40]
+    yield word
+    for index in range(len(word)):
+        yield word[:index] + word[index + 1 :]
+
+
+def _is_slip(typed: str, meant: str) -> bool:
+    """Tell whether one letter was left out, added, mistaken or swapped with its neighbour; never the first."""
+    if typed[0] != meant[0] or abs(len(typed) - len(meant)) > 1:
+        return False
+    same = next((index for index, (a, b) in enumerate(zip(typed, meant, strict=False)) if a != b), None)
+    if same is None:
+        return True
+    a, b = typed[same:], meant[same:]
+    return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])

@@ -1,0 +1,124 @@
+"""The deterministic reader: words → items → sentences → clauses → statements → what they mean together."""
+
+from __future__ import annotations
+
+from ...contracts import MAX_WORDS, RequestError, Understanding
+from .assemble import assemble
+from .bounds import BoundReader
+from .clauses import Clause, clauses, sentences
+from .context import Context
+from .english import ENGLISH
+from .items import Item, items_of
+from .levers import read_levers
+from .lexicon import Lexicon
+from .statements import Outcome, Retraction, Statement, Unread
+from .targets import read_targets
+from .wishes import WishReader
+
+
+def read(words: str, lexicon: Lexicon = ENGLISH) -> Understanding:
+    """Return what `words` ask for; what cannot be read is told, never guessed at.
+
+    Args:
+        words: a request as a person puts it.
+        lexicon: of its language.
+
+    Raises:
+        RequestError: the words are longer than any request.
+    """
+    if len(words) > MAX_WORDS:
+        raise RequestError(f"the request in words has {len(words):,} characters; keep it under {MAX_WORDS:,}")
+    context = Context()
+    for sentence in sentences(items_of(words, lexicon)):
+        context.new_sentence()
+        for clause in clauses(sentence):
+            _read_clause(clause, context)
+        _tell_pending(context)
+    return assemble(words, context.outcomes)
+
+
+def _read_clause(clause: Clause, context: Context) -> None:
+    clause, context.correcting = _corrections(clause, context)
+    if not clause.items:
+        return
+    rest, said = read_targets(clause, context)
+    rest, levers = read_levers(rest, context)
+    said += levers
+    if not levers:
+        context.forbids = context.forbids and not rest.items
+    if rest.items:
+        said += _bounds_and_wishes(rest, context, bool(levers))
+    context.outcomes += said
+    if any(isinstance(each, Statement) for each in said):
+        context.correcting = False
+
+
+def _bounds_and_wishes(clause: Clause, context: Context, told: bool) -> list[Outcome]:
+    if clause.measured is None:
+        found = WishReader(clause, context).read()
+        return [each for each in found if not (told and isinstance(each, Unread))]
+    extra: list[Outcome] = []
+    for item in _superlatives(clause):
+        extra += WishReader(Clause(item), context).read()
+        clause = clause.without(item)
+    found = BoundReader(clause, context).read()
+    return [*extra, *found, *_shared(clause, context, found)]
+
+
+def _superlatives(clause: Clause) -> list[tuple[Item, ...]]:
+    """Return the items of `as small as possible` and `the smallest` beside a measure."""
+    found: list[tuple[Item, ...]] = []
+    for index, item in enumerate(clause.items):
+        if item.has("possible"):
+            start = next((at for at in range(index, max(index - 5, -1), -1) if clause.items[at].has("as") and at < index), None)
+            if start is not None:
+                found.append(clause.items[start : index + 1])
+        elif item.has("superlative") and item.value("superlative") not in ("-", "+"):
+            found.append((item,))
+        elif item.has("lossless"):
+            found.append((item,))
+    return found
+
+
+def _shared(clause: Clause, context: Context, found: list[Outcome]) -> list[Outcome]:
+    """Return the same for quantities that waited: `size and memory below 50 MB`."""
+    waiting, made = list(context.pending), next((each for each in found if isinstance(each, Statement)), None)
+    context.pending.clear()
+    if made is None or not waiting:
+        return []
+    extra: list[Outcome] = []
+    for item in waiting:
+        items = tuple(each for each in clause.items if not each.has("quantity"))
+        extra += BoundReader(Clause((item, *items), clause.opener, clause.first), context).read()
+    return extra
+
+
+def _tell_pending(context: Context) -> None:
+    """Forget nouns of which nothing was said, and tell of levers."""
+    context.pending.clear()
+    context.outcomes += [Unread(item.start, item.end) for item in context.levers]
+    context.levers.clear()
+
+
+def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
+    """Return the clause without words of correction, and whether it corrects what came before."""
+    correcting = context.correcting
+    items = list(clause.items)
+    if items and items[0].text == "no" and len(items) == 1:
+        return Clause((), clause.opener), True
+    for item in clause.items:
+        if item.has("retract"):
+            if item.text != "no":
+                context.outcomes.append(Retraction(item.start))
+            correcting = True
+            items.remove(item)
+        elif item.has("correct") and not item.has("direction") and not (item.has("instead")):
+            correcting = True
+            items.remove(item)
+        elif item.has("correct") and item.has("direction") and clause.measured and item.text in ("better", "or better"):
+            continue
+    if items and items[0].text == "no" and len(items) > 1 and items[1].measure is not None and context.outcomes:
+        return Clause(tuple(items[1:]), clause.opener, clause.first), True
+    return Clause(tuple(items), clause.opener, clause.first), correcting
+
+

@@ -1,0 +1,71 @@
+"""Where the product will run: a platform, a runtime, or both."""
+
+from __future__ import annotations
+
+from .clauses import Clause
+from .context import Context
+from .items import Item
+from .statements import Outcome, Statement, Unread
+
+_IN_BROWSERS = ("wasm", "webgpu", "webgl")
+
+
+def read_targets(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]]:
+    """Return the clause without targets, and what they say."""
+    places = [item for item in clause.items if _names(item, clause)]
+    found: list[Outcome] = []
+    for item in places:
+        if _is_refused(item, clause):
+            found.append(Unread(item.start, item.end))
+        elif not _is_talk(item, clause):
+            found += _said(item, context)
+    return clause.without(places), found
+
+
+def _names(item: Item, clause: Clause) -> bool:
+    if item.has("platform") and not item.has("lever", "quantity"):
+        return not (item.value("platform") == "node" and item.has("label") and _is_in_graph(item, clause))
+    runtime = item.value("runtime")
+    if not runtime.endswith("?"):
+        return bool(runtime)
+    # `in torch` is a runtime, `my torch model` is not.
+    before, after = clause.before(item), clause.after(item)
+    led = any(each.has("through") or each.text in ("in", "=", ":", "runtime") for each in before[-2:])
+    return (led or clause.opened_by("through")) and not (after and after[0].has("model"))
+
+
+def _is_in_graph(item: Item, clause: Clause) -> bool:
+    """Tell whether a node is one of the model's: `the last node`."""
+    before = clause.before(item)
+    return bool(before) and before[-1].has("article")
+
+
+def _said(item: Item, context: Context) -> list[Outcome]:
+    platform, runtime = item.value("platform"), item.value("runtime").removesuffix("?")
+    if platform == "unknown":
+        return [Unread(item.start, item.end)]
+    found: list[Outcome] = []
+    if runtime:
+        found.append(_statement("target.runtime", runtime, item, context))
+        implied = "browser" if runtime in _IN_BROWSERS else ""
+        if implied:
+            found.append(_statement("target.platform", implied, item, context, weak=True))
+    if platform:
+        found.append(_statement("target.platform", platform, item, context))
+    return found
+
+
+def _statement(field: str, value: str, item: Item, context: Context, weak: bool = False) -> Statement:
+    strength = "weak" if weak else "firm"
+    return Statement(field, value, item.start, item.end, strength, about=field, replaces=context.correcting)
+
+
+def _is_refused(item: Item, clause: Clause) -> bool:
+    before = [each for each in clause.before(item) if not each.has("article", "of", "through")]
+    return bool(before) and before[-1].has("negation", "instead")
+
+
+def _is_talk(item: Item, clause: Clause) -> bool:
+    """Tell whether somebody only spoke on it: `as discussed on the phone`."""
+    before = [each for each in clause.before(item) if not each.has("article", "through")]
+    return bool(before) and before[-1].has("talk") and not before[-1].has("by") and item.value("platform") == "edge"
