@@ -92,6 +92,12 @@ def _without_what_gives_way(statements: list[Statement]) -> tuple[list[Statement
     unread = [(each.start, each.end) for each in soft if each.field in fields]
     standing = [each for each in statements if each in firm] + kept_soft
     unread += [(each.start, each.end) for each in statements if each.below and not _opposed(each, standing)]
+    wanted = {_QUANTITY_OF.get(each.field) for each in standing}
+    unread += [
+        (each.start, each.end)
+        for each in statements
+        if each.strength == "fact" and _QUANTITY_OF.get(each.field) not in wanted
+    ]
     weak = [each for each in statements if each.strength == "weak"]
     standing += _weak_that_stand(weak, standing)
     standing, dropped = _with_conditions(standing)
@@ -112,7 +118,7 @@ def _weak_that_stand(weak: list[Statement], standing: list[Statement]) -> list[S
     bounded = {_QUANTITY_OF.get(each.field, "") for each in standing}
     open_ones = [each for each in weak if each.field == "objective" and each.value not in bounded]
     named = list(dict.fromkeys(each.value for each in open_ones))
-    if set(named) == {"size", "latency"}:
+    if {"size", "latency"} <= set(named):
         first, last = open_ones[0], open_ones[-1]
         value = "balanced"
         return [*kept, replace(first, value=value, end=max(first.end, last.end))]
@@ -221,4 +227,3 @@ def _apart(unread: Sequence[tuple[int, int]], chosen: Sequence[Statement]) -> li
         if not used and not inside:
             kept.append((start, end))
     return kept
-

@@ -19,6 +19,7 @@ _FIELDS = {
 }  # fmt: skip
 _UPPER = frozenset({"size", "memory", "latency"})
 _LEAST_ACCURACY = 0.5
+_UNLIKELY_ACCURACY = 0.3
 _LARGEST_BARE_DROP = 0.1
 _STATISTICS = ("mean", "p50", "p95", "p99")
 
@@ -45,7 +46,12 @@ class BoundReader:
         if measure.kind in ("long", "foreign", "bits"):
             return [self._unread()]
         found = self._relative(measure)
+        if found is None and measure.kind == "bare" and self._item.text.isalpha() and not self._is_telling():
+            return []  # `two things`
         return found if found is not None else [self._unread()]
+
+    def _is_telling(self) -> bool:
+        return self._has("quantity", "upper", "lower", "direction", "change", "loss", "goal")
 
     # What surrounds the measure
 
@@ -72,11 +78,12 @@ class BoundReader:
     def _comparator(self) -> str:
         """Return `upper`, `lower` or nothing: the comparator nearest to the measure, turned by what negates it."""
         places = [item for item in self._clause.items if item.has("upper", "lower")]
-        near = [item for item in places if item.start < self._item.start][-1:] or places[:1]
+        near = [item for item in places if item.start < self._item.start][-1:]
+        near = near or [item for item in places if not item.has("direction")][:1]
         if not near:
             return ""
         upper = near[0].has("upper") and not (near[0].has("lower") and self._prefers_lower())
-        if near[0].value("upper") in ("only", "within"):
+        if near[0].value("upper") == "within":
             upper = True
         elif self._negated(near[0]) and not (upper and self._is_of_loss()):
             upper = not upper
@@ -107,7 +114,10 @@ class BoundReader:
         last, measure = self._context.measure, self._measure
         if measure.kind != "bare" or last is None or self._quantities() or self._is_of_loss():
             return measure
-        if self._has("direction", "adjective", "change", "reference"):
+        told = self._context.measured is not None and self._context.measured.strength in ("present", "fact")
+        if self._has("direction", "adjective", "change", "reference") or not (
+            self._context.correcting or told or self._has("hedge")
+        ):
             return measure
         scale = last.value / last.bare if last.bare else 0.0
         taken = replace(last, value=rounded(measure.value * scale), bare=measure.value, high=None, sign="")
@@ -125,9 +135,12 @@ class BoundReader:
         if about == "size" or about == "memory":
             value = int(value)
         made = self._statement(_FIELDS[about], value, about)
-        self._context.measure, self._context.measured = replace(measure, high=None, sign=""), made
         if self._is_present(comparator):
-            return [replace(made, strength="present")]
+            told = self._has("present", "past", "reference") or self._clause.opener is not None
+            made = replace(made, strength="present" if told else "fact")
+        self._context.measure, self._context.measured = replace(measure, high=None, sign=""), made
+        if made.strength in ("present", "fact"):
+            return [made]
         wanted = "upper" if about in _UPPER else "lower"
         if comparator and comparator != wanted:
             return [replace(made, below=True)]
@@ -137,7 +150,9 @@ class BoundReader:
         """Return the quantity of the bound before where this is its other side: `below 100 MB and at least 50 MB`."""
         last, wanted = self._context.measured, "upper" if about in _UPPER else "lower"
         other_side = comparator not in ("", wanted) and not self._quantities()
-        alike = last is not None and self._context.measure is not None and self._context.measure.kind == self._measure.kind
+        alike = (
+            last is not None and self._context.measure is not None and self._context.measure.kind == self._measure.kind
+        )
         return last.about if last is not None and other_side and alike and last.about in _FIELDS else about
 
     def _absolute_quantity(self, measure: Measure) -> str:
@@ -153,25 +168,36 @@ class BoundReader:
         """Tell whether an amount is what is to be saved rather than what may be left: `reduce it by 5 MB`."""
         ends = self._after[:1] and self._after[0].has("direction") and not self._after[0].has("upper", "lower")
         previous = self._before[-1] if self._before else None
-        saved = any(item.value("change") == "-" and item.text in ("save", "saves", "shave", "knock") for item in self._before)
+        saved = any(
+            item.value("change") == "-" and item.text in ("save", "saves", "shave", "knock") for item in self._before
+        )
         return bool(ends) or saved or bool(previous and previous.has("by") and self._has("change", "direction", "loss"))
 
     def _is_of_something_else(self) -> bool:
         behind = [item for item in self._after[:2] if not item.has("of", "article") or item.has("foreign")]
         if behind and behind[0].has("foreign") and not behind[0].has("quantity"):
             return True
-        owns = any(item.has("has") and not item.has("is") for item in self._before) and self._has("platform")
-        return owns and not self._comparator()
+        owns = any(item.has("has") and not item.has("is") for item in self._before)
+        return owns and not self._comparator() and not self._has("goal", "only")
 
     def _is_present(self, comparator: str) -> bool:
         """Tell whether the clause says how things are now."""
         wished = any(item.has("goal", "upper", "lower", "to", "modal") for item in self._clause.items)
+        if self._has("past") and not self._has("goal", "modal") and not comparator:
+            return True
         told = any(item.has("present") for item in self._clause.items)
         named = any(item.has("reference") for item in self._before) and self._has("is", "quantity")
-        if told or named:
+        if told or named or self._is_fact():
             return not wished and not comparator
         opener = self._clause.opener
-        return not wished and opener is not None and opener.text == "(" and not self._quantities() and self._named_before()
+        return (
+            not wished and opener is not None and opener.text == "(" and not self._quantities() and self._named_before()
+        )
+
+    def _is_fact(self) -> bool:
+        """Tell whether the measure follows `is`: `the model is 50 MB`."""
+        before = [item for item in self._before if not item.has("article", "approximate")]
+        return bool(before) and before[-1].has("is") and not before[-1].has("goal", "modal")
 
     def _named_before(self) -> bool:
         return True
@@ -192,10 +218,12 @@ class BoundReader:
         if previous is not None:
             return previous
         about, comparator = self._quantity(), self._comparator()
+        if self._has("past") and not self._has("goal", "reference"):
+            return None  # of something that was
         if about == "error" or about == "first":
             return None
         if self._is_of_loss():
-            return self._floor(measure) or self._drop(measure, comparator)
+            return self._floor(measure) or self._left_of(measure) or self._drop(measure, comparator)
         side, sign = self._direction(about)
         about = side or about or self._implied(measure)
         if about in ("size", "memory"):
@@ -233,7 +261,9 @@ class BoundReader:
             return "accuracy" if self._has("reference") or measure.kind == "points" else ""
         if self._has("reference") and measure.kind in ("percent", "share"):
             return self._context.topic or "size"
-        return self._context.topic if self._has("upper", "lower") and measure.kind in ("percent", "factor") else ""
+        return (
+            self._context.topic if self._has("upper", "lower", "goal") and measure.kind in ("percent", "factor") else ""
+        )
 
     def _is_of_loss(self) -> bool:
         """Tell whether the clause speaks of lost quality."""
@@ -279,14 +309,17 @@ class BoundReader:
 
     def _way(self, sign: str) -> Way:
         """Tell what the measure is: what is left, or the difference."""
-        previous = next((item for item in reversed(self._before) if not item.has("article", "approximate", "upper", "lower")), None)
+        previous = next(
+            (item for item in reversed(self._before) if not item.has("article", "approximate", "upper", "lower")), None
+        )
         if previous is not None and previous.has("to"):
             return "to"
         if previous is not None and previous.has("by") and not previous.has("of"):
             return "by"
-        if self._is_compared_at_all() or self._is_part_of_whole():
-            return "to"
         cut = any(item.has("change") for item in self._clause.items)
+        taken_off = cut and self._measure.kind != "factor" and any(item.value("change") for item in self._before)
+        if not taken_off and (self._is_compared_at_all() or self._is_part_of_whole()):
+            return "to"
         halved = previous is not None and previous.has("of") and previous.text == "in" and self._measure.kind == "share"
         if cut and halved:
             return "to" if self._measure.value == 0.5 else "by"
@@ -303,10 +336,16 @@ class BoundReader:
         if after is None or any(item.has("direction") for item in self._after[:2]):
             return False
         of = after.has("of") and after.text == "of"
-        return of or (after.has("article") and after.text != "a") or (after.has("quantity") and self._measure.kind == "share")
+        return (
+            of
+            or (after.has("article") and after.text != "a")
+            or (after.has("quantity") and self._measure.kind == "share")
+        )
 
     def _resized(self, measure: Measure, about: str, sign: str, comparator: str) -> list[Outcome] | None:
         way = self._way(sign)
+        if measure.kind == "bare" and sign == "-" and measure.value > 1 and not self._quantities():
+            measure = replace(measure, kind="factor")  # `a compression ratio of 4`
         if measure.kind == "factor" and not sign and not (comparator == "upper" or measure.value < 1):
             return None
         value = ratio(measure, way, sign)
@@ -330,7 +369,9 @@ class BoundReader:
     def _sped(self, measure: Measure, about: str, sign: str, comparator: str) -> list[Outcome] | None:
         way = "by" if sign == "+" and measure.kind == "percent" and self._way(sign) != "to" else self._way(sign)
         if measure.kind == "bare":
-            named = about == "speed" and any(item.text.startswith(("speedup", "speed", "accel")) for item in self._quantities())
+            named = about == "speed" and any(
+                item.text.startswith(("speedup", "speed", "accel")) for item in self._quantities()
+            )
             measure = replace(measure, kind="factor") if named else measure
         if measure.kind == "percent" and not sign and way == "to" and measure.value < 1:
             way = "by" if any("up" in item.text or "accel" in item.text for item in self._quantities()) else way
@@ -340,7 +381,9 @@ class BoundReader:
             return None
         if slower:
             return [self._statement("min_speedup", value, "speed")] if self._is_allowed(comparator) else None
-        return None if comparator == "upper" and not self._is_only() else [self._statement("min_speedup", value, "speed")]
+        return (
+            None if comparator == "upper" and not self._is_only() else [self._statement("min_speedup", value, "speed")]
+        )
 
     def _is_sensible(self, comparator: str, grows: bool, left: bool) -> bool:
         """Tell whether a comparator goes with what is asked: at least 30 % smaller, at most 30 % of it, 20 % more."""
@@ -354,7 +397,7 @@ class BoundReader:
         return comparator == "upper" or (comparator == "" and self._has("fine", "modal"))
 
     def _is_only(self) -> bool:
-        return any(item.value("upper") == "only" for item in self._clause.items)
+        return self._has("only")
 
     # Accuracy
 
@@ -370,6 +413,13 @@ class BoundReader:
         if below and (refused or places[-1].has("lower")):
             return [self._statement("min_accuracy", value, "accuracy")]
         return None
+
+    def _left_of(self, measure: Measure) -> list[Outcome] | None:
+        """Return a least accuracy from `may drop to 90 %`."""
+        value, previous = _score(measure), self._before[-1] if self._before else None
+        if previous is None or not previous.has("to") or value is None or value < _LEAST_ACCURACY:
+            return None
+        return None if self._negated() else [self._statement("min_accuracy", value, "accuracy")]
 
     def _drop(self, measure: Measure, comparator: str) -> list[Outcome] | None:
         value = measure.top
@@ -396,6 +446,8 @@ class BoundReader:
         whole = self._has("reference") or (self._has("keep") and self._is_part_of_whole())
         if measure.kind == "percent" and whole and value >= _LEAST_ACCURACY and comparator != "upper":
             return [self._statement("max_accuracy_drop", rounded(1 - value), "drop")]
+        if value < _UNLIKELY_ACCURACY and comparator != "lower":
+            return None
         made = self._statement("min_accuracy", value, "accuracy")
         if self._is_present(comparator):
             return [replace(made, strength="present")]
@@ -409,9 +461,7 @@ class BoundReader:
         start, end = self._span()
         soft = self._has("hedge")
         made = Statement(field, value, start, end, "soft" if soft else "firm", about)
-        return replace(
-            made, replaces=self._context.correcting, provided=self._clause.opened_by("provided")
-        )
+        return replace(made, replaces=self._context.correcting, provided=self._clause.opened_by("provided"))
 
     def _unread(self) -> Unread:
         return Unread(*self._span())
@@ -426,7 +476,7 @@ def is_content(item: Item) -> bool:
         return True
     telling = item.has(
         "quantity", "statistic", "upper", "lower", "direction", "change", "loss", "by", "to", "as", "lossless", "keep",
-        "reference", "adjective", "superlative", "lever", "negation", "vague", "wished", "indifferent", "fine",
+        "reference", "adjective", "superlative", "lever", "unlevered", "negation", "vague", "wished", "indifferent", "fine",
     )  # fmt: skip
     return telling and not item.has("goal") or item.has("upper", "lower")
 

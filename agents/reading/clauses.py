@@ -11,7 +11,12 @@ from .lexicon import Concept
 _SEPARATORS = frozenset({",", "(", ")", "[", "]", "{", "}", "|", "/", "-", "–", "—"})
 # Measures that say by themselves which quantity they are of; a noun behind one may belong to the next.
 _COMPLETE = frozenset({"bytes", "duration", "rate", "decibel"})
-_OF_COMPLETE = {"bytes": ("size", "memory"), "duration": ("latency", "first"), "rate": ("throughput",), "decibel": ("fidelity",)}
+_OF_COMPLETE = {
+    "bytes": ("size", "memory"),
+    "duration": ("latency", "first"),
+    "rate": ("throughput",),
+    "decibel": ("fidelity",),
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,10 @@ def clauses(sentence: Sequence[Item]) -> list[Clause]:
     opener: Item | None = None
     current: list[Item] = []
     for index, item in enumerate(sentence):
-        if _separates(item, sentence, index):
+        if item.has("without") and current:
+            found += _cut(current, opener, not found)
+            opener, current = None, [item]
+        elif _separates(item, sentence, index):
             if current:
                 found += _cut(current, opener, not found)
                 opener = item
@@ -99,6 +107,8 @@ def _separates(item: Item, sentence: Sequence[Item], index: int) -> bool:
         return True
     if item.has("to", "upper", "quantity", "negation") and not item.has("but", "provided"):
         return False
+    if item.has("so"):  # `half so big` goes on
+        return not (index + 1 < len(sentence) and sentence[index + 1].has("adjective", "vague"))
     return item.has("and", "or", "but", "provided", "if")
 
 

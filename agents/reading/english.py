@@ -99,7 +99,7 @@ _QUANTITIES = {
                "inference speed in ms|prediction time|reaction time",
     "speed": "speed|inference speed|speedup|speedups|acceleration|performance|velocity|speed up factor|pace",
     "throughput": "throughput|rate|frame rate|framerate|inference rate|bandwidth|requests per second|qps|fps|rps",
-    "accuracy": "accuracy|acc|f1|f1 score|score|precision and recall|top1|top 1|top 1 accuracy|top1 accuracy|map|"
+    "accuracy": "accuracy|acc|top-1|top-5|top-1 accuracy|top-5 accuracy|f1-score|f1|f1 score|score|precision and recall|top1|top 1|top 1 accuracy|top1 accuracy|map|"
                 "quality|metric|auc|f1 measure|accuracies|correctness|top5|top 5|recall|r2|validation accuracy|"
                 "test accuracy|classification accuracy|predictive quality|output quality|prediction quality|"
                 "model quality|model accuracy|exactness",
@@ -135,9 +135,11 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
             "stays under|room for|not surpassing|limits|less that|no more that|maximum is|at max|lower or equal to|"
             "no worse than",
         "mark": "<|<=|≤|=<",
-        "only": "only|just|exclusively|nothing but|solely",
         "within": "within|inside|off by at most|to within",
     },
+    "only": {"": "only|just|exclusively|nothing but|solely|simply|purely"},
+    "without": {"": "without|w/o|wo|sans"},
+    "past": {"": "was|were|used to be|had been|went|grew|rose|jumped|ballooned|regressed|has grown|has gone"},
     "lower": {
         "": "at least|minimum|minimal|min|at minimum|at the least|no less than|not less than|or more|or higher|or above|"
             "or greater|greater than|more than|above|over|exceed|exceeds|exceeding|exceeded|beyond|larger than|"
@@ -166,7 +168,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "size-": "smaller|lighter|more compact|compacter|slimmer|leaner|tinier|more small|more light|thinner|less big|"
                  "less heavy|less large|reduced in size|littler|tighter|smaller than|lighter than",
         "size+": "bigger|larger|heavier|fatter|more big|more heavy|bigger than|larger than|heavier than",
-        "speed+": "faster|quicker|speedier|more fast|more quick|snappier|swifter|quickly|more responsive|more speed|"
+        "speed+": "faster|quicker|speedier|more fast|more quick|snappier|swifter|more responsive|more speed|"
                   "less slow|more rapid|shorter|rapider|less latent|more quickly|fastest possible|faster than|quicker than|shorter than",
         "speed-": "slower|more slow|more slowly|longer|less fast|less quick|less quickly|laggier|slower than|longer than",
         "accuracy-": "worse|less accurate|less precise|off|poorer|degraded|worsened|less good|inaccurate|less accurately|worse than",
@@ -175,15 +177,15 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "+": "more|higher|up|increased|greater|extra|additional|raised",
     },
     "adjective": {
-        "size-": "small|tiny|compact|light|lightweight|slim|little|lean",
+        "size-": "small|tiny|compact|light|lightweight|slim|lean",
         "size+": "big|large|heavy|huge|bulky|fat",
-        "speed+": "fast|quick|snappy|rapid|speedy|responsive|swift|low latency",
+        "speed+": "fast|quick|quickly|snappy|rapid|speedy|responsive|swift|low latency",
         "speed-": "slow|sluggish|laggy|long",
         "accuracy+": "accurate|precise|good|high quality|correct|exact",
     },
     "change": {
         "-": "reduce|reduces|reduced by|reducing|reduction|reductions|cut|cuts|cutting|lower it|decrease|decreases|decreasing|"
-             "bring down|bring it down|bring this down|brings down|take down|get down|get it down|gets down|goes down|"
+             "bring down|down to|bring it down|bring this down|brings down|take down|get down|get it down|gets down|goes down|"
              "go down|trim|trims|trimming|trimmed|shave|shave off|save|saves|saving|savings|down to|knock off|slash|slashed|"
              "drop by|lessen|diminish|cutback|take off|lop|chop|shorten|get rid of|lose weight|"
              "squeeze down|scale down|push down|pull down|down by|lowering|lower by|lower the|knock|off the|bring|"
@@ -242,9 +244,10 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
                  "is what i care about|is vital",
     },
     "as": {"": "as|so"},
+    "so": {"": "so"},
     "possible": {
         "": "as possible|as you can|as can be|as you possibly can|as it can be|as it gets|as it can|as it will go|"
-            "as technically possible|as you like|as feasible|as we can|as humanly possible|possible|as you can get it|"
+            "as technically possible|as feasible|as we can|as humanly possible|possible|as you can get it|"
             "as you can make it|like possible|how possible|as it goes|as you are able|as they come|as is possible|"
             "as we can get it|as you can get|as you dare|as hell",
     },
@@ -256,6 +259,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
             "minus any|not any|couldn't|wouldn't|nor any|without any|nobody|veto|hold off on|leave off|do without|"
             "without using|don't want|do not want|don't use|do not use|not use|no use of|keep out|sans",
     },
+    "no": {"": "no|nope|nah"},
     "refused": {
         "": "not allowed|is not allowed|are not allowed|not permitted|forbidden|is forbidden|are forbidden|is out|"
             "not an option|is off the table|off the table|disabled|isn't allowed|not acceptable|is not acceptable|"
@@ -274,8 +278,8 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
                   "i could care less about|couldn't care less about|no need to worry about|unlimited|at any|"
                   "at the expense of|at the cost of|forget about|not care about|no constraint on|no restriction on|"
                   "no constraints on|no restrictions on|no requirement on|no requirements on|no bound on|not fussed about|"
-                  "sacrifice|feel free to sacrifice|trade away|willing to sacrifice|not bothered about|not bothered by|"
-                  "happy to sacrifice|can sacrifice|no concern about|no requirements for|no requirement for|no limit for|"
+                  "sacrifice|trade away|not bothered about|not bothered by|"
+                  "no concern about|no requirements for|no requirement for|no limit for|"
                   "not fussy about|ignore|disregard|indifferent to|relaxed about|plenty of|lots of",
         "after": "doesn't matter|does not matter|do not matter|don't matter|is not important|not important|is irrelevant|"
                  "irrelevant|isn't important|is no concern|is not a concern|isn't a concern|not a concern|no concern|"
@@ -293,7 +297,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
                  "can suffer|may suffer|might suffer|won't bother me|do not bother me|is not crucial|isn't crucial",
     },
     "fine": {
-        "": "ok|okay|is ok|is okay|is fine|are fine|fine|acceptable|is acceptable|are acceptable|tolerable|is allowed|"
+        "": "fine with|ok with|okay with|comfortable with|alright with|cool with|however you like|if you like|as you like|if you want|as you want|go ahead|how you like|as you see fit|ok|okay|is ok|is okay|is fine|are fine|fine|acceptable|is acceptable|are acceptable|tolerable|is allowed|"
             "are allowed|is tolerable|is alright|alright|all right|tolerate|accept|can live with|could live with|"
             "live with|can afford|could afford|afford|would be fine|would be ok|is good|permitted|is permitted|"
             "be fine|be ok|be okay|be acceptable|can tolerate|i accept|no objection to|happy with|is accepted|accepted|"
@@ -315,6 +319,10 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
                 "16 bit floating point|bf16|bfloat16|halffloat|fp16 weights",
         "fp32": "fp32|float32|full precision|f32|single precision|fp 32|float 32|full floats|32 bit floats|floats|"
                 "floating point|original precision|full float|floats only",
+    },
+    "unlevered": {
+        "quantization": "unquantized|unquantised|non quantized|not quantized|not quantised",
+        "pruning": "unpruned|dense|dense weights|non pruned|not pruned",
     },
     "keep": {"": "keep|stay|stays|leave|remain|remains|retain|maintain|preserve|stick to|staying|keeping|hold|keeps|preserving|"
                  "maintaining|retaining|unchanged|unaltered|untouched|same|identical|equal|the same|constant|stick with|intact|"
@@ -343,16 +351,16 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
     },
     "is": {"": "is|it's|are|be|that's|its|gets|got"},
     "from": {"": "from"},
-    "to": {"": "to|→|⇒|into|onto|till|until"},
+    "to": {"": "to|down to|→|⇒|into|onto|till|until"},
     "by": {"": "by"},
     "of": {"": "of|in|for"},
     "than": {"": "than|then"},
     "between": {"": "between|anywhere between|somewhere between|ranging from|in the range|in the range of|range"},
-    "instead": {"": "instead of|rather than|in place of|as opposed to|not the|in lieu of|and not"},
+    "instead": {"": "instead of|rather than|in place of|as opposed to|in lieu of"},
     "and": {"": "and|&|plus|as well as|also|along with|together with|then|with|nor|additionally|while keeping|and also|besides"},
     "or": {"": "or|and or"},
     "but": {
-        "": "but|however|though|although|yet|while|whereas|because|since|otherwise|so|so that|whilst|even though|even if|"
+        "": "but|however|though|although|yet|while|whereas|because|since|otherwise|so that|whilst|even though|even if|"
             "in return|in exchange|that said|except|when|then again|which|who|where",
     },
     "provided": {"": "as long as|so long as|provided|provided that|on condition that|if only|on the condition that|providing|"
@@ -380,7 +388,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "": "much|little|minimal|significant|significantly|noticeable|noticeably|negligible|slight|slightly|too much|a lot|a bit|"
             "somewhat|hardly|barely|few|tiny bit|bit of|minor|substantial|substantially|considerable|considerably|reasonable|"
             "reasonably|acceptable amount|some|several|a few|too many|many|severe|severely|big|major|massive|drastic|"
-            "drastically|dramatically|large|small|visible|visibly|serious|seriously|measurable|low|high|good|decent|sane|in check|under control|very|as much",
+            "drastically|dramatically|large|small|visible|visibly|serious|seriously|measurable|low|high|good|decent|sane|in check|under control|very|as much|imperceptible|unnoticeable|invisible|inaudible|imperceptibly|marginal|marginally",
     },
     "wished": {"": "real time|realtime|bit exact|bit identical|high accuracy|low memory|interactive|low power|energy efficient|"
                    "battery|energy|power consumption|power|cost|sound the same|reasonable time"},
@@ -417,7 +425,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
     "through": {"": "with|on|using|via|runtime|through|runtime is|run in|runs in|running in|run on|runs on|engine|"
                     "executed in|executed by|under|served by|served with|backend"},
     "model": {"": "model|models|network|net|version|variant|checkpoint|weights file|build|export|one|graph|file|detector|classifier"},
-    "label": {"": "ticket|version|build|issue|release|chapter|section|page|item|req|table|figure|step|revision|"
+    "label": {"": "batch size|batch|batch of|batches of|input size|image size|window size|kernel size|ticket|version|build|issue|release|chapter|section|page|item|req|table|figure|step|revision|"
                   "milestone|python|node|sprint|room|order|case|experiment|id|number|nr|safari|chrome|firefox|generation|gen|v|"
                   "ios|android|pull request|pr|bug|meeting|since|until|q|phase|stage"},
     "counted": {"": _COUNTED},

@@ -20,6 +20,10 @@ def read_levers(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]
     """Return the clause without the levers it speaks of, and what it says of them."""
     named = [item for item in clause.items if _lever(item)]
     levers = [item for item in named if not _names_a_model(item, clause)]
+    bare = [item for item in clause.items if item.has("unlevered")]
+    if bare and not named:
+        start, end = trimmed(clause.items, is_content)
+        return clause.without(bare), _forbidden(tuple(item.value("unlevered") for item in bare), start, end, context)
     if not named:
         return clause, []
     left = clause.without(named)
@@ -31,7 +35,11 @@ def read_levers(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]
 def _lever(item: Item) -> str:
     """Return the lever that an item is, empty where it is none; `4 bits` is one."""
     if item.measure is not None:
-        return _WIDTH_OF.get(int(item.measure.value), "") if item.measure.kind == "bits" and item.measure.value < 64 else ""
+        return (
+            _WIDTH_OF.get(int(item.measure.value), "")
+            if item.measure.kind == "bits" and item.measure.value < 64
+            else ""
+        )
     return item.value("lever")
 
 
@@ -68,9 +76,7 @@ def _forbidden(levers: tuple[str, ...], start: int, end: int, context: Context) 
     known = tuple(lever for lever in levers if lever != "fp32")
     if not known:
         return [Unread(start, end)]
-    return [
-        Statement("forbid", lever, start, end, about=lever, replaces=False) for lever in dict.fromkeys(known)
-    ]
+    return [Statement("forbid", lever, start, end, about=lever, replaces=False) for lever in dict.fromkeys(known)]
 
 
 def _is_negated(item: Item, clause: Clause) -> bool:
@@ -78,8 +84,7 @@ def _is_negated(item: Item, clause: Clause) -> bool:
 
 
 def _is_only(clause: Clause) -> bool:
-    only = any(item.value("upper") == "only" for item in clause.items)
-    return (only or clause.has("keep")) and not clause.has("negation")
+    return clause.has("only", "keep") and not clause.has("negation")
 
 
 def _is_allowed(clause: Clause) -> bool:
@@ -89,7 +94,7 @@ def _is_allowed(clause: Clause) -> bool:
 def _least(clause: Clause, levers: list[Item], width: str) -> tuple[str, ...]:
     """Return what is narrower than the least width that is asked for, as in `not below 8 bits`."""
     place = next(item for item in levers if _lever(item) == width)
-    comparators = [item for item in clause.items if item.has("upper", "lower") and item.value("upper") != "only"]
+    comparators = [item for item in clause.items if item.has("upper", "lower")]
     if not comparators:
         return ()
     comparator = comparators[0]

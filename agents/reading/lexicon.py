@@ -13,7 +13,7 @@ Concept = Literal[
     "superlative", "priority", "as", "possible", "negation", "refused", "indifferent", "fine", "modal", "lever", "keep",
     "lossless", "reference", "present", "is", "from", "to", "by", "of", "than", "between", "instead", "and", "or", "but",
     "provided", "if", "correct", "retract", "hedge", "vague", "wished", "platform", "runtime", "through", "model",
-    "label", "counted", "foreign", "delta", "has", "article", "too", "everything", "talk", "not_worse", "per", "second", "device", "factor",
+    "label", "counted", "foreign", "delta", "has", "article", "too", "everything", "talk", "only", "no", "unlevered", "so", "without", "past", "not_worse", "per", "second", "device", "factor",
 ]  # fmt: skip
 Readings = Mapping[Concept, str]
 # Shorter words have too many neighbours to guess at.
@@ -64,7 +64,12 @@ class Lexicon:
     ) -> Lexicon:
         """Return a lexicon from phrases separated by `|`."""
         root, words = _Node(), set[str]()
-        mixed = {word for phrase in _phrases(concepts) for word in phrase.split() if not word.isalpha() and not word.isdigit()}
+        mixed = {
+            word
+            for phrase in _phrases(concepts)
+            for word in phrase.split()
+            if not word.isalpha() and not word.isdigit()
+        }
         for concept, by_value in concepts.items():
             for value, phrases in by_value.items():
                 for phrase in phrases.split("|"):

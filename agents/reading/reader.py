@@ -46,7 +46,7 @@ def _read_clause(clause: Clause, context: Context) -> None:
     said += levers
     if not levers:
         context.forbids = context.forbids and not rest.items
-    if rest.items:
+    if rest.items and not (rest.measured is None and any(isinstance(each, Statement) for each in levers)):
         said += _bounds_and_wishes(rest, context, bool(levers))
     context.outcomes += said
     if any(isinstance(each, Statement) for each in said):
@@ -70,7 +70,9 @@ def _superlatives(clause: Clause) -> list[tuple[Item, ...]]:
     found: list[tuple[Item, ...]] = []
     for index, item in enumerate(clause.items):
         if item.has("possible"):
-            start = next((at for at in range(index, max(index - 5, -1), -1) if clause.items[at].has("as") and at < index), None)
+            start = next(
+                (at for at in range(index, max(index - 5, -1), -1) if clause.items[at].has("as") and at < index), None
+            )
             if start is not None:
                 found.append(clause.items[start : index + 1])
         elif item.has("superlative") and item.value("superlative") not in ("-", "+"):
@@ -104,12 +106,11 @@ def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
     """Return the clause without words of correction, and whether it corrects what came before."""
     correcting = context.correcting
     items = list(clause.items)
-    if items and items[0].text == "no" and len(items) == 1:
+    if items and items[0].has("no") and len(items) == 1:
         return Clause((), clause.opener), True
     for item in clause.items:
         if item.has("retract"):
-            if item.text != "no":
-                context.outcomes.append(Retraction(item.start))
+            context.outcomes.append(Retraction(item.start))
             correcting = True
             items.remove(item)
         elif item.has("correct") and not item.has("direction") and not (item.has("instead")):
@@ -117,8 +118,6 @@ def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
             items.remove(item)
         elif item.has("correct") and item.has("direction") and clause.measured and item.text in ("better", "or better"):
             continue
-    if items and items[0].text == "no" and len(items) > 1 and items[1].measure is not None and context.outcomes:
+    if items and items[0].has("no") and len(items) > 1 and items[1].measure is not None and context.outcomes:
         return Clause(tuple(items[1:]), clause.opener, clause.first), True
     return Clause(tuple(items), clause.opener, clause.first), correcting
-
-

@@ -16,7 +16,7 @@ TokenKind = Literal["word", "number", "name", "mark", "end"]
 
 # A line that was wrapped is about this long; a shorter one ends on purpose.
 WRAPPED = 60
-_BLOB = re.compile(r"\n[^\S\n]*|(?:[^\s<>=≤≥≈~,;:!?()\[\]{}|*\"“”„«»•→⇒…&]|(?<=\d),(?=\d))+|[<>]=?|\S")
+_BLOB = re.compile(r"\n[^\S\n]*|-+>|(?:[^\s<>=≤≥≈~,;:!?()\[\]{}|*\"“”„«»•→⇒…&]|(?<=\d),(?=\d))+|[<>]=?|\S")
 _NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)(?:e[+-]?\d+(?![a-z\d]))?", re.IGNORECASE)
 _TAIL = re.compile(r"[^\W\d_]+|%|/")
 _DATE = re.compile(r"^\d+([./-]\d+){2,}$")
@@ -63,12 +63,15 @@ class _Tokenizer:
     def __init__(self, words: str, known: Collection[str], units: Collection[str]) -> None:
         self._words, self._known, self._units = words, known, units
         self._line = 0
+        self._brackets = 0
 
     def tokens(self) -> Iterator[Token]:
         for match in _BLOB.finditer(self._words):
             text, at = match[0], match.start()
             if text[0] == "\n":
                 yield from self._new_line(at, match.end())
+            elif text[-1] == ">" and text[0] == "-":
+                yield Token("mark", "→", at, match.end())
             elif len(text) == 1 and not (text.isalnum() or text in FRACTIONS):
                 yield from self._mark(text, at)
             else:
@@ -85,6 +88,7 @@ class _Tokenizer:
     def _mark(self, text: str, at: int) -> Iterator[Token]:
         if unicodedata.category(text)[0] == "C":  # control codes and marks of direction say nothing
             return
+        self._brackets = max(0, self._brackets + (text == "(") - (text == ")"))
         kind: TokenKind = "end" if text in _SENTENCE_ENDS else "mark"
         yield Token(kind, text, at, at + 1)
 
@@ -110,7 +114,7 @@ class _Tokenizer:
         if folded in self._known or folded.isalpha():
             yield Token("word", folded, at, at + len(text))
         elif self._opens_entry(text, at):
-            return
+            yield Token("end", ")", at, at + len(text))
         elif (found := _TIMES.match(folded)) is not None:
             yield self._number(text, at, _value(found[1]))
             yield Token("word", "x", at, at + len(text))
@@ -130,7 +134,9 @@ class _Tokenizer:
 
     def _opens_entry(self, text: str, at: int) -> bool:
         after = self._words[at + len(text) : at + len(text) + 1]
-        return text.isdigit() and len(text) < 3 and after in (")", ".") and self._is_first(at)
+        if not text.isdigit() or len(text) > 2 or after not in (")", "."):
+            return False
+        return self._is_first(at) or (after == ")" and self._brackets == 0)
 
     def _number(self, text: str, at: int, value: float) -> Token:
         return Token("number", text, at, at + len(text), value)

@@ -15,7 +15,15 @@ _OBJECTIVE_OF = {"size": "size", "latency": "latency", "speed": "latency", "thro
 _GUARD_OF = {"size": "size", "memory": "memory", "latency": "latency", "speed": "latency", "throughput": "latency",
              "accuracy": "accuracy", "fidelity": "accuracy"}  # fmt: skip
 # The sign of a change for the better.
-_BETTER = {"size": "-", "memory": "-", "latency": "-", "speed": "+", "throughput": "+", "accuracy": "+", "fidelity": "+"}
+_BETTER = {
+    "size": "-",
+    "memory": "-",
+    "latency": "-",
+    "speed": "+",
+    "throughput": "+",
+    "accuracy": "+",
+    "fidelity": "+",
+}
 _OPPOSITE = {"-": "+", "+": "-"}
 _MILD = frozenset({"much", "little", "minimal", "significant", "significantly", "noticeable", "noticeably", "negligible",
     "slight", "slightly", "too much", "hardly", "barely", "minor", "small", "bit", "tiny", "a"})  # fmt: skip
@@ -31,7 +39,7 @@ class WishReader:
     def read(self) -> list[Outcome]:
         """Return what the clause wishes for; a passage that could not be read is told."""
         for rule in (
-            self._indifference, self._superlative, self._lossless, self._kept, self._not_worse, self._permission,
+            self._statistic, self._indifference, self._superlative, self._lossless, self._kept, self._not_worse, self._permission,
             self._priority, self._listed, self._better,
         ):  # fmt: skip
             found = rule()
@@ -83,6 +91,16 @@ class WishReader:
 
     # Rules, in the order in which they are tried
 
+    def _statistic(self) -> list[Outcome] | None:
+        """`…, on average`: what the latency before is measured by."""
+        found = next((item for item in self._items if item.has("statistic")), None)
+        last = self._context.last()
+        if found is None or last is None or last.field not in ("max_latency_ms", "latency_statistic"):
+            return None
+        if found.value("statistic") == "other" or self._quantities():
+            return None
+        return [Statement("latency_statistic", found.value("statistic"), found.start, found.end, about="statistic")]
+
     def _indifference(self) -> list[Outcome] | None:
         """`I don't care about the size`, `latency doesn't matter`."""
         marker = next((item for item in self._items if item.has("indifferent") and not item.has("negation")), None)
@@ -90,6 +108,7 @@ class WishReader:
             return None
         if marker.value("indifferent") == "before":
             names = [item.value("quantity") for item in self._clause.after(marker) if item.has("quantity")]
+            names = names or self._names()
         else:
             names = [item.value("quantity") for item in self._clause.before(marker) if item.has("quantity")]
             names += [item.value("quantity") for item in self._context.pending]
@@ -121,7 +140,11 @@ class WishReader:
             before = self._items[index - 1] if index else None
             after = self._items[index + 1 :][:4]
             possible = next((each for each in after if each.has("possible")), None)
-            if side and possible and (before is not None and before.has("as") or "possible" in possible.text or side[:-1]):
+            if (
+                side
+                and possible
+                and (before is not None and before.has("as") or "possible" in possible.text or side[:-1])
+            ):
                 quantity = side[:-1] or next((name for name in self._names()), "")
                 if before is not None and before.has("as") or item.has("direction", "change"):
                     objectives.append(quantity if side[-1] == _BETTER.get(quantity) else "")
@@ -160,7 +183,11 @@ class WishReader:
             return None
         if self._is_vague():
             return self._unread()
-        if not named and losses[0].value("loss") != "noun" and losses[0].text not in ("lose", "loose", "losing", "loosing"):
+        if (
+            not named
+            and losses[0].value("loss") != "noun"
+            and losses[0].text not in ("lose", "loose", "losing", "loosing")
+        ):
             return None
         return [self._statement("max_accuracy_drop", 0.0, "drop")]
 
@@ -218,6 +245,8 @@ class WishReader:
             return self._bound_of_one(whole)
         for item, quantity, sign in self._changes():
             negation = self._negation(item)
+            if negation is not None and negation.text == "nothing" and not self._names():
+                return self._unread()  # everything at once is no field
             if negation is None and not (self._has("refused") and item.has("direction")):
                 continue
             if self._is_vague() and quantity in _BETTER and sign != _BETTER[quantity]:
@@ -252,7 +281,7 @@ class WishReader:
     def _priority(self) -> list[Outcome] | None:
         """`speed matters most`, `optimize for size`."""
         marker = next((item for item in self._items if item.has("priority")), None)
-        if marker is None or self._has("negation", "upper", "lower"):
+        if marker is None or self._has("negation"):
             return None
         if marker.value("priority") == "before":
             places = self._clause.after(marker)
@@ -271,7 +300,11 @@ class WishReader:
     def _listed(self) -> list[Outcome] | None:
         """One more quantity of a list, or the first of one that is still to be told of."""
         names = self._quantities()
-        others = [item for item in self._items if not item.has("quantity", "article", "everything", "of", "goal", "is", "negation")]
+        others = [
+            item
+            for item in self._items
+            if not item.has("quantity", "article", "everything", "of", "goal", "is", "negation")
+        ]
         if not names or any(item.readings for item in others) or len(self._items) > len(names) + 3:
             return None
         if self._context.repeat is not None:
@@ -293,9 +326,10 @@ class WishReader:
         if not found and bare and not self._names() and any(item.text in _BARE for item in bare):
             found.append("size")
         found += self._adjectives()
-        if not found or self._has("upper", "lower"):
+        if not found or self._has("upper", "lower") or {"first", "error"} & set(self._names()):
             return None
-        self._context.topic = self._names()[0] if self._names() else self._context.topic
+        turned = [quantity for _, quantity, _ in self._changes()]
+        self._context.topic = next(iter([*self._names(), *turned]), self._context.topic)
         self._context.repeat = self._weakly_again()
         return [self._statement("objective", name, "objective", "weak") for name in dict.fromkeys(found)]
 
@@ -316,15 +350,25 @@ class WishReader:
         found: list[str] = []
         for index, item in enumerate(self._items):
             side = item.value("adjective")
-            if not side or item.has("vague") and self._quantities():
+            before = self._items[index - 1] if index else None
+            complaint = before is not None and before.has("too")
+            if not side or (item.has("vague") and self._quantities() and not complaint):
                 continue
             quantity, sign = side[:-1], side[-1]
-            before = self._items[index - 1] if index else None
             after = self._items[index + 1] if index + 1 < len(self._items) else None
-            attribute = after is not None and after.kind == "word" and not after.readings or (after is not None and after.has("model"))
+            attribute = (
+                after is not None
+                and after.kind == "word"
+                and not after.readings
+                or (after is not None and after.has("model"))
+            )
             if before is not None and before.has("too") and sign != _BETTER[quantity]:
                 found.append(_OBJECTIVE_OF[quantity])
-            elif sign == _BETTER[quantity] and not attribute and (before is None or before.has("article", "goal", "vague", "is", "and", "keep")):
+            elif (
+                sign == _BETTER[quantity]
+                and not attribute
+                and (before is None or before.has("article", "goal", "vague", "is", "and", "keep"))
+            ):
                 found.append(_OBJECTIVE_OF[quantity])
         return found
 
@@ -334,9 +378,13 @@ class WishReader:
             return self._unread()
         if self._quantities():
             self._context.topic = self._names()[0]
-        telling = self._has("upper", "lower", "loss", "vague", "keep", "fine", "change", "direction", "superlative", "adjective")
+        telling = self._has(
+            "upper", "lower", "loss", "vague", "keep", "fine", "change", "direction", "superlative", "adjective"
+        )
         told = self._has("present", "from") and not self._has("goal")
         if self._quantities() and telling and not told:
+            return self._unread()
+        if self._has("loss") and self._has("vague", "fine", "upper", "lower", "goal"):
             return self._unread()
         return []
 

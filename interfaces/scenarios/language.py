@@ -103,7 +103,11 @@ def fields_of(understanding: Understanding) -> dict[str, Any]:
 
 def _filled(gold: dict[str, Any]) -> dict[str, Any]:
     filled = {name: sorted(value) if name in _LISTS else value for name, value in gold.items()}
-    return {**filled, "latency_statistic": filled.get("latency_statistic", "p95")} if "max_latency_ms" in filled else filled
+    return (
+        {**filled, "latency_statistic": filled.get("latency_statistic", "p95")}
+        if "max_latency_ms" in filled
+        else filled
+    )
 
 
 def _same(one: Any, other: Any) -> bool:
