@@ -24,6 +24,7 @@ from ..contracts import (
 )
 from ..tools import BenchmarkTool, CompatibilityChecker, PruningAdvisor, QuantizationTool, RuntimeOptimizer
 from .intake import absolute_source
+from .reading import merge_words, read
 from .service import Service
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class DeploymentOptimizationAgent:
 
     def optimize_for_deployment(
         self,
-        request: Request | None = None,
+        request: Request | str | None = None,
         *,
         model: Any = None,
         example_inputs: Any = None,
@@ -66,7 +67,8 @@ class DeploymentOptimizationAgent:
         """Return the response of a run; `shipfit.deliver(response, folder)` lays out its product.
 
         Args:
-            request: everything at once, instead of the parts below and of the agent's configuration.
+            request: everything at once, instead of the parts below and of the agent's configuration; or what is
+                asked for in words, which the parts below win over.
             model: path, bytes of an ONNX file, `onnx.ModelProto`, a `torch.nn.Module`, or `module:factory` that returns
                 one. A live module is exported in this process.
             example_inputs: a tuple or dict of tensors that a live module is traced on; absent, its attribute of that
@@ -87,12 +89,12 @@ class DeploymentOptimizationAgent:
         """
         with tempfile.TemporaryDirectory(prefix="shipfit-") as folder:
             parts = (model, validation_data, require_accuracy, target, optimization, monitoring, llm)
-            if request is not None and (preferences or any(part is not None for part in parts)):
+            if isinstance(request, Request) and (preferences or any(part is not None for part in parts)):
                 raise RequestError("a request holds everything; give either request= or the parts, not both")
-            if request is None:
+            if not isinstance(request, Request):
                 given = _Given(model, example_inputs, validation_data, require_accuracy, preferences)
                 config = self.config.override(target=target, optimization=optimization, monitoring=monitoring, llm=llm)
-                request = given.request(config, Path(folder))
+                request = given.request(config, Path(folder), request)
             if request.approve and on_question is None:
                 raise RequestError("approve asks a person: pass on_question=, which returns an Answer to a Question")
             return _answered(Service(self.settings), request, on_event, on_question)
@@ -126,7 +128,7 @@ class _Given:
         self.accuracy = accuracy
         self.preferences = dict(preferences)
 
-    def request(self, config: DeploymentConfig, folder: Path) -> Request:
+    def request(self, config: DeploymentConfig, folder: Path, words: str | None = None) -> Request:
         bounds = config.target.constraints.to_constraints().model_dump(exclude_none=True)
         extra = self.preferences.pop("constraints", {})
         if not isinstance(extra, Constraints | Mapping):
@@ -134,7 +136,10 @@ class _Given:
         bounds |= extra.model_dump(exclude_none=True) if isinstance(extra, Constraints) else extra
         if self.accuracy is not None:
             bounds["min_accuracy"] = self.accuracy
-        target, data = config.target.to_target(), _data_path(self.data, folder)
+        if "words" in self.preferences:
+            raise RequestError("words are given as request=; they are read, and what numbers say wins over them")
+        asked = _asked(config, bounds, self.preferences, words)
+        target, data = validate(Target, asked.pop("target")), _data_path(self.data, folder)
         if _is_module(self.model):
             model = _exported(self.model, self.example, data, folder, target)
         else:
@@ -143,13 +148,23 @@ class _Given:
             "model": model,
             "data": data,
             "target": target,
-            "constraints": bounds,
-            "optimization": config.optimization,
             "monitoring": config.monitoring,
             "llm": config.llm,
-            **self.preferences,
+            **asked,
         }
         return validate(Request, {name: value for name, value in fields.items() if value is not None})
+
+
+def _asked(
+    config: DeploymentConfig, bounds: Mapping[str, Any], preferences: Mapping[str, Any], words: str | None
+) -> dict[str, Any]:
+    """Return the fields that words may speak of, and the preferences; what is given in numbers wins."""
+    given = {**preferences, "constraints": bounds, "optimization": config.optimization.model_dump()}
+    target = config.target.to_target()
+    if words is None:
+        return {**given, "target": target}
+    given["target"] = target.model_dump(exclude_defaults=True)
+    return merge_words(given, words, read(words)).fields
 
 
 def _is_module(model: Any) -> bool:

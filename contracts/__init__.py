@@ -195,7 +195,8 @@ from .served import (
 )
 from .settings import HOME_VARIABLE, Settings, load_settings
 from .sources import names_code
-from .understanding import Understanding, Understood
+from .understanding import Understanding
+from .understood import Understood
 
 __all__ = [
     "DEFAULT_METRIC",

@@ -16,6 +16,7 @@ from .preprocess import Preprocess
 from .recipe import CalibrationMethod
 from .scoring import DEFAULT_METRIC, check_metric, is_error, metric_words
 from .sources import names_code
+from .understood import Understood
 
 Platform = Literal["server", "edge", "browser", "node"]
 RuntimeName = Literal["onnx", "torch", "wasm", "webgpu", "webgl"]
@@ -278,6 +279,7 @@ class Request(Contract):
         llm: the language model that advises; what it does not say, the environment does.
         approve: whether a person is asked before the first transformation, and before a result is accepted.
         words: the request as a person put it, from which other fields were read; kept for the report.
+        understood, not_understood: what was read from which passage, and passages that said nothing that is known.
     """
 
     model: str
@@ -303,6 +305,8 @@ class Request(Contract):
     approve: bool = False
     out: str | None = None
     words: Annotated[str, Field(max_length=MAX_WORDS)] | None = None
+    understood: tuple[Understood, ...] = ()
+    not_understood: tuple[str, ...] = ()
 
     @property
     def scored_by(self) -> str:

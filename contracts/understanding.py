@@ -8,21 +8,7 @@ from pydantic import SerializerFunctionWrapHandler, field_serializer, model_seri
 
 from .base import Contract
 from .request import Constraints, Guarded, Lever, Objective, Target
-
-
-class Understood(Contract):
-    """One field of a request and where it came from.
-
-    Attributes:
-        span: stands verbatim in the words.
-        field: a field of `Constraints`, `target.platform`, `target.runtime`, `objective`, `forbid` or
-            `allow_regression`.
-        value: in the field's unit; of the two lists, the one entry that the span asks for.
-    """
-
-    span: str
-    field: str
-    value: str | int | float
+from .understood import Understood
 
 
 class Understanding(Contract):

@@ -13,8 +13,8 @@ from .statements import Outcome, Retraction, Statement, Unread
 
 _QUANTITY_OF = {
     "max_size_bytes": "size", "max_size_ratio": "size", "max_memory_bytes": "memory", "max_memory_ratio": "memory",
-    "max_latency_ms": "latency", "min_speedup": "latency", "min_throughput_per_s": "latency", "min_accuracy": "accuracy",
-    "max_accuracy_drop": "accuracy",
+    "max_latency_ms": "latency", "min_speedup": "latency", "min_throughput_per_s": "latency",
+    "min_accuracy": "accuracy", "max_accuracy_drop": "accuracy",
 }  # fmt: skip
 _LISTS = ("forbid", "allow_regression")
 _WIDTHS = {"int8", "int4", "fp16"}
@@ -22,12 +22,12 @@ _WIDTHS = {"int8", "int4", "fp16"}
 
 def assemble(words: str, outcomes: Sequence[Outcome]) -> Understanding:
     """Return what all statements mean together; spans are cut from `words`."""
-    statements, unread = _corrected(outcomes)
+    statements, passed = _corrected(outcomes)
     statements, more = _without_what_gives_way(statements)
     statements, invalid = _valid(statements)
     chosen, contradictions = _one_each(statements)
     contradictions += _disagreements(chosen, outcomes)
-    unread = sorted({*unread, *more, *invalid})
+    unread = sorted({*passed, *more, *invalid})
     fields = {each.field: each.value for each in chosen if each.field not in _LISTS}
     targets = {name.removeprefix("target."): value for name, value in fields.items() if name.startswith("target.")}
     bounds = {name: value for name, value in fields.items() if name in Constraints.model_fields}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .items import Item
 from .lexicon import Concept
@@ -116,7 +117,7 @@ def _cut(items: list[Item], opener: Item | None, first: bool) -> Iterator[Clause
     """Yield clauses with one measure each: `5mb 15ms acc>=0.97` is three."""
     places = [index for index, item in enumerate(items) if item.measure]
     start = 0
-    for here, there in zip(places, places[1:], strict=False):
+    for here, there in pairwise(places):
         if _belongs(items[here + 1 : there]):
             continue
         end = here + 1 + _taken(items[start : here + 1], items[here + 1 : there])
@@ -136,10 +137,7 @@ def _taken(before: Sequence[Item], between: Sequence[Item]) -> int:
     assert measure is not None
     named = any(item.has("quantity", "direction", "loss", "adjective") for item in before[:-1])
     cut = next((index for index, item in enumerate(between) if item.has("upper", "lower", "goal", "is")), None)
-    if cut is None:
-        cut = len(between)
-    else:
-        cut = _noun_before(between, cut)
+    cut = len(between) if cut is None else _noun_before(between, cut)
     mine = 0
     for index, item in enumerate(between[:cut]):
         quantity = item.value("quantity")

@@ -51,7 +51,7 @@ def items_of(words: str, lexicon: Lexicon) -> list[Item]:
 
 
 def _visible(words: str) -> str:
-    """Return the words, each character in its place, with blanks for what cannot be seen: control codes and the like."""
+    """Return the words, each character in its place, with blanks for control codes and what else cannot be seen."""
     return "".join(" " if unicodedata.category(each)[0] == "C" and each != "\n" else each for each in words)
 
 
@@ -87,12 +87,16 @@ def _without_labels(items: list[Item]) -> list[Item]:
     kept: list[Item] = []
     for item in items:
         before = kept[-1] if kept else None
-        if item.measure and item.measure.kind == "bare" and before and before.end < item.start:
-            if before.has("label", "device", "platform") and not before.has("quantity", "statistic"):
-                kept[-1] = replace(before, end=item.end)
-                continue
-        kept.append(item)
+        if before and _is_labelled(item, before):
+            kept[-1] = replace(before, end=item.end)
+        else:
+            kept.append(item)
     return kept
+
+
+def _is_labelled(item: Item, before: Item) -> bool:
+    bare = item.measure is not None and item.measure.kind == "bare" and before.end < item.start
+    return bare and before.has("label", "device", "platform") and not before.has("quantity", "statistic")
 
 
 def _ranges(items: list[Item]) -> list[Item]:
@@ -113,7 +117,7 @@ def _ranges(items: list[Item]) -> list[Item]:
 
 def _joined(before: list[Item], one: Item, joint: Item, two: Item) -> list[Item] | None:
     low, high = one.measure, two.measure
-    if low is None or high is None or not (low.kind in ("bare", high.kind)):
+    if low is None or high is None or low.kind not in ("bare", high.kind):
         return None
     dash = joint.kind == "mark" and joint.text in ("-", "–", "—")
     between = bool(before) and before[-1].has("between")

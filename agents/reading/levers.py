@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .bounds import is_content
 from .clauses import Clause, trimmed
 from .context import Context
 from .items import Item
+from .passage import is_content
 from .statements import Outcome, Statement, Unread
 
 _WIDTH_OF = {4: "int4", 8: "int8", 16: "fp16", 32: "fp32"}

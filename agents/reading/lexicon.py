@@ -9,11 +9,14 @@ from typing import Literal
 from .tokens import Token, fold, tokenize
 
 Concept = Literal[
-    "quantity", "statistic", "upper", "lower", "approximate", "goal", "direction", "adjective", "change", "loss",
-    "superlative", "priority", "as", "possible", "negation", "refused", "indifferent", "fine", "modal", "lever", "keep",
-    "lossless", "reference", "present", "is", "from", "to", "by", "of", "than", "between", "instead", "and", "or", "but",
-    "provided", "if", "correct", "retract", "hedge", "vague", "wished", "platform", "runtime", "through", "model",
-    "label", "counted", "foreign", "delta", "has", "article", "too", "everything", "talk", "only", "no", "unlevered", "so", "without", "past", "not_worse", "per", "second", "device", "factor",
+    "adjective", "and", "approximate", "article", "as", "bare_cut", "bare_possible", "between", "but", "by",
+    "change", "correct", "counted", "decimal", "delta", "device", "direction", "everything", "factor", "fine",
+    "foreign", "from", "gain_noun", "goal", "has", "hedge", "if", "indifferent", "inside", "instead", "is", "keep",
+    "label", "lever", "losing", "loss", "lossless", "lower", "mild", "modal", "model", "negation", "no",
+    "not_under", "not_worse", "nothing", "of", "one", "only", "or", "past", "per", "platform", "plus", "possible",
+    "present", "priority", "provided", "quantity", "reference", "refused", "retract", "runtime", "saving", "second",
+    "so", "statistic", "superlative", "talk", "than", "the", "through", "to", "too", "unlevered", "upper", "vague",
+    "whole", "wished", "without",
 ]  # fmt: skip
 Readings = Mapping[Concept, str]
 # Shorter words have too many neighbours to guess at.
@@ -25,7 +28,7 @@ class _Node:
     """A place in the tree of phrases: what ends here, and the words that go on."""
 
     readings: dict[Concept, str] = field(default_factory=dict[Concept, str])
-    after: dict[str, _Node] = field(default_factory=dict)  # type: ignore[arg-type]
+    after: dict[str, _Node] = field(default_factory=dict[str, "_Node"])
 
 
 @dataclass(frozen=True)

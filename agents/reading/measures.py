@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...contracts import RequestError, units
-from .lexicon import Lexicon
+from .lexicon import Concept, Lexicon
 from .tokens import FRACTIONS, Token
 
 MeasureKind = Literal[
@@ -57,7 +57,7 @@ class MeasureGrammar:
         self._tokens, self._lexicon = tokens, lexicon
 
     def measure(self, at: int) -> tuple[int, Measure | None]:
-        """measure := [sign] number [unit | 'per' time] | [article] fraction ['of'] ['a'] unit | factor."""
+        """Measure := [sign] number [unit | 'per' time] | [article] fraction ['of'] ['a'] unit | factor."""
         sign = self._sign(at)
         if sign:
             length, measure = self._unsigned(at + 1)
@@ -89,7 +89,7 @@ class MeasureGrammar:
         return self._fraction(at)
 
     def _factor(self, at: int) -> tuple[int, Measure | None]:
-        skip = 2 if self._text(at + 1) in ("of", ":") else 1
+        skip = 2 if self._text(at + 1) in (":",) or self._is(at + 1, "whole") else 1
         length, value = self.number(at + skip)
         return (skip + length, Measure("factor", value)) if length else (0, None)
 
@@ -109,7 +109,7 @@ class MeasureGrammar:
 
     def _part(self, at: int, length: int, part: float) -> tuple[int, Measure | None]:
         skip = length
-        skip += 1 if self._text(at + skip) == "of" else 0
+        skip += 1 if self._is(at + skip, "whole") else 0
         skip += 1 if self._is_article(at + skip) else 0
         taken, kind, unit = self._unit(at + skip)
         if taken and kind in _COUNTABLE:
@@ -121,7 +121,7 @@ class MeasureGrammar:
         if rate is not None:
             return rate
         part = self._lexicon.fractions.get(self._text(at + length))
-        if part is not None and self._text(at + length + 1) != "as":
+        if part is not None and not self._is(at + length + 1, "as"):
             return self._part(at, length + 1, value * part)
         taken, kind, unit = self._unit(at + length)
         if not taken:
@@ -134,17 +134,17 @@ class MeasureGrammar:
         """Take `per image` along, which changes nothing."""
         if measure is None:
             return 0, None
-        per, counted = self._single(at + length, "per"), self._single(at + length + 1, "counted")
-        if measure.kind == "duration" and per and counted and self._text(at + length) != "by":
+        per, counted = self._is(at + length, "per"), self._is(at + length + 1, "counted")
+        if measure.kind == "duration" and per and counted and not self._is(at + length, "by"):
             return length + 2, measure
         return length, measure
 
     def _rate(self, at: int, length: int, value: float) -> tuple[int, Measure | None] | None:
         """Number [what is counted] 'per' time."""
         skip = length
-        while skip < length + 2 and self._single(at + skip, "counted"):
+        while skip < length + 2 and self._is(at + skip, "counted"):
             skip += 1
-        if not self._single(at + skip, "per"):
+        if not self._is(at + skip, "per"):
             return None
         time = self._lexicon.single(self._text(at + skip + 1)).get("second")
         if time is None:
@@ -162,14 +162,14 @@ class MeasureGrammar:
         length, value = self._spoken(at)
         if not length:
             return 0, 0.0
-        if self._text(at + length) == "point":
+        if self._is(at + length, "decimal"):
             return self._decimals(at, length, value)
         return self._and_part(at, length, value)
 
     def _and_part(self, at: int, length: int, value: float) -> tuple[int, float]:
         """Take `and a half` along."""
         part = self._lexicon.fractions.get(self._text(at + length + 2), 0.0)
-        if part and self._text(at + length) == "and" and self._text(at + length + 1) in ("a", "one"):
+        if part and self._is(at + length, "plus") and self._is(at + length + 1, "one"):
             return length + 3, value + part
         return length, value
 
@@ -182,7 +182,7 @@ class MeasureGrammar:
     def _spoken(self, at: int) -> tuple[int, float]:
         """Add up `one hundred and twenty five`; `a hundred` counts as one."""
         total, current, length = 0.0, 0.0, 0
-        if self._is_article(at) and self._text(at + 1) in self._lexicon.scales and self._text(at) != "the":
+        if self._is_article(at) and self._text(at + 1) in self._lexicon.scales and self._is(at, "one"):
             current, length = 1.0, 1
         while True:
             word = self._text(at + length)
@@ -192,7 +192,7 @@ class MeasureGrammar:
                 scale = self._lexicon.scales[word]
                 current = max(current, 1.0) * scale
                 total, current = (total + current, 0.0) if scale >= 1000 else (total, current)
-            elif word == "and" and length and self._goes_on(at + length):
+            elif self._is(at + length, "plus") and length and self._goes_on(at + length):
                 pass
             else:
                 return (length, total + current) if length else (0, 0.0)
@@ -238,8 +238,8 @@ class MeasureGrammar:
         token = self._at(at)
         return token.text if token is not None and token.kind in ("word", "mark") else ""
 
-    def _single(self, at: int, concept: Literal["per", "counted"]) -> bool:
+    def _is(self, at: int, concept: Concept) -> bool:
         return concept in self._lexicon.single(self._text(at))
 
     def _is_article(self, at: int) -> bool:
-        return self._text(at) in ("a", "an", "one", "the")
+        return self._is(at, "one") or self._is(at, "the")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...contracts import MAX_WORDS, RequestError, Understanding
 from .assemble import assemble
-from .bounds import BoundReader
+from .bounds import read_bound
 from .clauses import Clause, clauses, sentences
 from .context import Context
 from .english import ENGLISH
@@ -61,7 +61,7 @@ def _bounds_and_wishes(clause: Clause, context: Context, told: bool) -> list[Out
     for item in _superlatives(clause):
         extra += WishReader(Clause(item), context).read()
         clause = clause.without(item)
-    found = BoundReader(clause, context).read()
+    found = read_bound(clause, context)
     return [*extra, *found, *_shared(clause, context, found)]
 
 
@@ -75,9 +75,7 @@ def _superlatives(clause: Clause) -> list[tuple[Item, ...]]:
             )
             if start is not None:
                 found.append(clause.items[start : index + 1])
-        elif item.has("superlative") and item.value("superlative") not in ("-", "+"):
-            found.append((item,))
-        elif item.has("lossless"):
+        elif (item.has("superlative") and item.value("superlative") not in ("-", "+")) or item.has("lossless"):
             found.append((item,))
     return found
 
@@ -91,7 +89,7 @@ def _shared(clause: Clause, context: Context, found: list[Outcome]) -> list[Outc
     extra: list[Outcome] = []
     for item in waiting:
         items = tuple(each for each in clause.items if not each.has("quantity"))
-        extra += BoundReader(Clause((item, *items), clause.opener, clause.first), context).read()
+        extra += read_bound(Clause((item, *items), clause.opener, clause.first), context)
     return extra
 
 
@@ -116,8 +114,6 @@ def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
         elif item.has("correct") and not item.has("direction") and not (item.has("instead")):
             correcting = True
             items.remove(item)
-        elif item.has("correct") and item.has("direction") and clause.measured and item.text in ("better", "or better"):
-            continue
     if items and items[0].has("no") and len(items) > 1 and items[1].measure is not None and context.outcomes:
         return Clause(tuple(items[1:]), clause.opener, clause.first), True
     return Clause(tuple(items), clause.opener, clause.first), correcting

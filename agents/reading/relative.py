@@ -1,58 +1,116 @@
-"""The arithmetic of relative wishes: what `half`, `by 40 %` or `twice` ask of each quantity."""
+"""Relative bounds: shares, percentages and factors of what the original has."""
 
 from __future__ import annotations
 
-import math
-from typing import Literal
+from dataclasses import replace
 
 from .measures import Measure
-
-# How a measure stands to the original: it is the share that is left (`to 30 %`, `half the size`), the difference
-# (`by 30 %`, `30 % smaller`), or a factor (`4x smaller`).
-Way = Literal["to", "by"]
-_LARGEST = 10.0
+from .quality import QualityPassage
+from .shares import faster_by_time, ratio, rounded, speedup
+from .statements import Outcome
 
 
-def ratio(measure: Measure, way: Way, sign: str) -> float | None:
-    """Return the share of the original that size, memory or time may have; None where that is none.
+class RelativePassage(QualityPassage):
+    """A clause whose measure says how the product stands to the original."""
 
-    Args:
-        measure: a share, a percentage or a factor.
-        way: whether it is what is left or the difference.
-        sign: `-` for less, `+` for more, empty where only the way tells.
-    """
-    value = measure.value if sign != "+" else measure.top
-    if measure.kind == "factor":
-        value = _by_factor(value, sign)
-    elif measure.kind in ("percent", "share"):
-        value = value if way == "to" else (1 + value if sign == "+" else 1 - value)
-    else:
+    def read(self) -> list[Outcome] | None:
+        measure = self.measure
+        previous = self._correction_of(measure)
+        if previous is not None:
+            return previous
+        about, comparator = self.quantity(), self.comparator()
+        if self.has("past") and not self.has("goal", "reference"):
+            return None  # of something that was
+        if about == "error" or about == "first":
+            return None
+        if self.is_of_loss():
+            return self.floor(measure) or self.left_of(measure) or self.drop(measure, comparator)
+        side, sign = self.direction(about)
+        about = side or about or self._implied(measure)
+        if about in ("size", "memory"):
+            return self._resized(measure, about, sign, comparator)
+        if about == "latency":
+            return self._timed(measure, sign, comparator)
+        if about in ("speed", "throughput"):
+            return self._sped(measure, about, sign, comparator)
+        if about in ("accuracy", "fidelity"):
+            return self.accuracy(measure, about, comparator)
+        if self.has("fine", "modal") or comparator == "upper":
+            return self.drop(measure, comparator) if measure.kind == "points" else None
         return None
-    return rounded(value) if 0 < value <= _LARGEST else None
 
-
-def _by_factor(value: float, sign: str) -> float:
-    return 1 / value if sign == "-" and value > 0 else value
-
-
-def speedup(measure: Measure, way: Way, sign: str) -> float | None:
-    """Return the factor that speed must keep or gain; `sign` is of the speed."""
-    value = measure.value
-    if measure.kind == "factor":
-        value = 1 / value if sign == "-" and value > 0 else value
-    elif measure.kind in ("percent", "share"):
-        if way == "by":
-            value = 1 / (1 + measure.top) if sign == "-" else 1 + value
-    else:
+    def _correction_of(self, measure: Measure) -> list[Outcome] | None:
+        """Return the last statement with another number, where that is all the clause says."""
+        last = self.context.last()
+        bare = not self.has("quantity", "direction", "change", "loss", "adjective")
+        if not (self.context.correcting and bare and last) or not isinstance(last.value, float):
+            return None
+        if last.field in ("min_accuracy", "max_accuracy_drop") and measure.kind in ("percent", "points", "bare"):
+            return [self.statement(last.field, measure.value, last.about)]
+        if last.field == "min_speedup" and measure.kind in ("factor", "bare") and measure.value > 0:
+            return [self.statement(last.field, measure.value, last.about)]
+        if last.field.endswith("_ratio") and measure.kind in ("percent", "share") and measure.value > 0:
+            taken = 1 - measure.value if self.has("by") else measure.value
+            return [self.statement(last.field, rounded(taken), last.about)] if taken > 0 else None
         return None
-    return rounded(value) if 0 < value < 1e6 else None
 
+    def _implied(self, measure: Measure) -> str:
+        """Return the quantity where no word names one."""
+        if self.has("change"):
+            return self.context.topic or "size"
+        if self.clause.items and any(item.value("upper") == "within" for item in self.clause.items):
+            return "accuracy" if self.has("reference") or measure.kind == "points" else ""
+        if self.has("reference") and measure.kind in ("percent", "share"):
+            return self.context.topic or "size"
+        return (
+            self.context.topic if self.has("upper", "lower", "goal") and measure.kind in ("percent", "factor") else ""
+        )
 
-def faster_by_time(left: float | None) -> float | None:
-    """Return the speedup where time is this share of what it was."""
-    return rounded(1 / left) if left else None
+    def _resized(self, measure: Measure, about: str, sign: str, comparator: str) -> list[Outcome] | None:
+        way = self.way(sign)
+        if measure.kind == "bare" and sign == "-" and measure.value > 1 and not self.quantities():
+            measure = replace(measure, kind="factor")  # `a compression ratio of 4`
+        if measure.kind == "factor" and not sign and not (comparator == "upper" or measure.value < 1):
+            return None
+        value = ratio(measure, way, sign)
+        if value is None or (way == "by" and not sign):
+            return None
+        grows, left = value > 1, way == "to"
+        if not self._is_sensible(comparator, grows, left):
+            return None
+        return [self.statement(f"max_{about}_ratio", value, about)]
 
+    def _timed(self, measure: Measure, sign: str, comparator: str) -> list[Outcome] | None:
+        way = self.way(sign)
+        if measure.kind == "factor" and not sign and comparator != "upper":
+            return None
+        left = ratio(measure, way, sign)
+        value = faster_by_time(left)
+        if value is None or left is None or not self._is_sensible(comparator, left > 1, way == "to"):
+            return None
+        return [self.statement("min_speedup", value, "speed")]
 
-def rounded(value: float) -> float:
-    """Return a value without the noise of binary fractions."""
-    return value if not math.isfinite(value) else float(f"{value:.10g}")
+    def _sped(self, measure: Measure, about: str, sign: str, comparator: str) -> list[Outcome] | None:
+        way = "by" if sign == "+" and measure.kind == "percent" and self.way(sign) != "to" else self.way(sign)
+        if measure.kind == "bare":
+            named = about == "speed" and any(
+                item.has("gain_noun") or item.value("quantity") == "speed" for item in self.quantities()
+            )
+            measure = replace(measure, kind="factor") if named else measure
+        if measure.kind == "percent" and not sign and way == "to" and measure.value < 1:
+            way = "by" if any(item.has("gain_noun") for item in self.quantities()) else way
+        value = speedup(measure, way, sign)
+        slower = sign == "-" or (value is not None and value < 1)
+        if value is None or (measure.kind == "bare"):
+            return None
+        if slower:
+            return [self.statement("min_speedup", value, "speed")] if self.is_allowed(comparator) else None
+        return None if comparator == "upper" and not self.is_only() else [self.statement("min_speedup", value, "speed")]
+
+    def _is_sensible(self, comparator: str, grows: bool, left: bool) -> bool:
+        """Tell whether a comparator goes with what is asked: at least 30 % smaller, at most 30 % of it, 20 % more."""
+        if grows:
+            return self.is_allowed(comparator) or (left and comparator == "upper")
+        if left:
+            return comparator != "lower"
+        return comparator != "upper" or self.is_only()

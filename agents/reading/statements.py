@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Value = str | int | float
-# `firm` stands; `soft` gives way to a firm one on the same field; `weak` is a wish in general, which a bound on the same
-# quantity already says better; `present` tells what is, not what is wanted, and `fact` may; `lift` takes an earlier statement back.
+# `firm` stands; `soft` gives way to a firm one on the same field; `weak` is a wish in general, which a bound on the
+# same quantity says better; `present` tells what is, not what is wanted, and `fact` may; `lift` takes an earlier
+# statement back.
 Strength = Literal["firm", "soft", "weak", "present", "fact", "lift"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .clauses import Clause
 from .context import Context
 from .items import Item
@@ -30,7 +32,7 @@ def _names(item: Item, clause: Clause) -> bool:
         return bool(runtime)
     # `in torch` is a runtime, `my torch model` is not.
     before, after = clause.before(item), clause.after(item)
-    led = any(each.has("through") or each.text in ("in", "=", ":", "runtime") for each in before[-2:])
+    led = any(each.has("through", "inside") or each.text in ("=", ":") for each in before[-2:])
     return (led or clause.opened_by("through")) and not (after and after[0].has("model"))
 
 
@@ -56,8 +58,8 @@ def _said(item: Item, context: Context) -> list[Outcome]:
 
 
 def _statement(field: str, value: str, item: Item, context: Context, weak: bool = False) -> Statement:
-    strength = "weak" if weak else "firm"
-    return Statement(field, value, item.start, item.end, strength, about=field, replaces=context.correcting)
+    made = Statement(field, value, item.start, item.end, about=field, replaces=context.correcting)
+    return replace(made, strength="weak") if weak else made
 
 
 def _is_refused(item: Item, clause: Clause) -> bool:

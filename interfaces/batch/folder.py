@@ -122,8 +122,6 @@ def describe(path: Path, where: str) -> dict[str, Any]:
     raw = load_yaml(text, where)
     lines = read_lines(text, where)
     try:
-        if "request" in raw:
-            raise RequestError("request: words are not served here yet; write the bounds under constraints")
         if "out" in raw:
             raise RequestError("out: the batch decides where products go; leave it out")
         if "llm" in raw:

@@ -39,7 +39,7 @@ class Preparer:
         """
         if item.fault:
             raise RequestError(item.fault)
-        fields = dict(item.fields)
+        fields = _with_words(item.fields)
         for key in ("data", "calibration_data"):
             if isinstance(fields.get(key), str):
                 fields[key] = self._data(fields[key], key)
@@ -98,6 +98,16 @@ class Preparer:
 
     def _shown(self, path: Path) -> str:
         return clean(os.path.relpath(path, self.folder))
+
+
+def _with_words(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request with what its words ask for laid under them."""
+    words = given.get("words")
+    if not isinstance(words, str):
+        return dict(given)
+    from ...agents.reading import merge_words, read
+
+    return merge_words(given, words, read(words)).fields
 
 
 def _resource(item: Item) -> list[Path]:

@@ -19,6 +19,7 @@ from .optimize import optimize
 from .resume import resume
 from .runs import runs
 from .scenarios import scenarios
+from .understand import understand
 
 
 def command() -> Any:
@@ -30,7 +31,7 @@ def command() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(shipfit)
-    for function in (optimize, batch, inspect, benchmark, check, apply, resume, demo, doctor):
+    for function in (optimize, understand, batch, inspect, benchmark, check, apply, resume, demo, doctor):
         app.command()(function)
     app.add_typer(runs, name="runs")
     app.add_typer(scenarios, name="scenarios")

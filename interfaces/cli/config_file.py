@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import yaml
 
-from ...contracts import Request, RequestError, units, validate
+from ...contracts import MAX_WORDS, Request, RequestError, units, validate
 from .bounds import BOUND_NAMES, read_bounds, read_dimensions
 from .paths import text_file
 
@@ -28,7 +28,9 @@ SHORT: dict[str, tuple[str, str]] = {
 }
 
 
-REQUEST_KEYS = frozenset({*Request.model_fields, *BOUND_NAMES, *SHORT})
+# The request in words is called `request` in a file; what was read from them, nobody writes.
+_OF_WORDS = frozenset({"words", "understood", "not_understood"})
+REQUEST_KEYS = frozenset({*Request.model_fields, *BOUND_NAMES, *SHORT, "request"}) - _OF_WORDS
 
 
 class Loader(yaml.SafeLoader):
@@ -100,6 +102,8 @@ def request_fields(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """
     refuse_unknown(raw, REQUEST_KEYS, "key")
     raw = _spread(raw)
+    if "request" in raw:
+        raw["words"] = _words(raw.pop("request"))
     fields = {key: value for key, value in raw.items() if key not in BOUND_NAMES}
     target = _group(fields.get("target"))
     bounds = _collect_bounds(raw, target)
@@ -123,6 +127,14 @@ def _split_list(group: object, name: str) -> None:
     """Read, in place, a list that is written in one line with commas."""
     if isinstance(group, dict) and isinstance(value := cast("dict[str, Any]", group).get(name), str):
         group[name] = [item.strip() for item in value.split(",")]
+
+
+def _words(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise RequestError("request: is no text; write what is asked for in words, or leave it out")
+    if len(value) > MAX_WORDS:
+        raise RequestError(f"request: has {len(value):,} characters; keep it under {MAX_WORDS:,}")
+    return value
 
 
 def _group(value: object) -> dict[Any, Any] | None:

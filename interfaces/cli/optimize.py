@@ -7,6 +7,7 @@ from . import options as opt
 
 def optimize(
     model: opt.OptionalModel = None,
+    words: opt.Words = None,
     data: opt.Data = None,
     calibration_data: opt.CalibrationData = None,
     config: opt.Config = None,

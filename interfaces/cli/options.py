@@ -28,6 +28,15 @@ _MODEL = "An .onnx or .pt2 file, a folder that holds one, or module:factory for 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL)]
 OptionalModel = Annotated[str | None, typer.Argument(metavar="MODEL", help=_MODEL, show_default=False)]
 
+Words = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="WORDS",
+        help="The request in words, such as 'under 10 MB and twice as fast'; options win over it.",
+        show_default=False,
+    ),
+]
+
 Data = Annotated[
     str | None,
     _text("--data", DATA, "Samples: .npz, .csv, texts, a folder of .npz, .npy or images, or module:callable.", "PATH"),

@@ -9,6 +9,7 @@ from typing import Any
 from ...contracts import ModelFileError, Request, RequestError, check_served, override_bounds, units, validate
 from .bounds import bound_fields, read_bounds, read_shapes
 from .paths import check_writable, data_source, model_source, output_folder
+from .words import with_words
 
 # Options that are bounds; each is called as it is typed in errors.
 BOUND_OPTIONS = (
@@ -40,6 +41,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "llm_required": ("llm", "required"),
     "out": ("out",),
     "model": ("model",),
+    "words": ("words",),
 }
 
 
@@ -80,6 +82,7 @@ def build_request(given: Mapping[str, Any], config: str | None = None) -> Reques
     merged = with_options(base, given)
     if "model" not in merged:
         raise ModelFileError("no model is given; write: shipfit optimize MODEL, or name it in --config")
+    merged = with_words(merged)
     merged |= _checked_paths(merged)
     return check_served(validated(merged))
 

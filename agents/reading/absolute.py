@@ -1,0 +1,83 @@
+"""Absolute bounds: amounts of bytes, time, calls per second, decibels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .measures import Measure
+from .passage import Passage
+from .statements import Outcome, Statement
+
+# Kind of measure → quantity that it is of where no noun says so.
+OF_KIND = {"bytes": "size", "duration": "latency", "rate": "throughput", "decibel": "fidelity"}
+_FIELDS = {
+    "size": "max_size_bytes", "memory": "max_memory_bytes", "latency": "max_latency_ms",
+    "throughput": "min_throughput_per_s", "fidelity": "min_fidelity_db",
+}  # fmt: skip
+_UPPER = frozenset({"size", "memory", "latency"})
+_STATISTICS = ("mean", "p50", "p95", "p99")
+
+
+class AbsolutePassage(Passage):
+    """A clause whose measure is an amount with a unit of its own."""
+
+    def read(self) -> list[Outcome]:
+        measure = self.measure
+        about = self._absolute_quantity(measure)
+        if not about or self._is_difference() or self._is_of_something_else() or measure.sign == "-":
+            return [self.unread()]
+        comparator = self.comparator()
+        about = self._opposed(about, comparator)
+        value = measure.top if about in _UPPER else measure.value
+        if about == "size" or about == "memory":
+            value = int(value)
+        made = self.statement(_FIELDS[about], value, about)
+        if self.is_present(comparator):
+            told = self.has("present", "past", "reference") or self.clause.opener is not None
+            made = replace(made, strength="present" if told else "fact")
+        self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
+        if made.strength in ("present", "fact"):
+            return [made]
+        wanted = "upper" if about in _UPPER else "lower"
+        if comparator and comparator != wanted:
+            return [replace(made, below=True)]
+        return [made, *self._statistic(about)]
+
+    def _opposed(self, about: str, comparator: str) -> str:
+        """Return the quantity of the bound before where this is its other side: `below 100 MB and at least 50 MB`."""
+        last, wanted = self.context.measured, "upper" if about in _UPPER else "lower"
+        other_side = comparator not in ("", wanted) and not self.quantities()
+        alike = last is not None and self.context.measure is not None and self.context.measure.kind == self.measure.kind
+        return last.about if last is not None and other_side and alike and last.about in _FIELDS else about
+
+    def _absolute_quantity(self, measure: Measure) -> str:
+        named, usual = self.quantity(), OF_KIND[measure.kind]
+        if measure.kind == "bytes":
+            return "memory" if named == "memory" else "" if named == "first" else usual
+        if measure.kind == "duration":
+            statistics = [item.value("statistic") for item in self.clause.items if item.has("statistic")]
+            return "" if named == "first" or "other" in statistics else usual
+        return "" if self.is_of_loss() and measure.kind == "decibel" else usual
+
+    def _is_difference(self) -> bool:
+        """Tell whether an amount is what is to be saved rather than what may be left: `reduce it by 5 MB`."""
+        ends = self.after[:1] and self.after[0].has("direction") and not self.after[0].has("upper", "lower")
+        previous = self.before[-1] if self.before else None
+        saved = any(item.has("saving") for item in self.before)
+        return bool(ends) or saved or bool(previous and previous.has("by") and self.has("change", "direction", "loss"))
+
+    def _is_of_something_else(self) -> bool:
+        behind = [item for item in self.after[:2] if not item.has("of", "article") or item.has("foreign")]
+        if behind and behind[0].has("foreign") and not behind[0].has("quantity"):
+            return True
+        owns = any(item.has("has") and not item.has("is") for item in self.before)
+        return owns and not self.comparator() and not self.has("goal", "only")
+
+    def _statistic(self, about: str) -> list[Statement]:
+        if about != "latency":
+            return []
+        found = next((item for item in self.clause.items if item.value("statistic") in _STATISTICS), None)
+        if found is None:
+            return []
+        made = Statement("latency_statistic", found.value("statistic"), found.start, found.end, about="statistic")
+        return [replace(made, replaces=self.context.correcting)]

@@ -1,0 +1,57 @@
+"""What may get worse: `I don't care about the size`, `slower is fine`."""
+
+from __future__ import annotations
+
+from .context import Repeat
+from .items import Item
+from .statements import Outcome, Statement
+from .wish import BETTER, GUARD_OF, Wish
+
+
+class AllowanceWish(Wish):
+    """Reads what may get worse."""
+
+    def indifference(self) -> list[Outcome] | None:
+        """`I don't care about the size`, `latency doesn't matter`."""
+        marker = next((item for item in self.items if item.has("indifferent") and not item.has("negation")), None)
+        if marker is None or not self.names() or self.negation(marker):
+            return None
+        if marker.value("indifferent") == "before":
+            names = [item.value("quantity") for item in self.clause.after(marker) if item.has("quantity")]
+            names = names or self.names()
+        else:
+            names = [item.value("quantity") for item in self.clause.before(marker) if item.has("quantity")]
+            names += [item.value("quantity") for item in self.context.pending]
+            self.context.pending.clear()
+        return self._allowed(names) if names else None
+
+    def _allowed(self, names: list[str]) -> list[Outcome]:
+        guards = dict.fromkeys(GUARD_OF[name] for name in names if name in GUARD_OF)
+        made: list[Outcome] = [self.statement("allow_regression", guard, f"guard {guard}") for guard in guards]
+        self.context.repeat = self._again("allow_regression")
+        return made or self.unread()
+
+    def _again(self, field: str) -> Repeat:
+        correcting = self.context.correcting
+
+        def repeat(name: str, item: Item) -> list[Statement]:
+            guard = GUARD_OF.get(name)
+            if guard is None:
+                return []
+            return [Statement(field, guard, item.start, item.end, about=f"guard {guard}", replaces=correcting)]
+
+        return repeat
+
+    def permission(self) -> list[Outcome] | None:
+        """`slower is fine`, `memory may grow`, `accuracy can suffer`."""
+        if not self.has("fine", "modal") or self.has("negation"):
+            return None
+        for _, quantity, sign in self.changes():
+            if quantity in BETTER and sign != BETTER[quantity]:
+                mild = quantity == "accuracy" and self.has("mild")
+                return self.unread() if mild else self._allowed([quantity, *self.pending_names()])
+        if self.has("fine") and self.has("adjective"):
+            worse = [item.value("adjective") for item in self.items if item.has("adjective")]
+            names = [side[:-1] for side in worse if side[-1] != BETTER[side[:-1]]]
+            return self._allowed(names) if names else None
+        return None

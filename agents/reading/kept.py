@@ -1,0 +1,88 @@
+"""What must not get worse: `lossless`, `same accuracy`, `not slower`, `as fast as now`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .context import Repeat
+from .items import Item
+from .statements import Outcome, Statement
+from .wish import BETTER, GUARD_OF, Wish
+
+
+class KeptWish(Wish):
+    """Reads what must not get worse."""
+
+    def lossless(self) -> list[Outcome] | None:
+        """`lossless`, `without any loss`, `don't lose accuracy`."""
+        if self.has("lossless"):
+            return [self.statement("max_accuracy_drop", 0.0, "drop")]
+        losses = [item for item in self.items if item.has("loss")]
+        named = self.names()
+        if not losses or (named and not {"accuracy", "fidelity"} & set(named)):
+            return None
+        negation = next((item for item in self.items if item.has("negation")), None)
+        refused = self.has("refused")
+        if negation is None and not refused:
+            return None
+        if self.is_vague():
+            return self.unread()
+        if not named and losses[0].value("loss") != "noun" and not losses[0].has("losing"):
+            return None
+        return [self.statement("max_accuracy_drop", 0.0, "drop")]
+
+    def kept(self) -> list[Outcome] | None:
+        """`same accuracy`, `keep the speed`, `as fast as now`."""
+        compared = self._compared()
+        if compared:
+            return self.bound_of_one(compared)
+        keep = next((item for item in self.items if item.has("keep")), None)
+        if keep is None or self.changes():
+            return None
+        names = [name for name in self.names() if name in GUARD_OF]
+        names += [item.value("quantity") for item in self.context.pending]
+        if not names:
+            return None
+        if self.is_vague() or self.has("negation", "upper", "lower", "adjective"):
+            return self.unread()
+        self.context.pending.clear()
+        self.context.repeat = self._kept_again()
+        return [outcome for name in names for outcome in self.bound_of_one(name) or []]
+
+    def _kept_again(self) -> Repeat:
+        def repeat(name: str, item: Item) -> list[Statement]:
+            made = self.one(name)
+            return [replace(made, start=item.start, end=item.end)] if made else []
+
+        return repeat
+
+    def _compared(self) -> str:
+        """Return the quantity of `as fast as now`."""
+        for index, item in enumerate(self.items):
+            after = self.items[index + 1 :][:4]
+            as_before = index and self.items[index - 1].has("as")
+            told = any(each.has("reference") for each in after) and not any(each.has("possible") for each in after)
+            if item.has("adjective") and as_before and told:
+                return item.value("adjective")[:-1]
+        return ""
+
+    def not_worse(self) -> list[Outcome] | None:
+        """`not slower`, `no bigger than now`, `memory must not grow`; `not smaller` asks for nothing."""
+        whole = next((item.value("not_worse") for item in self.items if item.has("not_worse")), "")
+        if whole:
+            return self.bound_of_one(whole)
+        for item, quantity, sign in self.changes():
+            negation = self.negation(item)
+            if negation is not None and negation.has("nothing") and not self.names():
+                return self.unread()  # everything at once is no field
+            if negation is None and not (self.has("refused") and item.has("direction")):
+                continue
+            if self.is_vague() and quantity in BETTER and sign != BETTER[quantity]:
+                return self.unread()
+            if quantity not in BETTER:
+                return None
+            if sign == BETTER[quantity]:
+                return []  # what need not get better
+            self.context.repeat = self._kept_again()
+            return self.bound_of_one(quantity)
+        return None

@@ -1,0 +1,124 @@
+"""What to gain most: `as small as possible`, `speed matters most`, `make it faster`."""
+
+from __future__ import annotations
+
+from .context import Repeat
+from .items import Item
+from .statements import Outcome, Statement
+from .wish import BETTER, Wish
+
+OBJECTIVE_OF = {
+    "size": "size", "latency": "latency", "speed": "latency", "throughput": "latency", "accuracy": "accuracy",
+    "fidelity": "accuracy",
+}  # fmt: skip
+
+
+class ObjectiveWish(Wish):
+    """Reads what to gain most."""
+
+    def superlative(self) -> list[Outcome] | None:
+        """`as small as possible`, `the smallest file`, `minimize latency`, `best quality`."""
+        objectives: list[str] = []
+        for index, item in enumerate(self.items):
+            side = item.value("adjective") or item.value("direction") or item.value("change")
+            before = self.items[index - 1] if index else None
+            after = self.items[index + 1 :][:4]
+            possible = next((each for each in after if each.has("possible")), None)
+            if (
+                side
+                and possible
+                and ((before is not None and before.has("as")) or possible.has("bare_possible") or side[:-1])
+            ):
+                quantity = side[:-1] or next((name for name in self.names()), "")
+                if (before is not None and before.has("as")) or item.has("direction", "change"):
+                    objectives.append(quantity if side[-1] == BETTER.get(quantity) else "")
+            found = item.value("superlative")
+            if found in OBJECTIVE_OF or found == "balanced":
+                objectives.append(found)
+            elif found and not item.has("lower"):
+                name = next((each.value("quantity") for each in self.items[index:] if each.has("quantity")), "")
+                objectives.append(name if BETTER.get(name) == found else "")
+        known = [OBJECTIVE_OF.get(name, name) for name in objectives if name in OBJECTIVE_OF or name == "balanced"]
+        if not objectives or (not known and not self.quantities()):
+            return None
+        if self.has("negation") or not known:
+            return self.unread()
+        self.context.repeat = self._objective_again()
+        return [self.statement("objective", name, "objective") for name in dict.fromkeys(known)]
+
+    def _objective_again(self) -> Repeat:
+        def repeat(name: str, item: Item) -> list[Statement]:
+            objective = OBJECTIVE_OF.get(name)
+            return [Statement("objective", objective, item.start, item.end, about="objective")] if objective else []
+
+        return repeat
+
+    def priority(self) -> list[Outcome] | None:
+        """`speed matters most`, `optimize for size`."""
+        marker = next((item for item in self.items if item.has("priority")), None)
+        if marker is None or self.has("negation"):
+            return None
+        leads = marker.value("priority") == "before"
+        places = self.clause.after(marker) if leads else self.clause.before(marker)
+        name = next((item.value("quantity") for item in places if item.has("quantity")), "")
+        if not name:
+            side = next((item.value("adjective") or item.value("direction") for item in places
+                         if item.has("adjective", "direction")), "")  # fmt: skip
+            name = side[:-1] if side and side[-1] == BETTER.get(side[:-1], "") else ""
+        objective = OBJECTIVE_OF.get(name)
+        if objective is None:
+            return None
+        return [self.statement("objective", objective, "objective")]
+
+    def better(self) -> list[Outcome] | None:
+        """`make it faster`, `reduce the size`, `too slow`."""
+        found: list[str] = []
+        for item, quantity, sign in self.changes():
+            if (quantity in OBJECTIVE_OF and sign == BETTER[quantity]) or (
+                self._is_complaint(item) and quantity in OBJECTIVE_OF
+            ):
+                found.append(OBJECTIVE_OF[quantity])
+        bare = [item for item in self.items if item.has("change") and len(item.value("change")) == 1]
+        if not found and bare and not self.names() and any(item.has("bare_cut") for item in bare):
+            found.append("size")
+        found += self._adjectives()
+        if not found or self.has("upper", "lower") or {"first", "error"} & set(self.names()):
+            return None
+        turned = [quantity for _, quantity, _ in self.changes()]
+        self.context.topic = next(iter([*self.names(), *turned]), self.context.topic)
+        self.context.repeat = self._weakly_again()
+        return [self.statement("objective", name, "objective", "weak") for name in dict.fromkeys(found)]
+
+    def _weakly_again(self) -> Repeat:
+        def repeat(name: str, item: Item) -> list[Statement]:
+            objective = OBJECTIVE_OF.get(name)
+            made = Statement("objective", objective or "", item.start, item.end, "weak", "objective")
+            return [made] if objective else []
+
+        return repeat
+
+    def _is_complaint(self, item: Item) -> bool:
+        before = self.clause.before(item)
+        return bool(before) and before[-1].has("too")
+
+    def _adjectives(self) -> list[str]:
+        """Return objectives of `make it fast` and `it is too big`; a `small model` is only a name for it."""
+        found: list[str] = []
+        for index, item in enumerate(self.items):
+            side = item.value("adjective")
+            before = self.items[index - 1] if index else None
+            complaint = before is not None and before.has("too")
+            if not side or (item.has("vague") and self.quantities() and not complaint):
+                continue
+            quantity, sign = side[:-1], side[-1]
+            after = self.items[index + 1] if index + 1 < len(self.items) else None
+            attribute = (after is not None and after.kind == "word" and not after.readings) or (
+                after is not None and after.has("model")
+            )
+            if (before is not None and before.has("too") and sign != BETTER[quantity]) or (
+                sign == BETTER[quantity]
+                and not attribute
+                and (before is None or before.has("article", "goal", "vague", "is", "and", "keep"))
+            ):
+                found.append(OBJECTIVE_OF[quantity])
+        return found

@@ -1,0 +1,202 @@
+"""A clause with one measure, and the questions that every reader of bounds asks of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .clauses import Clause, trimmed
+from .context import Context
+from .items import Item
+from .lexicon import Concept
+from .measures import Measure
+from .shares import Way
+from .statements import Statement, Unread
+
+
+class Passage:
+    """A clause, its measure, and what surrounds it."""
+
+    def __init__(self, clause: Clause, context: Context, about: str = "", measure: Measure | None = None) -> None:
+        """Look at `clause`.
+
+        Args:
+            clause: with a measure.
+            context: what is known from before.
+            about: the quantity where another clause names it.
+            measure: in place of the clause's, such as one with a unit carried on.
+        """
+        self.clause, self.context, self.about = clause, context, about
+        item = clause.measured
+        assert item is not None
+        assert item.measure is not None
+        self.item, self.measure = item, measure or item.measure
+        self.before, self.after = clause.before(item), clause.after(item)
+
+    def has(self, *concepts: Concept) -> bool:
+        return self.clause.has(*concepts)
+
+    def quantities(self) -> list[Item]:
+        return [item for item in self.clause.items if item.has("quantity")]
+
+    def quantity(self) -> str:
+        """Return the quantity that the measure is of: what follows it, else what stands nearest before it."""
+        after = next((item for item in self.after if item.has("quantity")), None)
+        before = next((item for item in reversed(self.before) if item.has("quantity")), None)
+        if after and before and before.value("quantity") != after.value("quantity"):
+            near = self.item.start - before.end > after.start - self.item.end
+            return after.value("quantity") if near else before.value("quantity")
+        chosen = before or after
+        return chosen.value("quantity") if chosen else self.about
+
+    def negated(self, until: Item | None = None) -> bool:
+        end = until.start if until else self.item.start
+        return any(item.has("negation") and item.start < end for item in self.clause.items)
+
+    def comparator(self) -> str:
+        """Return `upper`, `lower` or nothing: the comparator nearest to the measure, turned by what negates it."""
+        places = [item for item in self.clause.items if item.has("upper", "lower")]
+        near = [item for item in places if item.start < self.item.start][-1:]
+        near = near or [item for item in places if not item.has("direction")][:1]
+        if not near:
+            return ""
+        upper = near[0].has("upper") and not (near[0].has("lower") and self.prefers_lower())
+        if near[0].value("upper") == "within":
+            upper = True
+        elif self.negated(near[0]) and not (upper and self.is_of_loss()):
+            upper = not upper
+        elif not upper and self.is_refused(near[0]):
+            upper = True
+        elif upper and self.is_refused(near[0]):
+            upper = False
+        return "upper" if upper else "lower"
+
+    def prefers_lower(self) -> bool:
+        return self.measure.kind in ("rate", "decibel")
+
+    def is_refused(self, comparator: Item) -> bool:
+        """Tell whether what lies beyond the bound is called bad: `anything over 10 MB is a problem`."""
+        return any(item.has("refused") and item.start > comparator.start for item in self.clause.items)
+
+    def is_of_loss(self) -> bool:
+        """Tell whether the clause speaks of lost quality."""
+        about = self.quantity()
+        quality = about in ("", "accuracy", "fidelity")
+        sides = {item.value("direction") for item in self.clause.items}
+        if "accuracy-" in sides:
+            return quality
+        if any(item.has("loss") for item in self.clause.items):
+            return quality and not any(each.startswith(("size", "speed")) for each in sides)
+        changes = {item.value("change") for item in self.clause.items}
+        return about in ("accuracy", "fidelity") and ("-" in sides or "-" in changes or self.measure.sign == "-")
+
+    def is_only(self) -> bool:
+        return self.has("only")
+
+    def is_allowed(self, comparator: str) -> bool:
+        return comparator == "upper" or (comparator == "" and self.has("fine", "modal"))
+
+    def is_present(self, comparator: str) -> bool:
+        """Tell whether the clause says how things are now."""
+        wished = any(item.has("goal", "upper", "lower", "to", "modal") for item in self.clause.items)
+        if self.has("past") and not self.has("goal", "modal") and not comparator:
+            return True
+        told = any(item.has("present") for item in self.clause.items)
+        named = any(item.has("reference") for item in self.before) and self.has("is", "quantity")
+        if told or named or self.is_fact():
+            return not wished and not comparator
+        opener = self.clause.opener
+        return not wished and opener is not None and opener.text == "(" and not self.quantities()
+
+    def is_fact(self) -> bool:
+        """Tell whether the measure follows `is`: `the model is 50 MB`."""
+        before = [item for item in self.before if not item.has("article", "approximate")]
+        return bool(before) and before[-1].has("is") and not before[-1].has("goal", "modal")
+
+    def direction(self, about: str) -> tuple[str, str]:
+        """Return the quantity that words of direction name, if they do, and the sign they give."""
+        for concept in ("direction", "change", "adjective"):
+            for item in self.nearest(concept):
+                side = item.value(concept)
+                if side[:-1]:
+                    quantity = side[:-1]
+                    if quantity == "size" and about == "memory":
+                        return "memory", side[-1]
+                    if quantity == "size" and about in ("latency", "speed", "throughput"):
+                        return about, "-" if about == "latency" else "+"
+                    if quantity == "speed" and about == "throughput":
+                        return "throughput", side[-1]
+                    return quantity, side[-1]
+                return "", side
+        if any(item.has("loss") for item in self.clause.items):
+            return "", "-"
+        return "", self.measure.sign
+
+    def nearest(self, concept: Concept) -> list[Item]:
+        found = [item for item in self.clause.items if item.has(concept)]
+        if concept == "adjective":
+            found = [item for item in found if self.is_compared(item)]
+        return sorted(found, key=lambda item: abs(item.start - self.item.start))
+
+    def is_compared(self, item: Item) -> bool:
+        """Tell whether an adjective is in `twice as fast` or `half so big`."""
+        before = [each for each in self.clause.items if each.start < item.start]
+        return bool(before) and before[-1].has("as")
+
+    def is_compared_at_all(self) -> bool:
+        return any(item.has("adjective") and self.is_compared(item) for item in self.after)
+
+    def is_part_of_whole(self) -> bool:
+        """Tell whether `of the original`, or `the size`, follows: `30 % of its size`, `half the latency`."""
+        if self.measure.kind == "factor" and not self.has("reference"):
+            return False
+        after = self.after[0] if self.after else None
+        if after is None or any(item.has("direction") for item in self.after[:2]):
+            return False
+        of = after.has("whole")
+        return (
+            of
+            or (after.has("article") and not after.has("one"))
+            or (after.has("quantity") and self.measure.kind == "share")
+        )
+
+    def way(self, sign: str) -> Way:
+        """Tell what the measure is: what is left, or the difference."""
+        previous = next(
+            (item for item in reversed(self.before) if not item.has("article", "approximate", "upper", "lower")), None
+        )
+        if previous is not None and previous.has("to"):
+            return "to"
+        if previous is not None and previous.has("by") and not previous.has("of"):
+            return "by"
+        cut = any(item.has("change") for item in self.clause.items)
+        taken_off = cut and self.measure.kind != "factor" and any(item.value("change") for item in self.before)
+        if not taken_off and (self.is_compared_at_all() or self.is_part_of_whole()):
+            return "to"
+        halved = previous is not None and previous.has("inside") and self.measure.kind == "share"
+        if cut and halved:
+            return "to" if self.measure.value == 0.5 else "by"
+        return "by" if sign else "to"
+
+    def statement(self, field: str, value: float, about: str) -> Statement:
+        start, end = self.span()
+        soft = self.has("hedge")
+        made = Statement(field, value, start, end, "soft" if soft else "firm", about)
+        return replace(made, replaces=self.context.correcting, provided=self.clause.opened_by("provided"))
+
+    def unread(self) -> Unread:
+        return Unread(*self.span())
+
+    def span(self) -> tuple[int, int]:
+        return trimmed(self.clause.items, is_content)
+
+
+def is_content(item: Item) -> bool:
+    """Tell whether an item belongs into the span of what was read."""
+    if item.measure:
+        return True
+    telling = item.has(
+        "quantity", "statistic", "upper", "lower", "direction", "change", "loss", "by", "to", "as", "lossless", "keep",
+        "reference", "adjective", "superlative", "lever", "unlevered", "negation", "vague", "wished", "indifferent",
+        "fine",
+    )  # fmt: skip
+    return (telling and not item.has("goal")) or item.has("upper", "lower")

@@ -1,0 +1,80 @@
+"""Bounds on quality: least accuracy, and how much of it may be lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .measures import Measure
+from .passage import Passage
+from .shares import rounded
+from .statements import Outcome
+
+_LEAST_ACCURACY, _UNLIKELY_ACCURACY = 0.5, 0.3
+_LARGEST_BARE_DROP = 0.1
+
+
+class QualityPassage(Passage):
+    """A clause whose measure is of quality."""
+
+    def floor(self, measure: Measure) -> list[Outcome] | None:
+        """Return a least accuracy from `must not fall below 90 %`."""
+        places = [item for item in self.clause.items if item.has("upper", "lower") and item.start < self.item.start]
+        falls = any(item.value("loss") in ("verb", "drop") or item.has("change") for item in self.before)
+        refused = self.negated() or any(item.has("refused") for item in self.after) or self.clause.opened_by("if")
+        value = _score(measure)
+        if not (places and falls and value is not None and value >= _LEAST_ACCURACY):
+            return None
+        below = places[-1].has("upper") or places[-1].has("not_under")
+        if below and (refused or places[-1].has("lower")):
+            return [self.statement("min_accuracy", value, "accuracy")]
+        return None
+
+    def left_of(self, measure: Measure) -> list[Outcome] | None:
+        """Return a least accuracy from `may drop to 90 %`."""
+        value, previous = _score(measure), self.before[-1] if self.before else None
+        if previous is None or not previous.has("to") or value is None or value < _LEAST_ACCURACY:
+            return None
+        return None if self.negated() else [self.statement("min_accuracy", value, "accuracy")]
+
+    def drop(self, measure: Measure, comparator: str) -> list[Outcome] | None:
+        value = measure.top
+        if measure.kind == "bare" and not 0 <= value <= _LARGEST_BARE_DROP:
+            return None
+        if measure.kind not in ("percent", "points", "bare") or not 0 <= value < 1:
+            return None
+        if comparator == "lower" and not self.clause.opened_by("if"):
+            return None
+        if self.negated() and not comparator:
+            return None
+        return [self.statement("max_accuracy_drop", value, "drop")]
+
+    def accuracy(self, measure: Measure, about: str, comparator: str) -> list[Outcome] | None:
+        within = any(item.value("upper") == "within" for item in self.clause.items)
+        if within or (measure.kind == "points" and (comparator == "upper" or self.has("fine", "modal"))):
+            return self.drop(measure, "upper")
+        if about == "fidelity":
+            fits = measure.kind == "bare" and comparator != "upper" and 0 < measure.value <= 200
+            return [self.statement("min_fidelity_db", measure.value, "fidelity")] if fits else None
+        value = _score(measure)
+        if value is None or self.has("change") or measure.sign:
+            return None
+        whole = self.has("reference") or (self.has("keep") and self.is_part_of_whole())
+        if measure.kind == "percent" and whole and value >= _LEAST_ACCURACY and comparator != "upper":
+            return [self.statement("max_accuracy_drop", rounded(1 - value), "drop")]
+        if value < _UNLIKELY_ACCURACY and comparator != "lower":
+            return None
+        made = self.statement("min_accuracy", value, "accuracy")
+        if self.is_present(comparator):
+            return [replace(made, strength="present")]
+        if comparator == "upper":
+            return [replace(made, below=True)]
+        return [made]
+
+
+def _score(measure: Measure) -> float | None:
+    """Return a score as a fraction: 95 % and a bare 95 are 0.95."""
+    value = measure.value
+    if measure.kind == "bare" and 1 < value <= 100:
+        value = value / 100
+    fits = measure.kind in ("percent", "bare") and 0 < value <= 1
+    return rounded(value) if fits else None
