@@ -11,7 +11,7 @@ from .measures import Measure
 from .passage import Passage
 from .relative import RelativePassage
 from .shares import rounded
-from .statements import Outcome
+from .statements import Outcome, Unread
 
 
 def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcome]:
@@ -27,7 +27,14 @@ def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcom
     found = RelativePassage(clause, context, about, measure).read()
     if found is None and measure.kind == "bare" and passage.item.text.isalpha() and not _is_telling(passage):
         return []  # `two things`
-    return found if found is not None else [passage.unread()]
+    return found if found is not None else [_unread_number(passage)]
+
+
+def _unread_number(passage: Passage) -> Unread:
+    """Return the passage of a number that was not used, with the word behind it that may have been its unit."""
+    unread, after = passage.unread(), passage.after[:1]
+    unknown = passage.measure.kind == "bare" and after and not after[0].readings and after[0].kind == "word"
+    return Unread(unread.start, max(unread.end, after[0].end)) if unknown else unread
 
 
 def _is_telling(passage: Passage) -> bool:

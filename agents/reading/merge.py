@@ -77,7 +77,7 @@ def refuse_unclear(understanding: Understanding, given: Mapping[str, Any]) -> No
     if understanding.is_empty:
         told = f"; not understood: {_quoted(understanding)}" if understanding.not_understood else ""
         raise RequestError(
-            f"nothing in the request was understood{told}; write it like 'under 10 MB and twice as fast'"
+            f"nothing was understood of the request{told}; write it like 'under 10 MB and twice as fast'"
         )
     if not understanding.asks and not _group(given, "constraints") and not given.get("objective"):
         raise RequestError(

@@ -9,7 +9,7 @@ from typing import Any
 from ...contracts import ModelFileError, Request, RequestError, check_served, override_bounds, units, validate
 from .bounds import bound_fields, read_bounds, read_shapes
 from .paths import check_writable, data_source, model_source, output_folder
-from .words import with_words
+from .words import read_words, say_understood
 
 # Options that are bounds; each is called as it is typed in errors.
 BOUND_OPTIONS = (
@@ -82,9 +82,13 @@ def build_request(given: Mapping[str, Any], config: str | None = None) -> Reques
     merged = with_options(base, given)
     if "model" not in merged:
         raise ModelFileError("no model is given; write: shipfit optimize MODEL, or name it in --config")
-    merged = with_words(merged)
+    asked = read_words(merged)
+    merged = asked.fields if asked else merged
     merged |= _checked_paths(merged)
-    return check_served(validated(merged))
+    request = check_served(validated(merged))
+    if asked:
+        say_understood(asked)
+    return request
 
 
 def with_options(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def test_a_folder_of_models(services: Services, shipfit: Shipfit, zoo: Path):
         "two/y.onnx": b"m", "told/net.onnx": b"m", "told/shipfit.yaml": told, "broken/net.onnx": b"m",
         "broken/shipfit.yaml": b"constraints:\n  max_sise: 10%\n", ".git/x.onnx": b"m", "words/net.onnx": b"m",
         "words/shipfit.yaml": b"request: make it small\n", "out/shipfit.yaml": b"data: /etc/passwd\n",
-        "out/net.onnx": b"m", "texts/net.onnx": b"m",
+        "out/net.onnx": b"m", "texts/net.onnx": b"m", "vague/net.onnx": b"m", "vague/shipfit.yaml": b"request: hello\n",
         "texts/shipfit.yaml": b"data: ../plain.npz\npreprocess: {tokenizer: ../../secret.json}\n",
     }  # fmt: skip
     for name, body in files.items():
@@ -226,10 +226,10 @@ def test_a_folder_of_models(services: Services, shipfit: Shipfit, zoo: Path):
     found = rows(zoo / "results")
     assert {name: row["status"] for name, row in found.items()} == {
         "plain": "met", "broken": "failed", "digits": "met", "out": "failed", "told": "met", "two/x": "met",
-        "two/y": "met", "words": "failed", "texts": "failed",
+        "two/y": "met", "words": "met", "texts": "failed", "vague": "failed",
     }  # fmt: skip
     assert "broken/shipfit.yaml, line 2: unknown bound" in found["broken"]["reason"]
-    assert "words are not served" in found["words"]["reason"]
+    assert "nothing was understood" in found["vague"]["reason"]
     assert "leads out of the folder" in found["out"]["reason"]
     assert found["texts"]["reason"].startswith("preprocess.tokenizer: '../secret.json' leads out of the folder")
 
@@ -237,6 +237,8 @@ def test_a_folder_of_models(services: Services, shipfit: Shipfit, zoo: Path):
         return json.loads((zoo / "results" / name / "report.json").read_text())["request"]
 
     assert asked("told")["constraints"]["max_size_ratio"] == 0.1
+    assert asked("words")["objective"] == "size"
+    assert asked("words")["words"] == "make it small"
     assert Path(asked("told")["data"]).resolve() == zoo / "plain.npz"
     assert asked("digits")["data"] == str(zoo / "digits/data.npz")
     assert asked("two/x")["data"] is None
