@@ -109,16 +109,7 @@ def _ask(state: RunState, request: Request, question: Question) -> tuple[Answer,
     """Return the answer, and what follows from it whatever was asked."""
     answer = validate(Answer, interrupt(question.model_dump(mode="json")))
     edited = answer.changes.applied_to(request)
-    decision = Decision(
-        question=question.id,
-        about=question.about,
-        attempt=question.attempt,
-        action=answer.action,
-        edits=edits_between(request, edited),
-        words=answer.words,
-        by=answer.by,
-        at=time.time(),
-    )
+    decision = Decision.of(question, answer, edits_between(request, edited), time.time())
     update: RunState = {"decisions": (*state.get("decisions", ()), decision)}
     if answer.action == "edit":
         update["request"] = edited

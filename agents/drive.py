@@ -26,6 +26,7 @@ from ..contracts import (
     OptimizationResponse,
     Planned,
     Policy,
+    Profiled,
     Question,
     Request,
     RunFinished,
@@ -119,7 +120,9 @@ class Drive:
         """
         if self._stopped.is_set():
             raise Interrupted("the run was interrupted and can be resumed")
-        if isinstance(event, Planned):
+        if isinstance(event, Profiled):
+            self._record("profiled", event, "profiled")
+        elif isinstance(event, Planned):
             body = event.model_dump_json()  # a plan that was rejected leaves its number to the next
             self._record("planned", event, f"{event.attempt} {hashlib.sha256(body.encode()).hexdigest()}")
         elif isinstance(event, AttemptFinished):

@@ -136,7 +136,7 @@ def judged_again(
     if verdict.violated:
         reason = "; ".join(map(describe, verdict.violated))
         return attempt.model_copy(update={"verdict": _under_edit(verdict, reason)}), False
-    unfinished = _under_edit(verdict, "misses nothing under the edited bounds, but was not measured in full")
+    unfinished = _under_edit(verdict, "misses nothing under these bounds, but was not measured in full")
     return attempt.model_copy(update={"verdict": unfinished}), True
 
 

@@ -57,6 +57,8 @@ def unusable(plan: Plan, state: PolicyState) -> str:
     same = next((attempt for attempt in state.attempts if attempt.plan.same_as(plan)), None)
     if same is not None:
         return f"it was tried as attempt {same.index}"
+    if not state.is_open(plan):
+        return "a person rejected it"
     guess = estimate(plan, state)
     if guess.failed:
         return "what it asks for broke before"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..contracts import (
     Answer,
     ArtifactRef,
     Attempt,
+    Changes,
     DataRef,
     Event,
     Executor,
+    Explanation,
     Interrupted,
     NodeTime,
     OptimizationResponse,
@@ -22,6 +25,7 @@ from ..contracts import (
     RunStarted,
     Settings,
     UserError,
+    WhatIf,
     check_served,
     validate,
 )
@@ -36,11 +40,14 @@ from .answers import attempts_of, check_answer, unanswered
 from .cpu import CpuMeter
 from .drive import LANGUAGE, Drive
 from .dry_run import DryRun, dry_run
-from .host import known_host
+from .explanation import explain
+from .host import assumed_host, known_host
 from .intake import admit
 from .language.opening import Advised, open_advisor
+from .past import Past, past
 from .policy import BuiltInPolicy
 from .timeline import timeline
+from .what_if import what_if
 
 
 class Service:
@@ -153,6 +160,43 @@ class Service:
         body = {"question": question.id, "answer": answer.model_dump(mode="json")}
         if not self.ledger.trail.append(name, "answer", body, once=question.id):
             raise RequestError(f"the question of run {name} was answered meanwhile")
+
+    def explain(self, run: str, question: str = "") -> Explanation:
+        """Return why a run went, or goes, as it does: from its trail, by rule, and running nothing.
+
+        Args:
+            run: id of the run, or its beginning.
+            question: may name attempts, kinds of plans (`int4`, `pruning` …) or bounds; without any, all is told.
+        """
+        return explain(self._past(self.ledger.runs.get(run)), question)
+
+    def what_if(self, run: str | Request, changes: Changes) -> WhatIf:
+        """Return what changed bounds would cost, from what a run measured and what is predicted; nothing is run.
+
+        Args:
+            run: id of the run, or a request for a model that was worked on before.
+            changes: laid over the request as it stands.
+
+        Raises:
+            RequestError: the changes cannot be, or nothing is known of the model.
+        """
+        if isinstance(run, str):
+            return what_if(self._past(self.ledger.runs.get(run)), changes)
+        return what_if(self._alike(run), changes)
+
+    def _past(self, record: RunRecord) -> Past:
+        host = known_host(self.settings, self.ledger) or assumed_host("the machine was not measured")
+        return past(record, self.ledger.trail.of(record.id), host)
+
+    def _alike(self, request: Request) -> Past:
+        """Return the latest run of a request's model and data, as if it had been asked for `request`."""
+        for record in self.ledger.runs.latest():
+            asked = record.request
+            if (asked.model, asked.data, asked.target) == (request.model, request.data, request.target):
+                seen = self._past(record)
+                if seen.state is not None:
+                    return replace(seen, request=request, delivered=None)
+        raise RequestError("no run of this model and these data is known; see what --dry-run expects")
 
     def response(self, run: str) -> OptimizationResponse:
         """Return the response of a finished run.

@@ -13,6 +13,8 @@ from .needs import fidelity_of
 LOG_SIZE_PER_DB = 0.03
 # Smaller weights are not stored.
 LEAST_STORED_BYTES = 4096
+# Of a predicted size, however much passes saved of another form: nothing is smaller than nothing.
+LEAST_LEFT = 0.02
 UNUSED = QuantizeLever()
 
 
@@ -34,7 +36,8 @@ def expected_bytes(lever: QuantizeLever, quality: float, state: PolicyState) -> 
     if lever.min_fidelity_db in tried:
         return tried[lever.min_fidelity_db][1].size_bytes
     if not tried:
-        return predicted_bytes(lever, state.profile) + _offset(state)
+        predicted = predicted_bytes(lever, state.profile)
+        return max(predicted + _offset(state), predicted * LEAST_LEFT)
     points = sorted((reached, math.log(candidate.size_bytes)) for reached, candidate in tried.values())
     coarse = math.exp(points[0][1])
     # However much quality is missing, a few units usually do most of the damage: half of the way is pessimistic.

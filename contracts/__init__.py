@@ -47,6 +47,7 @@ from .events import (
 )
 from .graph_passes import GRAPH_PASSES
 from .host import FormTime, HostProbe, OperatorClass
+from .inquiry import Account, Alternative, Candidate, Explanation, Topic, WhatIf
 from .jobs import (
     DIGEST,
     AdmitReport,
@@ -210,12 +211,14 @@ __all__ = [
     "SERVED_PLATFORMS",
     "SERVED_PRECISIONS",
     "SERVED_RUNTIMES",
+    "Account",
     "Action",
     "AdmitReport",
     "Advice",
     "AdviceReport",
     "AgentState",
     "AlertsConfig",
+    "Alternative",
     "Analysis",
     "Answer",
     "ArtifactRef",
@@ -233,6 +236,7 @@ __all__ = [
     "BudgetError",
     "CalibrationConfig",
     "CalibrationMethod",
+    "Candidate",
     "Changes",
     "ChildMessage",
     "ClassDrop",
@@ -259,6 +263,7 @@ __all__ = [
     "Evaluation",
     "Event",
     "Executor",
+    "Explanation",
     "ExportStep",
     "Footprint",
     "FormTime",
@@ -372,6 +377,7 @@ __all__ = [
     "TimeTable",
     "Timing",
     "ToolError",
+    "Topic",
     "Transformation",
     "TuneRuntimeStep",
     "TunedModule",
@@ -385,6 +391,7 @@ __all__ = [
     "Verdict",
     "Waiting",
     "WeightForm",
+    "WhatIf",
     "WorkerCrashed",
     "WorkerError",
     "WorkerMalformed",

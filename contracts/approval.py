@@ -173,6 +173,20 @@ class Decision(Contract):
     by: str = "person"
     at: float = 0.0
 
+    @classmethod
+    def of(cls, question: Question, answer: Answer, edits: tuple[Edit, ...], at: float) -> Self:
+        """Return what `answer` to `question` came to."""
+        return cls(
+            question=question.id,
+            about=question.about,
+            attempt=question.attempt,
+            action=answer.action,
+            edits=edits,
+            words=answer.words,
+            by=answer.by,
+            at=at,
+        )
+
 
 def edits_between(asked: Request, edited: Request) -> tuple[Edit, ...]:
     """Return every setting in which two requests differ, of those that may be edited."""

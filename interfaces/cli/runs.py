@@ -11,6 +11,7 @@ import typer
 
 from . import options as opt
 from .compare import compare_runs
+from .inquiry import explain_run, what_if_run
 
 if TYPE_CHECKING:
     from ...contracts import NodeTime
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 runs = typer.Typer(no_args_is_help=True, help="List runs, show one, compare two, or free the space they take.")
 runs.command("compare")(compare_runs)
+runs.command("explain")(explain_run)
+runs.command("what-if")(what_if_run)
 
 
 @runs.command("list")

@@ -138,7 +138,9 @@ def test_a_result_is_rejected_edited_and_accepted(settings: Settings, digits_mod
 def test_a_candidate_that_edited_bounds_allow_is_measured_in_full(settings: Settings, digits_model: Path) -> None:
     """What missed the fidelity was never timed; once that is looser and the size tighter, it is gone on with."""
     service = Service(settings)
-    run = service.start(ask(digits_model, None, constraints={"min_fidelity_db": 36.0}, objective="size"))
+    run = service.start(
+        ask(digits_model, None, constraints={"min_fidelity_db": 36.0}, objective="size", budget={"max_attempts": 2})
+    )
     until_asked(service, run)
     service, result = go_on(settings, run, GO)
     assert result is not None

@@ -91,7 +91,7 @@ def attempt(
     plan = plan or Plan(quantize=lever, tune=True, predicted=predicted, reason="Conv takes 84 % of the time")
     accuracy = None if delta is None else 0.932 + delta
     return Attempt(
-        index=index, plan=plan, candidate=ArtifactRef(id=f"{index:064x}"),
+        index=index, plan=plan, candidate=ArtifactRef(id=f"{index:064x}", size_bytes=int(size * ORIGINAL_BYTES)),
         metrics=metrics(size * ORIGINAL_BYTES, 1.42 / speed, accuracy, fidelity),
         comparison=comparison(size, speed, delta, fidelity), verdict=verdict(kind, reason), stage="final",
         final_look=kind == "met", wall_s=9.4, cpu_s=12.0, sample_runs=1200,
