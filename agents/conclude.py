@@ -55,6 +55,7 @@ def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:
         metric=context.request.scored_by,
         fidelity_db=comparison.fidelity.value if comparison and comparison.fidelity and not flattered else None,
         logits_fidelity_db=None if flattered else _at_logits(comparison),
+        forecast_db=attempt.forecast.fidelity_db if attempt.forecast else None,
     )
 
 

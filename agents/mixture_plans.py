@@ -33,7 +33,7 @@ def mixture_levers(
     """
     known = corrections(state, recovery)
     margins = MARGINS_CORRECTED_DB if known.noise else MARGINS_DB
-    need, ratio, speed = quality_need(state), _size_ratio(state), _speedup(state)
+    need, ratio, speed = quality_need(state), size_aim(state), speed_aim(state)
     widths = list(storages)
     for offered in offers:
         compute: dict[str, Compute] = {op_type: forms[0] for op_type, forms in offered.items()}
@@ -56,7 +56,7 @@ def mixture_levers(
                 )
 
 
-def _size_ratio(state: PolicyState) -> float | None:
+def size_aim(state: PolicyState) -> float | None:
     """Return the share of the original's bytes to stay within."""
     bounds = state.request.constraints
     ratios = [bounds.max_size_ratio] if bounds.max_size_ratio else []
@@ -65,7 +65,7 @@ def _size_ratio(state: PolicyState) -> float | None:
     return round(min(ratios) * SIZE_MARGIN, 4) if ratios else None
 
 
-def _speedup(state: PolicyState) -> float | None:
+def speed_aim(state: PolicyState) -> float | None:
     """Return the speedup to aim at."""
     wanted = max(speed_bounds(state), default=None)
     if wanted is None:

@@ -16,6 +16,7 @@ from . import priors
 from .allowed import allowed
 from .corrections import LEAST_NOISE, LEAST_SAVING, MOST_NOISE, MOST_SAVING
 from .experience import closeness, forms_of, learned
+from .mixture_plans import size_aim, speed_aim
 from .needs import HIGHEST_DB, LOWEST_DB, allowed_drop, fidelity_of, speed_bounds
 from .predict import estimate
 
@@ -29,6 +30,8 @@ FAILED_TOO_OFTEN = 0.5
 LEAST_STANDING = 1 / 3
 # How far from what was foretold a measurement may be, before memory is believed no more: log size, log speed, dB.
 OFF_SIZE, OFF_SPEED, OFF_DB = 0.1, 0.3, 6.0
+# How much of the quality that was predicted of a mixture is given up on another model to keep its size and speed.
+ROOM_DB = 3.0
 SIZE_SPREAD, SPEED_SPREAD, QUALITY_SPREAD_DB, DROP_SPREAD = 0.02, 0.06, 2.0, 0.004
 _COMPUTING = {*priors.CONVOLUTIONS, *priors.PRODUCTS, *priors.RECURRENT, "Gather"}
 _FORMS = {"static", "dynamic", "half", "fp16", "int8", "int8_block", "int4"}
@@ -53,7 +56,7 @@ def was_searched(plan: Plan, state: PolicyState) -> bool:
     return plan.proposer == "memory" and any(
         item.same_model
         and item.outcome.objective == state.request.objective
-        and (past := portable(item.outcome.plan, state.profile)) is not None
+        and (past := _plan_here(item, state)) is not None
         and past.same_as(plan)
         for item in state.recalled
     )
@@ -122,6 +125,27 @@ def portable(plan: Plan, profile: Profile) -> Plan | None:
     return plan.model_copy(update={"quantize": kept, "reason": "", "predicted": None})
 
 
+def _plan_here(item: Recalled, state: PolicyState) -> Plan | None:
+    """Return a recalled plan for the model at hand.
+
+    On another model a mixture is chosen anew, from other tables. What met was where quality was predicted to be
+    `forecast_db`, whatever was aimed at: so it aims there, within today's bounds, which it keeps before all of that.
+    """
+    past = item.outcome
+    plan = portable(past.plan, state.profile)
+    lever = plan.quantize if plan else None
+    if plan is None or lever is None or not lever.mixture or item.same_model:
+        return plan
+    aims = [aim for aim in (lever.min_fidelity_db, past.forecast_db) if aim is not None and math.isfinite(aim)]
+    update = {
+        "min_fidelity_db": round(min(max(min(aims), LOWEST_DB), HIGHEST_DB), 1) if aims else None,
+        "margin_db": max(lever.margin_db, ROOM_DB) if aims else 0.0,
+        "max_size_ratio": size_aim(state),
+        "min_speedup": speed_aim(state) if lever.compute else None,
+    }
+    return plan.model_copy(update={"quantize": lever.model_copy(update=update)})
+
+
 def _there(chosen: Mapping[str, T], profile: Profile) -> dict[str, T]:
     return {name: form for name, form in chosen.items() if name in _COMPUTING and profile.operator(name) is not None}
 
@@ -139,7 +163,7 @@ def _usable(state: PolicyState) -> Iterator[tuple[Recalled, Plan]]:
         met = past.verdict == "met" or (item.same_model and past.verdict == "not_met" and past.speedup is not None)
         if not met or past.profile.format != state.profile.format or _likeness(item) < SIMILAR_ENOUGH:
             continue
-        plan = portable(past.plan, state.profile)
+        plan = _plan_here(item, state)
         if plan is None or not allowed(plan, state):
             continue
         where = "this model" if item.same_model else "a similar model"
@@ -175,7 +199,7 @@ def _speed_here(item: Recalled, plan: Plan, state: PolicyState) -> float | None:
 
 def _would_meet(item: Recalled, state: PolicyState) -> bool:
     """Tell whether what was measured then is within every bound and guard of now, as far as it was measured."""
-    plan = portable(item.outcome.plan, state.profile)
+    plan = _plan_here(item, state)
     return plan is not None and all(margin >= 0 for margin in _margins(item, plan, state))
 
 

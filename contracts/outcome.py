@@ -25,6 +25,7 @@ class Outcome(Contract):
         delivered: whether it was the product of its run.
         metric: what `drop` was measured by.
         fidelity_db, logits_fidelity_db: SQNR at the worst output, and at the worst logits, or output without any.
+        forecast_db: fidelity that was predicted of a mixture before it was built; another of its kind aims there.
     """
 
     version: Annotated[int, Field(ge=1, le=OUTCOME_VERSION)] = OUTCOME_VERSION
@@ -47,6 +48,7 @@ class Outcome(Contract):
     metric: str = "top1"
     fidelity_db: float | None = None
     logits_fidelity_db: float | None = None
+    forecast_db: float | None = None
 
 
 class Recalled(Contract):

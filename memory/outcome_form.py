@@ -121,7 +121,7 @@ def _wrong(outcome: Outcome) -> str:
         return "a share is out of range"
     if not all(value is None or 0 < value < math.inf for value in positive):
         return "size, speed or latency is no positive number"
-    if not all(map(_measurable, (outcome.drop, outcome.fidelity_db, outcome.logits_fidelity_db))):
+    if not all(map(_measurable, (outcome.drop, outcome.fidelity_db, outcome.logits_fidelity_db, outcome.forecast_db))):
         return "drop or fidelity is no number"
     if not (0 <= outcome.created < _MAX_COUNT and len(profile.operators) <= _MAX_OPERATORS):
         return "its time or its operators are out of range"
