@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..contracts import (
@@ -24,10 +25,13 @@ from ..contracts import (
     Settings,
 )
 from ..memory.ledger import Ledger
+from ..memory.outcomes import ChromaOutcomeStore
 from ..memory.store import LocalArtifactStore
+from ..tools.hardware import fingerprint
 from .execute import Execution
 from .host import known_host, probe_host
 from .intake import admit, normalized
+from .lessons import informed
 
 # What an attempt costs beside running the model: child processes that start and load the runtime.
 ATTEMPT_S = 9.0
@@ -75,8 +79,16 @@ def scratch(
         )
 
 
-def dry_run(request: Request, settings: Settings, ledger: Ledger, executor: Executor, policy: Policy) -> DryRun:
-    """Admit, normalize and inspect the model, and ask the policy for its first plan."""
+@dataclass(frozen=True)
+class Foreseen:
+    """What a run would know before its first plan, and how many samples each attempt would see."""
+
+    state: PolicyState
+    samples: int
+
+
+def foresee(request: Request, settings: Settings, ledger: Ledger, executor: Executor, limit: int = 24) -> Foreseen:
+    """Admit, normalize and inspect the model, and recall what is known of models like it, at most `limit` outcomes."""
     known_host(settings, ledger)
     with scratch(settings, executor, request) as execute:
         admitted = admit(request, execute, settings.max_model_bytes)
@@ -86,8 +98,17 @@ def dry_run(request: Request, settings: Settings, ledger: Ledger, executor: Exec
         host, _ = probe_host(settings, ledger, execute)
     profile = done.report.model_copy(update={"size_bytes": original.size_bytes})
     state = PolicyState(request=request, profile=profile, host=host, labelled=data.labelled)
+    if request.memory:
+        store = ChromaOutcomeStore(settings.outcomes, ledger)
+        state = informed(state, store.recall(done.report, request, original.id, fingerprint(), limit))
+    return Foreseen(state, sum(data.parts.values()))
+
+
+def dry_run(request: Request, settings: Settings, ledger: Ledger, executor: Executor, policy: Policy) -> DryRun:
+    """Find out what a run would know, and ask the policy for its first plan."""
+    seen = foresee(request, settings, ledger, executor)
+    state, samples, profile, host = seen.state, seen.samples, seen.state.profile, seen.state.host
     first = policy.propose(state)
-    samples = sum(data.parts.values())
     per_attempt = ATTEMPT_S + MEASURE_S + 2 * samples * (profile.latency_ms or 1.0) / 1000
     high = min(request.budget.max_attempts * (per_attempt + MEASURE_S), request.budget.time_limit_s)
     return DryRun(

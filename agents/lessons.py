@@ -20,6 +20,14 @@ def lessons(recalled: Sequence[Recalled], state: PolicyState) -> tuple[Lesson, .
     return tuple(sorted(found, key=lambda lesson: -lesson.weight)[:MOST_LESSONS])
 
 
+def informed(state: PolicyState, recalled: Sequence[Recalled]) -> PolicyState:
+    """Return the state with what memory knows of it; recipes are left out, for they are of other models, and long."""
+    lean = tuple(
+        item.model_copy(update={"outcome": item.outcome.model_copy(update={"recipe": None})}) for item in recalled
+    )
+    return state.model_copy(update={"recalled": lean, "lessons": lessons(lean, state)})
+
+
 def _lesson(item: Recalled, state: PolicyState) -> Lesson | None:
     """Return the lesson of one outcome, None where nothing of it was measured or its model is another kind."""
     past = item.outcome

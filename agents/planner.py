@@ -6,7 +6,7 @@ from typing import Literal
 
 from ..contracts import Attempt, Plan, Planned, PolicyState, units
 from .context import RunContext
-from .lessons import lessons
+from .lessons import informed
 from .policy import best_met
 from .recall import is_believed
 from .state import Draft, RunState
@@ -16,12 +16,8 @@ def recall(state: RunState, context: RunContext) -> RunState:
     """Find out what this machine is, unless it is known, and past outcomes of this model and of similar ones."""
     host, effort = context.find_host()
     found = context.outcomes.recall(state["profile"], context.request, state["original"].id, context.hardware)
-    # Recipes are of other models, and long.
-    recalled = tuple(
-        item.model_copy(update={"outcome": item.outcome.model_copy(update={"recipe": None})}) for item in found
-    )
-    update: RunState = {"recalled": recalled, "host": host, "effort": effort}
-    return {**update, "lessons": lessons(recalled, _all_known({**state, **update}, context))}
+    known = informed(_all_known({**state, "host": host}, context), found)
+    return {"recalled": known.recalled, "lessons": known.lessons, "host": host, "effort": effort}
 
 
 def policy_state(state: RunState, context: RunContext) -> PolicyState:

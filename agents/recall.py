@@ -30,8 +30,9 @@ FAILED_TOO_OFTEN = 0.5
 LEAST_STANDING = 1 / 3
 # How far from what was foretold a measurement may be, before memory is believed no more: log size, log speed, dB.
 OFF_SIZE, OFF_SPEED, OFF_DB = 0.1, 0.3, 6.0
-# How much of the quality that was predicted of a mixture is given up on another model to keep its size and speed.
-ROOM_DB = 3.0
+# How much of the quality that was predicted of a mixture is given up on another model to keep its size and speed: these
+# are predicted well, while quality is out by more than this on either model.
+ROOM_DB = 12.0
 SIZE_SPREAD, SPEED_SPREAD, QUALITY_SPREAD_DB, DROP_SPREAD = 0.02, 0.06, 2.0, 0.004
 _COMPUTING = {*priors.CONVOLUTIONS, *priors.PRODUCTS, *priors.RECURRENT, "Gather"}
 _FORMS = {"static", "dynamic", "half", "fp16", "int8", "int8_block", "int4"}

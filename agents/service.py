@@ -46,6 +46,7 @@ from .intake import admit
 from .language.opening import Advised, open_advisor
 from .past import Past, past
 from .policy import BuiltInPolicy
+from .recollection import Found, Recollection
 from .timeline import timeline
 from .what_if import what_if
 
@@ -232,6 +233,15 @@ class Service:
     def dry_run(self, request: Request) -> DryRun:
         """Return profile, plans, predictions and a time estimate; nothing is kept."""
         return dry_run(check_served(request), self.settings, self.ledger, self.executor, self.policy)
+
+    @property
+    def memory(self) -> Recollection:
+        """What was remembered of all runs."""
+        return Recollection(self.settings, self.ledger)
+
+    def search_memory(self, request: Request, limit: int) -> Found:
+        """Return what a run of `request` would recall; nothing is kept."""
+        return self.memory.search(check_served(request), self.executor, self.policy, limit)
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, the latest first."""

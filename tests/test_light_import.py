@@ -55,6 +55,9 @@ def test_import(tmp_path: Path):
         ["demo", "--help"],
         ["doctor", "--help"],
         ["scenarios", "--help"],
+        ["memory", "--help"],
+        ["memory", "list"],
+        ["memory", "forget"],
     ],
     ids=" ".join,
 )

@@ -15,6 +15,7 @@ from .check import check
 from .demo import demo
 from .doctor import doctor
 from .inspect import inspect
+from .memory import memory
 from .optimize import optimize
 from .resume import resume
 from .runs import runs
@@ -36,6 +37,7 @@ def command() -> Any:
     app.add_typer(runs, name="runs")
     app.add_typer(scenarios, name="scenarios")
     app.add_typer(agents, name="agents")
+    app.add_typer(memory, name="memory")
     return typer.main.get_command(app)
 
 
