@@ -24,6 +24,10 @@ class AbsolutePassage(Passage):
     def read(self) -> list[Outcome]:
         measure = self.measure
         about = self._absolute_quantity(measure)
+        if about and self._is_owned():
+            made = self.statement(_FIELDS[about], measure.value, about)
+            self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
+            return [replace(made, strength="fact")]
         if not about or self._is_difference() or self._is_of_something_else() or measure.sign == "-":
             return [self.unread()]
         comparator = self.comparator()
@@ -68,8 +72,10 @@ class AbsolutePassage(Passage):
 
     def _is_of_something_else(self) -> bool:
         behind = [item for item in self.after[:2] if not item.has("of", "article") or item.has("foreign")]
-        if behind and behind[0].has("foreign") and not behind[0].has("quantity"):
-            return True
+        return bool(behind) and behind[0].has("foreign") and not behind[0].has("quantity")
+
+    def _is_owned(self) -> bool:
+        """Tell whether the amount is what there is: `we have 45 MB`, `my phone has 6 GB of RAM`."""
         owns = any(item.has("has") and not item.has("is") for item in self.before)
         return owns and not self.comparator() and not self.has("goal", "only")
 

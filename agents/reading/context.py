@@ -18,6 +18,7 @@ class Context:
 
     Attributes:
         topic: quantity that was spoken of last without a bound: `the latency is too high, cut it by half`.
+        towards: the sign of what is wished for the topic: `make it faster, 1.5x`.
         measure: the latest absolute measure, whose unit a bare number may take up.
         measured: the statement that it made.
         repeat: does to one more quantity what was done to the last: `I don't care about size or memory`.
@@ -31,6 +32,7 @@ class Context:
     """
 
     topic: str = ""
+    towards: str = ""
     measure: Measure | None = None
     measured: Statement | None = None
     repeat: Repeat | None = None
@@ -42,7 +44,7 @@ class Context:
 
     def new_sentence(self) -> None:
         """Forget what does not reach beyond a sentence."""
-        self.topic, self.repeat, self.forbids = "", None, False
+        self.topic, self.towards, self.repeat, self.forbids = "", "", None, False
         self.pending.clear()
         self.levers.clear()
 

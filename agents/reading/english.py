@@ -72,15 +72,10 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "mark": "<|<=|≤|=<",
         "within": "within|inside|off by at most|to within",
     },
-    "only": {
-        "": "only|just|exclusively|nothing but|solely|simply|purely",
-    },
-    "without": {
-        "": "without|w/o|wo|sans",
-    },
-    "past": {
-        "": "was|were|used to be|had been|went|grew|rose|jumped|ballooned|regressed|has grown|has gone",
-    },
+    "several": {"": "couple|few|several|some|many"},
+    "only": {"": "only|just|exclusively|nothing but|solely|simply|purely"},
+    "without": {"": "without|w/o|wo|sans"},
+    "past": {"": "was|were|used to be|had been|went|grew|rose|jumped|ballooned|regressed|has grown|has gone"},
     "lower": {
         "": (
             "at least|minimum|minimal|min|at minimum|at the least|no less than|not less than|or more|or higher|"
@@ -139,7 +134,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "size+": "big|large|heavy|huge|bulky|fat",
         "speed+": "fast|quick|quickly|snappy|rapid|speedy|responsive|swift|low latency",
         "speed-": "slow|sluggish|laggy|long",
-        "accuracy+": "accurate|precise|good|high quality|correct|exact",
+        "accuracy+": "accurate|precise|high quality|correct",
     },
     "change": {
         "-": (
@@ -177,7 +172,8 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
             "falls|falling|sacrificing|worsen|worsens|suffer|suffers|suffering|decline by|dropping|dropped|give away|"
             "compromise|compromising|get worse|gets worse|getting worse|become worse|becomes worse|sink|slip|sinks|"
             "slips|part with|decreases by|decreased by|concede|shave from|harm|harming|hurt|hurting|hurts|"
-            "degrading by|affect|affecting|touching|ruin|ruining|break|breaking|spoil|spoiling"
+            "degrading by|affect|affecting|touch|touching|change|changing|alter|altering|mess up|mess with|ruin|"
+            "ruining|break|breaking|spoil|spoiling"
         ),
         "drop": "drop",
     },
@@ -231,12 +227,8 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
             "is the main thing|is what i care about|is vital"
         ),
     },
-    "as": {
-        "": "as|so",
-    },
-    "so": {
-        "": "so",
-    },
+    "as": {"": "as|so"},
+    "so": {"": "so"},
     "possible": {
         "": (
             "as possible|as you can|as can be|as you possibly can|as it can be|as it gets|as it can|as it will go|"
@@ -256,7 +248,6 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
             "no use of|keep out|sans"
         ),
     },
-    # What only some of the words above are, for rules that tell them apart.
     "saving": {"": "save|saves|saving|shave|shave off|knock|knock off"},
     "losing": {"": "lose|loose|losing|loosing|loses"},
     "nothing": {"": "nothing"},
@@ -271,9 +262,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
     "the": {"": "the"},
     "plus": {"": "and"},
     "decimal": {"": "point"},
-    "no": {
-        "": "no|nope|nah",
-    },
+    "no": {"": "no|nope|nah"},
     "refused": {
         "": (
             "not allowed|is not allowed|are not allowed|not permitted|forbidden|is forbidden|are forbidden|is out|"
@@ -406,42 +395,24 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
             "these days|so far|as of now|as of today|it is at|we are at|we're at|sits at|weighs|weighs in at|"
             "comes in at|current|clocks in at|measures|has been|stands at|before|previously|originally|yesterday|"
             "already|used to take|we have now|takes now|at this point|takes|takes up|took|occupies|is using|"
-            "is taking|consumes|being|still|uses"
+            "is taking|consumes|uses"
         ),
     },
-    "is": {
-        "": "is|it's|are|be|that's|its|gets|got",
-    },
-    "from": {
-        "": "from",
-    },
-    "to": {
-        "": "to|down to|→|⇒|into|onto|till|until",
-    },
-    "by": {
-        "": "by",
-    },
-    "of": {
-        "": "of|in|for",
-    },
-    "than": {
-        "": "than|then",
-    },
-    "between": {
-        "": "between|anywhere between|somewhere between|ranging from|in the range|in the range of|range",
-    },
-    "instead": {
-        "": "instead of|rather than|in place of|as opposed to|in lieu of",
-    },
+    "is": {"": "is|it's|are|be|that's|its|gets|got"},
+    "from": {"": "from"},
+    "to": {"": "to|down to|→|⇒|into|onto|till|until"},
+    "by": {"": "by"},
+    "of": {"": "of|in|for"},
+    "than": {"": "than|then"},
+    "between": {"": "between|anywhere between|somewhere between|ranging from|in the range|in the range of|range"},
+    "instead": {"": "instead of|rather than|in place of|as opposed to|in lieu of"},
     "and": {
         "": (
             "and|&|plus|as well as|also|along with|together with|then|with|nor|additionally|while keeping|and also|"
             "besides"
         ),
     },
-    "or": {
-        "": "or|and or",
-    },
+    "or": {"": "or|and or"},
     "but": {
         "": (
             "but|however|though|although|yet|while|whereas|because|since|otherwise|so that|whilst|even though|"
@@ -454,9 +425,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
             "assuming|just keep|as far as"
         ),
     },
-    "if": {
-        "": "if|in case|once|unless|should it|whenever",
-    },
+    "if": {"": "if|in case|once|unless|should it|whenever"},
     "correct": {
         "": (
             "sorry|actually|correction|i mean|i meant|make that|no make that|wait|wait no|no wait|no sorry|sorry no|"
@@ -508,8 +477,8 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "edge": (
             "edge|edge device|edge devices|phone|phones|smartphone|smartphones|mobile|mobile phone|mobile device|"
             "mobile devices|mobile app|cell phone|cellphone|telephone|android|iphone|iphones|ios|ipad|tablet|tablets|"
-            "raspberry pi|raspberry|raspi|rpi|pi zero|jetson|jetson nano|microcontroller|microcontrollers|mcu|mcus|"
-            "esp32|esp8266|arduino|stm32|cortex|embedded|embedded device|embedded board|embedded system|iot|"
+            "raspberry pi|pi|pis|raspberry|raspi|rpi|pi zero|jetson|jetson nano|microcontroller|microcontrollers|mcu|"
+            "mcus|esp32|esp8266|arduino|stm32|cortex|embedded|embedded device|embedded board|embedded system|iot|"
             "iot device|wearable|watch|smartwatch|smart watch|drone|pixel|galaxy|coral|micro controller|nrf52|rp2040|"
             "beaglebone|on device|handheld|handset|handsets|teensy|micro controllers|smart camera|gadget|headset|"
             "glasses|smart speaker|hearing aid|earbuds|robot|car|single board computer|sbc|pi 4|pi 5|pi 3|gateway|"
@@ -541,9 +510,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
             "esp32|esp8266|cortex|stm32|iphone|raspberry|jetson|arduino|rp2040|nrf52|pixel|galaxy|ipad|rpi|nrf|esp"
         ),
     },
-    "factor": {
-        "": "factor of|factor",
-    },
+    "factor": {"": "factor of|factor"},
     "through": {
         "": (
             "with|on|using|via|runtime|through|runtime is|run in|runs in|running in|run on|runs on|engine|"
@@ -579,30 +546,20 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
             "of data|cache|swap|samples|input image|upload|traffic|sd card|hard drive|records|rows"
         ),
     },
-    "delta": {
-        "": "difference of",
-    },
-    "has": {
-        "": "has|have|with only|comes with|we have|owns|got",
-    },
+    "delta": {"": "difference of"},
+    "has": {"": "has|have|with only|comes with|we have|owns|got"},
     "article": {
         "": "a|an|the|its|this|that|it|them|their|our|my|your|these|those|of the|whole|entire|overall|total|peak",
     },
-    "too": {
-        "": "too|way too|far too|much too",
-    },
-    "everything": {
-        "": "everything|all|both|each",
-    },
+    "too": {"": "too|way too|far too|much too"},
+    "everything": {"": "everything|all|both|each"},
     "talk": {
         "": (
             "discussed|talked|called|call me|spoke|call|told|ring|reach me|by|phone call|on the phone with|"
             "conversation"
         ),
     },
-    "per": {
-        "": "per|every|each|a|an|/|by",
-    },
+    "per": {"": "per|every|each|a|an|/|by"},
     "second": {
         "s": "second|sec|s|seconds",
         "min": "minute|min|m",

@@ -12,6 +12,7 @@ from .measures import Measure, MeasureGrammar
 from .tokens import Token, tokenize
 
 _DEVICE = re.compile(r"[a-z]+\d*|[a-z]+")
+_FEW = 3
 _NO_READINGS: Readings = {}
 
 
@@ -47,7 +48,7 @@ def items_of(words: str, lexicon: Lexicon) -> list[Item]:
     """Return the items of `words`, in their order."""
     tokens = tokenize(_visible(words), lexicon.mixed, lexicon.written_units)
     tokens = [replace(token, text=lexicon.corrected(token.text)) if token.kind == "word" else token for token in tokens]
-    return _ranges(_without_labels(_tagged(tokens, lexicon)))
+    return _ranges(_without_brackets(_without_labels(_tagged(tokens, lexicon))))
 
 
 def _visible(words: str) -> str:
@@ -70,6 +71,21 @@ def _tagged(tokens: Sequence[Token], lexicon: Lexicon) -> list[Item]:
             items.append(Item(first.start, last.end, first.text, first.kind, readings))
         at += taken
     return items
+
+
+def _without_brackets(items: list[Item]) -> list[Item]:
+    """Drop the brackets around a few words without a number: `tail latency (p99) of 40 ms`."""
+    gone: set[int] = set()
+    opened: int | None = None
+    for index, item in enumerate(items):
+        if item.kind == "mark" and item.text == "(":
+            opened = index
+        elif item.kind == "mark" and item.text == ")" and opened is not None:
+            inside = items[opened + 1 : index]
+            if len(inside) <= _FEW and not any(each.measure or each.kind in ("mark", "end") for each in inside):
+                gone |= {opened, index}
+            opened = None
+    return [item for index, item in enumerate(items) if index not in gone]
 
 
 def _device(name: str, lexicon: Lexicon) -> Readings:
@@ -106,7 +122,9 @@ def _ranges(items: list[Item]) -> list[Item]:
     while at < len(items):
         one, joint, two = (items[at + step] if at + step < len(items) else None for step in range(3))
         joined = _joined(out, one, joint, two) if one and joint and two else None
-        if joined is None:
+        if one and joint and two and joined is None and _leads_on(out, one, joint, items[at + 2 : at + 5]):
+            at += 1  # where it comes from; where it leads follows
+        elif joined is None:
             out.append(items[at])
             at += 1
         else:
@@ -127,6 +145,13 @@ def _joined(before: list[Item], one: Item, joint: Item, two: Item) -> list[Item]
         return None
     ends = high.as_range(low)
     return [replace(one, end=two.end, measure=ends)]
+
+
+def _leads_on(before: list[Item], one: Item, joint: Item, rest: list[Item]) -> bool:
+    """Tell whether `from 100 ms to under 40 ms` begins here."""
+    kind = one.measure.kind if one.measure else ""
+    alike = any(item.measure is not None and kind in ("bare", item.measure.kind) for item in rest)
+    return bool(kind) and _leads(before) and joint.has("to") and alike
 
 
 def _leads(before: list[Item]) -> bool:

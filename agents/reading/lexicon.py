@@ -15,8 +15,8 @@ Concept = Literal[
     "label", "lever", "losing", "loss", "lossless", "lower", "mild", "modal", "model", "negation", "no",
     "not_under", "not_worse", "nothing", "of", "one", "only", "or", "past", "per", "platform", "plus", "possible",
     "present", "priority", "provided", "quantity", "reference", "refused", "retract", "runtime", "saving", "second",
-    "so", "statistic", "superlative", "talk", "than", "the", "through", "to", "too", "unlevered", "upper", "vague",
-    "whole", "wished", "without",
+    "several", "so", "statistic", "superlative", "talk", "than", "the", "through", "to", "too", "unlevered",
+    "upper", "vague", "whole", "wished", "without",
 ]  # fmt: skip
 Readings = Mapping[Concept, str]
 # Shorter words have too many neighbours to guess at.

@@ -81,8 +81,10 @@ class MeasureGrammar:
         if token.text in self._lexicon.factors and token.kind == "word":
             factor = self._lexicon.factors[token.text]
             return 1, Measure("factor", abs(factor), sign="-" if factor < 0 else "")
-        if self._lexicon.single(token.text).get("factor") is not None:
+        if self._is(at, "factor"):
             return self._factor(at)
+        if self._is(at, "several"):
+            return self._several(at)
         length, value = self.number(at)
         if length:
             return self._with_unit(at, length, value)
@@ -92,6 +94,12 @@ class MeasureGrammar:
         skip = 2 if self._text(at + 1) in (":",) or self._is(at + 1, "whole") else 1
         length, value = self.number(at + skip)
         return (skip + length, Measure("factor", value)) if length else (0, None)
+
+    def _several(self, at: int) -> tuple[int, Measure | None]:
+        """Take `a couple of megabytes` for an amount that is no number."""
+        skip = 2 if self._is(at + 1, "whole") else 1
+        taken, _, _ = self._unit(at + skip)
+        return (skip + taken, Measure("foreign", 0.0)) if taken else (0, None)
 
     def _fraction(self, at: int) -> tuple[int, Measure | None]:
         """[article] fraction ['of'] ['a'] [unit], or an article and a unit."""
@@ -110,9 +118,9 @@ class MeasureGrammar:
     def _part(self, at: int, length: int, part: float) -> tuple[int, Measure | None]:
         skip = length
         skip += 1 if self._is(at + skip, "whole") else 0
-        skip += 1 if self._is_article(at + skip) else 0
+        skip += 1 if self._is(at + skip, "one") else 0
         taken, kind, unit = self._unit(at + skip)
-        if taken and kind in _COUNTABLE:
+        if taken and kind in _COUNTABLE and not self._is(at + skip, "quantity"):
             return self._trailing(at, skip + taken, self._of(part, kind, unit))
         return length, Measure("share", part)
 

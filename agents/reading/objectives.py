@@ -84,10 +84,17 @@ class ObjectiveWish(Wish):
         found += self._adjectives()
         if not found or self.has("upper", "lower") or {"first", "error"} & set(self.names()):
             return None
-        turned = [quantity for _, quantity, _ in self.changes()]
-        self.context.topic = next(iter([*self.names(), *turned]), self.context.topic)
+        self._remember_topic()
         self.context.repeat = self._weakly_again()
         return [self.statement("objective", name, "objective", "weak") for name in dict.fromkeys(found)]
+
+    def _remember_topic(self) -> None:
+        """Keep what is to change and where to, for a number that may follow."""
+        turned = [(quantity, sign) for _, quantity, sign in self.changes()]
+        if turned:
+            self.context.topic, self.context.towards = turned[0]
+        elif self.names():
+            self.context.topic = self.names()[0]
 
     def _weakly_again(self) -> Repeat:
         def repeat(name: str, item: Item) -> list[Statement]:

@@ -65,6 +65,7 @@ class QualityPassage(Passage):
             return None
         made = self.statement("min_accuracy", value, "accuracy")
         if self.is_present(comparator):
+            self.context.topic = "accuracy"
             return [replace(made, strength="present")]
         if comparator == "upper":
             return [replace(made, below=True)]

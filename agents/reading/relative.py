@@ -26,6 +26,8 @@ class RelativePassage(QualityPassage):
         if self.is_of_loss():
             return self.floor(measure) or self.left_of(measure) or self.drop(measure, comparator)
         side, sign = self.direction(about)
+        if not side and not about and not sign and self.context.towards and self._continues(measure):
+            side, sign = self.context.topic, self.context.towards
         about = side or about or self._implied(measure)
         if about in ("size", "memory"):
             return self._resized(measure, about, sign, comparator)
@@ -33,7 +35,7 @@ class RelativePassage(QualityPassage):
             return self._timed(measure, sign, comparator)
         if about in ("speed", "throughput"):
             return self._sped(measure, about, sign, comparator)
-        if about in ("accuracy", "fidelity"):
+        if about in ("accuracy", "fidelity") or self._is_called_accurate():
             return self.accuracy(measure, about, comparator)
         if self.has("fine", "modal") or comparator == "upper":
             return self.drop(measure, comparator) if measure.kind == "points" else None
@@ -53,6 +55,14 @@ class RelativePassage(QualityPassage):
             taken = 1 - measure.value if self.has("by") else measure.value
             return [self.statement(last.field, rounded(taken), last.about)] if taken > 0 else None
         return None
+
+    def _is_called_accurate(self) -> bool:
+        """Tell whether `accurate` follows the number: `90 % accurate`."""
+        return any(item.value("adjective") == "accuracy+" for item in self.after[:2])
+
+    def _continues(self, measure: Measure) -> bool:
+        """Tell whether the number is of what the clause before is about: `make it faster, 1.5x`."""
+        return measure.kind == "factor" or self.has("by", "lower") or bool(measure.sign)
 
     def _implied(self, measure: Measure) -> str:
         """Return the quantity where no word names one."""
@@ -93,8 +103,10 @@ class RelativePassage(QualityPassage):
     def _sped(self, measure: Measure, about: str, sign: str, comparator: str) -> list[Outcome] | None:
         way = "by" if sign == "+" and measure.kind == "percent" and self.way(sign) != "to" else self.way(sign)
         if measure.kind == "bare":
-            named = about == "speed" and any(
-                item.has("gain_noun") or item.value("quantity") == "speed" for item in self.quantities()
+            gains = any(item.value("change") == "speed+" for item in self.clause.items)
+            named = gains or (
+                about == "speed"
+                and any(item.has("gain_noun") or item.value("quantity") == "speed" for item in self.quantities())
             )
             measure = replace(measure, kind="factor") if named else measure
         if measure.kind == "percent" and not sign and way == "to" and measure.value < 1:
