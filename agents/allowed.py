@@ -37,7 +37,10 @@ def _widths(lever: QuantizeLever) -> Iterator[int]:
 
 
 def _gentle(lever: PruneLever, state: PolicyState) -> bool:
-    """Tell whether the lever stays within what the request lets be pruned."""
+    """Tell whether the lever stays within what the request lets be pruned, by the method that it leaves open."""
+    method = state.request.optimization.pruning.method
+    if method is not None and (method == "structured") != (lever.ratio is not None):
+        return False
     if lever.ratio is not None:
         return lever.ratio <= max(PRUNED_SHARES)
     return lever.threshold is not None and lever.threshold <= state.request.optimization.pruning.threshold

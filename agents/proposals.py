@@ -113,8 +113,6 @@ def _prune(part: PruningProposal, state: PolicyState) -> PruneLever | None:
         return None
     request, profile = state.request.optimization.pruning, state.profile
     structured = part.what == "channels"
-    if request.method is not None and (request.method == "structured") != structured:
-        raise UnusableProposal(f"the request leaves only the pruning method {request.method} open")
     if structured:
         if profile.format == "onnx" and profile.inner_share <= 0:
             raise UnusableProposal("the model has no channels that only one operator reads")
@@ -136,7 +134,7 @@ def _quantize(part: QuantizationProposal, state: PolicyState) -> QuantizeLever |
         return _by_class(part, compute, storage, ()).model_copy(update={"min_fidelity_db": part.keep_db})
     if not per_layer:
         return _by_class(part, compute, storage, recovery)
-    offered = {op_type: (form,) for op_type, form in compute.items()}
+    offered: dict[str, tuple[Compute, ...]] = {op_type: (form,) for op_type, form in compute.items()}
     lever = next(iter(mixture_levers(state, [offered], [storage], recovery, part.calibration)))
     return lever if part.keep_db is None else lever.model_copy(update={"min_fidelity_db": round(part.keep_db, 1)})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ...contracts import Analysis, Impact, Optimization, Recommendation
 from ..figures import sentences, stands_in
@@ -26,7 +26,7 @@ def explanation(advisor: Advisor, situation: str) -> str:
         LanguageModelError: there is no answer.
     """
     answer = advisor.call("validator", ValidatorModule(), situation=situation)
-    said = plain(answer.explanation, EXPLANATION_AT_MOST)
+    said = plain(cast("str", answer.explanation), EXPLANATION_AT_MOST)
     return " ".join(each for each in sentences(said) if _holds(each, situation))
 
 
@@ -37,8 +37,10 @@ def deployment_analysis(advisor: Advisor, metrics: str) -> Analysis:
         LanguageModelError: there is no answer.
     """
     answer = advisor.call("analysis", DeploymentAnalysisModule(), metrics=metrics)
-    done = [_optimization(item) for item in answer.optimizations[:ENTRIES_AT_MOST]]
-    next_steps = [_recommendation(item) for item in answer.recommendations[:ENTRIES_AT_MOST]]
+    said = cast("list[SaidOptimization]", answer.optimizations)
+    advised = cast("list[SaidRecommendation]", answer.recommendations)
+    done = [_optimization(item) for item in said[:ENTRIES_AT_MOST]]
+    next_steps = [_recommendation(item) for item in advised[:ENTRIES_AT_MOST]]
     kept = [
         item for item in done if _holds(f"{item.technique}. {item.impact.benefit}. {item.impact.trade_off}", metrics)
     ]

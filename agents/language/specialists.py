@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ...contracts import LanguageModelError, Specialist
 from ..proposals import Part
@@ -54,7 +54,9 @@ def proposals_of(answer: dspy.Prediction) -> list[Part]:
     Raises:
         LanguageModelError: it holds none.
     """
-    found = getattr(answer, "proposals", None)
-    if not isinstance(found, list) or not all(isinstance(each, Part) for each in found):
+    found: object = getattr(answer, "proposals", None)
+    parts = cast("list[object]", found) if isinstance(found, list) else [found]
+    proposals = [part for part in parts if isinstance(part, Part)]
+    if len(proposals) < len(parts):
         raise LanguageModelError("the answer holds no proposals")
-    return found
+    return proposals

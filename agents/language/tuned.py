@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dspy
 from pydantic import TypeAdapter, ValidationError
@@ -80,7 +80,7 @@ def module_of(tuned: TunedModule) -> dspy.Module:
     """
     module = PROPOSING[tuned.agent]()
     demos = _checked(tuned)
-    for name, predictor in module.named_predictors():
+    for name, predictor in _predictors(module).items():
         predictor.demos = demos[name]
     return module
 
@@ -107,7 +107,7 @@ def modules_for(language_model: str, known: Iterable[AgentState]) -> dict[Specia
 
 def _checked(tuned: TunedModule) -> dict[str, list[Any]]:
     """Return predictor → its examples, typed."""
-    predictors = dict(PROPOSING[tuned.agent]().named_predictors())
+    predictors = _predictors(PROPOSING[tuned.agent]())
     if set(predictors) != set(tuned.state):
         raise Unreadable("was made by another version of shipfit; tune again")
     found: dict[str, list[Any]] = {}
@@ -120,6 +120,11 @@ def _checked(tuned: TunedModule) -> dict[str, list[Any]]:
         kind = TypeAdapter[list[Part]](annotation)
         found[name] = [_demo(demo, kind) for demo in state.demos]
     return found
+
+
+def _predictors(module: dspy.Module) -> dict[str, Any]:
+    """Return the predictors of a module by name; DSPy does not say of what type they are."""
+    return dict(cast("list[tuple[str, Any]]", module.named_predictors()))
 
 
 def _demo(demo: dict[str, Any], kind: TypeAdapter[list[Part]]) -> dict[str, Any]:

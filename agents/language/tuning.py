@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import dspy
 
@@ -99,7 +99,7 @@ def _compiled(agent: Specialist, learned: Sequence[Exercise], advisor: Advisor) 
         max_errors=len(examples) + 1,
     )
     with _quiet(), advisor.asking(f"tune {agent}"):
-        return optimizer.compile(PROPOSING[agent](), trainset=examples)
+        return cast("dspy.Module", optimizer.compile(PROPOSING[agent](), trainset=examples))
 
 
 @contextmanager

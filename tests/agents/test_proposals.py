@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -77,7 +78,7 @@ _whole = st.builds(Proposal, quantization=_quantizations, pruning=_prunings, run
 _parts = st.one_of(_whole, _quantizations, _prunings, _runtimes)
 
 
-def state_of(profile: Profile, switches: OptimizationConfig | None = None, **bounds: float) -> PolicyState:
+def state_of(profile: Profile, switches: OptimizationConfig | None = None, **bounds: Any) -> PolicyState:
     state = make_state(profile, **bounds)
     request = state.request.model_copy(update={"optimization": switches or OptimizationConfig()})
     return state.model_copy(update={"request": request})
@@ -219,3 +220,12 @@ def test_an_adviser_that_lost_its_say_is_not_heard() -> None:
     assert heard(state) == ()
     regained = (*state.attempts, make_attempt(2, plan, "met"))
     assert heard(state.model_copy(update={"attempts": regained})) == (plan,)
+
+
+def test_the_request_leaves_one_method_of_pruning_open_to_whoever_proposes() -> None:
+    profile = CONV.model_copy(update={"inner_share": 0.6})
+    only = OptimizationConfig.model_validate({"pruning": {"enabled": True, "method": "magnitude"}})
+    small, channels = PruningProposal(what="small_weights"), PruningProposal(what="channels")
+    assert to_plan(small, Plan(), state_of(profile, only), "pruning").prune is not None
+    with pytest.raises(UnusableProposal, match="rule it out"):
+        to_plan(channels, Plan(), state_of(profile, only), "pruning")
