@@ -19,7 +19,7 @@ COMMANDS = [line.partition(" #")[0].strip() for line in re.findall(r"^shipfit .*
 def test_command_and_its_options_exist(line: str, tmp_path: Path):
     command, *arguments = shlex.split(line)[1:]
     wide = {**os.environ, "COLUMNS": "300", "NO_COLOR": "1", "TERM": "dumb"}
-    subcommand = [each for each in arguments[:1] if command == "runs" and not each.startswith("-")]
+    subcommand = [each for each in arguments[:1] if command in ("runs", "agents") and not each.startswith("-")]
     shown = subprocess.run(
         [sys.executable, "-m", "shipfit", command, *subcommand, "--help"],
         cwd=tmp_path,
