@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..contracts import Answer, Attempt, DataRef, Question, RequestError, validate
+from ..contracts import Answer, Attempt, DataRef, PhaseMetrics, Question, RequestError, validate
 from ..memory.trail import TrailEntry
 
 # As where data are admitted: an accuracy bound on fewer samples says nothing.
 LEAST_LABELLED = 8
+METRICS = "metrics"
 
 
 def unanswered(trail: Iterable[TrailEntry]) -> Question | None:
@@ -30,6 +31,11 @@ def attempts_of(trail: Iterable[TrailEntry]) -> tuple[Attempt, ...]:
             attempt = validate(Attempt, entry.body)
             found[attempt.index] = attempt
     return tuple(found.values())
+
+
+def phases_of(trail: Iterable[TrailEntry]) -> list[PhaseMetrics]:
+    """Return what a monitor kept on a trail, in order."""
+    return [validate(PhaseMetrics, entry.body) for entry in trail if entry.kind == METRICS]
 
 
 def check_answer(question: Question, answer: Answer, data: DataRef) -> None:

@@ -24,6 +24,7 @@ from ..contracts import (
     Noticed,
     OptimizationError,
     OptimizationResponse,
+    PhaseMetrics,
     Planned,
     Policy,
     Profiled,
@@ -40,12 +41,14 @@ from ..memory.outcomes import ChromaOutcomeStore, NoOutcomeStore
 from ..memory.store import LocalArtifactStore
 from ..tools.context import model_file
 from ..tools.hardware import fingerprint, peak_resident_bytes
+from .answers import METRICS, phases_of
 from .consultations import Consultations
 from .cpu import CpuMeter
 from .execute import GRACE_S, Execution
 from .host import probe_host
 from .language.opening import Advised
 from .language_policy import counts
+from .monitor import OptimizationMonitor
 from .respond import product_of, respond
 from .state import RunInput, RunState
 from .timeline import timeline
@@ -96,6 +99,7 @@ class Drive:
         self.cpu = cpu
         self.advised = advised
         self._consultations = Consultations(ledger.trail, run)
+        self.monitor = OptimizationMonitor(request.monitoring, self._keep_metrics, phases_of(ledger.trail.of(run)))
         self._elapsed_s = ledger.runs.get(run).elapsed_s
         self.execution = Execution(
             run,
@@ -127,6 +131,7 @@ class Drive:
             self._record("planned", event, f"{event.attempt} {hashlib.sha256(body.encode()).hexdigest()}")
         elif isinstance(event, AttemptFinished):
             self._record("attempt", event.attempt, str(event.attempt.index))
+            self.monitor.collect_attempt(event.attempt)
         elif isinstance(event, AttemptJudgedAgain):
             self._record("judged_again", event.attempt, f"{event.attempt.index} {event.question}")
         elif isinstance(event, NodeFinished):
@@ -137,6 +142,10 @@ class Drive:
 
     def _record(self, kind: str, body: Any, once: str) -> None:
         self.ledger.trail.append(self.run, kind, body.model_dump(mode="json", exclude_none=True), once=once)
+
+    def _keep_metrics(self, found: PhaseMetrics) -> None:
+        mark = hashlib.sha256(found.model_dump_json().encode()).hexdigest()
+        self.ledger.trail.append(self.run, METRICS, found.model_dump(mode="json"), once=f"{found.phase} {mark}")
 
     def inputs(self) -> RunInput:
         """Return what the run was admitted with."""
@@ -281,6 +290,6 @@ class Drive:
         done = timeline(self.ledger.trail.of(self.run))
         proposals = counts(self._consultations.all(), state.get("attempts", ()))
         request = state.get("request", self.request)
-        response = respond(self.run, request, state, product, timing, done, self.advised.use, proposals)
+        response = respond(self.run, request, state, product, timing, done, self.advised.use, proposals, self.monitor)
         self.ledger.runs.finish(self.run, response.status, response, timing.wall_s)
         return response

@@ -45,12 +45,18 @@ def respond(
     timeline: tuple[NodeTime, ...] = (),
     language: LanguageUse | None = None,
     proposals: tuple[ProposalCount, ...] = (),
+    monitor: OptimizationMonitor | None = None,
 ) -> OptimizationResponse:
-    """Return the response of a finished run whose delivered model's file in the store is `product`."""
+    """Return the response of a finished run whose delivered model's file in the store is `product`.
+
+    `monitor` collected what was measured on the way.
+    """
     best = delivered(state)
     baseline, optimized, comparison = _measures(state, best)
     status = _status(request, best)
-    monitor = _monitored(request, state, baseline, optimized, comparison)
+    monitor = monitor or OptimizationMonitor(request.monitoring)
+    for phase, found in (("baseline", baseline), ("optimized", optimized), ("comparison", comparison)):
+        monitor.collect_metrics(phase, found)
     ruled = analyse(state.get("attempts", ()), best, recommend(request, state, best))
     analysis = with_words(ruled, state.get("said"))
     return OptimizationResponse(
@@ -154,24 +160,6 @@ def _constraints(request: Request, state: RunState, best: Attempt | None) -> tup
 
 def _noted(result: ConstraintResult, note: str) -> ConstraintResult:
     return result.model_copy(update={"note": f"{result.note}; {note}" if result.note else note})
-
-
-def _monitored(
-    request: Request,
-    state: RunState,
-    baseline: DeploymentMetrics,
-    optimized: DeploymentMetrics,
-    comparison: OptimizationMetrics,
-) -> OptimizationMonitor:
-    """Gather what is watched: the original, every attempt that was measured, the product, and how they compare."""
-    monitor = OptimizationMonitor(request.monitoring)
-    monitor.collect_metrics("baseline", baseline)
-    for attempt in state.get("attempts", ()):
-        if attempt.metrics is not None:
-            monitor.collect_metrics(f"attempt {attempt.index}", attempt.metrics)
-    monitor.collect_metrics("optimized", optimized)
-    monitor.collect_metrics("comparison", comparison)
-    return monitor
 
 
 def _provenance(request: Request, state: RunState) -> Provenance:

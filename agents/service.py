@@ -18,6 +18,7 @@ from ..contracts import (
     Interrupted,
     NodeTime,
     OptimizationResponse,
+    PhaseMetrics,
     Policy,
     Question,
     Request,
@@ -36,7 +37,7 @@ from ..memory.runs import RunRecord
 from ..memory.store import LocalArtifactStore
 from ..memory.trail import TrailEntry
 from ..tools.worker.local import LocalExecutor
-from .answers import attempts_of, check_answer, unanswered
+from .answers import attempts_of, check_answer, phases_of, unanswered
 from .cpu import CpuMeter
 from .drive import LANGUAGE, Drive
 from .dry_run import DryRun, dry_run
@@ -44,6 +45,7 @@ from .explanation import explain
 from .host import assumed_host, known_host
 from .intake import admit
 from .language.opening import Advised, open_advisor
+from .monitor import merged
 from .past import Past, past
 from .policy import BuiltInPolicy
 from .recollection import Found, Recollection
@@ -258,6 +260,10 @@ class Service:
     def attempts(self, run: str) -> tuple[Attempt, ...]:
         """Return the attempts of a run so far, each with the last verdict it was given."""
         return attempts_of(self.ledger.trail.of(run))
+
+    def metrics(self, run: str) -> tuple[PhaseMetrics, ...]:
+        """Return what was collected of a run, phase by phase, with the alerts that each would raise."""
+        return tuple(merged(phases_of(self.ledger.trail.of(self.ledger.runs.get(run).id))).values())
 
     def timeline(self, run: str) -> tuple[NodeTime, ...]:
         """Return what a run did when, so far."""

@@ -89,6 +89,7 @@ from .metrics import (
     LatencyMetrics,
     MemoryMetrics,
     OptimizationMetrics,
+    PhaseMetrics,
     Quantity,
     Unit,
 )
@@ -318,6 +319,7 @@ __all__ = [
     "Outcome",
     "OutcomeStore",
     "Part",
+    "PhaseMetrics",
     "Plan",
     "Planned",
     "Platform",

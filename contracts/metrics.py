@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from .base import Contract
 
@@ -73,6 +73,21 @@ class DeploymentMetrics(Contract):
     accuracy: Quantity | None = None
     fidelity: Quantity | None = None
     logits_fidelity: Quantity | None = None
+
+
+class PhaseMetrics(Contract):
+    """What a monitor collected of one phase of a run.
+
+    Attributes:
+        phase: `baseline`, `attempt N`, `optimized`, `comparison`, or what a caller named.
+        metrics: field of `DeploymentMetrics` or `OptimizationMetrics` → its value as JSON; None where a metric that
+            was asked for was not measured.
+        alerts: thresholds that the phase's model is beyond, a line each.
+    """
+
+    phase: str
+    metrics: dict[str, Any]
+    alerts: tuple[str, ...] = ()
 
 
 class ClassDrop(Contract):

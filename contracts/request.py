@@ -244,7 +244,7 @@ WatchedMetric = Literal[
 
 
 class MonitoringConfig(Contract):
-    """What to watch: the named metrics are collected per phase into the response; alerts become warnings.
+    """What to watch: the named metrics (none named: all) are collected per phase; alerts become warnings.
 
     The names are those of `DeploymentMetrics` (of each model) and of `OptimizationMetrics` (of the comparison).
     """

@@ -68,6 +68,34 @@ def what_if_run(
     return 0
 
 
+def metrics_run(run: Run, json: opt.Json = False) -> int:
+    """Show what was collected of a run, phase by phase, and the alerts that each phase would raise."""
+    from ..phases import phase_rows
+    from ..text import clean
+    from .console import print_json, results
+    from .seam import open_service
+
+    service = open_service()
+    phases = service.metrics(run)
+    if json:
+        print_json({"run": service.run(run).id, "phases": [phase.model_dump(mode="json") for phase in phases]})
+        return 0
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 3, 0, 0))
+    for heading in ("metric", *(phase.phase for phase in phases)):
+        table.add_column(Text(clean(heading, 80)), justify="left" if heading == "metric" else "right", overflow="fold")
+    for cells in phase_rows(phases):
+        table.add_row(*(Text(clean(cell, 200)) for cell in cells))
+    console = results()
+    console.print(table if phases else "nothing was measured yet")
+    for phase in phases:
+        for alert in phase.alerts:
+            console.print(f"alert ({clean(phase.phase, 80)}): {clean(alert)}", style="yellow")
+    return 0
+
+
 def _print_lines(lines: list[str]) -> None:
     from ..text import clean
     from .console import results

@@ -11,7 +11,7 @@ import typer
 
 from . import options as opt
 from .compare import compare_runs
-from .inquiry import explain_run, what_if_run
+from .inquiry import explain_run, metrics_run, what_if_run
 
 if TYPE_CHECKING:
     from ...contracts import NodeTime
@@ -21,6 +21,7 @@ runs = typer.Typer(no_args_is_help=True, help="List runs, show one, compare two,
 runs.command("compare")(compare_runs)
 runs.command("explain")(explain_run)
 runs.command("what-if")(what_if_run)
+runs.command("metrics")(metrics_run)
 
 
 @runs.command("list")

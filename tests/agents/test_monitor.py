@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from shipfit import OptimizationMonitor
-from shipfit.contracts import DeploymentMetrics, MonitoringConfig, OptimizationMetrics
+from shipfit.agents.monitor import merged
+from shipfit.contracts import DeploymentMetrics, MonitoringConfig, OptimizationMetrics, PhaseMetrics, Plan
 
-from .facts import quantity
+from .facts import make_attempt, quantity
 
 
 def test_phases_hold_what_is_watched() -> None:
@@ -28,7 +29,29 @@ def test_phases_hold_what_is_watched() -> None:
     assert len(monitor.alerts) == 1
 
 
-def test_what_nobody_watches_is_not_gathered() -> None:
+def test_without_names_everything_that_was_measured_is_watched() -> None:
     monitor = OptimizationMonitor(MonitoringConfig())
-    assert monitor.collect_metrics("baseline", DeploymentMetrics(size=quantity(9, "bytes"))) == {}
-    assert monitor.phases == {}
+    found = monitor.collect_metrics("baseline", DeploymentMetrics(size=quantity(9, "bytes")))
+    assert set(found) == {"size"}
+
+
+def test_phases_are_kept_and_a_run_that_goes_on_has_them() -> None:
+    """Another process reads what this one collected; the alerts are those of the product once there is one."""
+    config = MonitoringConfig.model_validate({"alerts": {"error_rate": 0.05}})
+    kept: list[PhaseMetrics] = []
+    first = OptimizationMonitor(config, kept.append)
+    attempt = make_attempt(1, Plan(), "met").model_copy(update={"metrics": scored(0.9), "baseline": scored(0.99)})
+    first.collect_attempt(attempt)
+    assert list(first.phases) == ["attempt 1"]  # the original was not timed
+    again = OptimizationMonitor(config, kept.append, kept)
+    again.collect_metrics("attempt 1", scored(0.91))
+    again.collect_metrics("optimized", scored(0.99))
+    again.collect_metrics("attempt 2", scored(0.5))
+    assert again.alerts == ()
+    assert [phase.phase for phase in kept] == ["attempt 1", "attempt 1", "optimized", "attempt 2"]
+    assert merged(kept)["attempt 1"].metrics["accuracy"]["value"] == 0.91
+    assert merged(kept)["attempt 2"].alerts == ("error_rate: 50 % is above 5 %",)
+
+
+def scored(accuracy: float) -> DeploymentMetrics:
+    return DeploymentMetrics(size=quantity(9, "bytes"), accuracy=quantity(accuracy))
