@@ -67,7 +67,7 @@ class AbsolutePassage(Passage):
         """Tell whether an amount is what is to be saved rather than what may be left: `reduce it by 5 MB`."""
         ends = self.after[:1] and self.after[0].has("direction") and not self.after[0].has("upper", "lower")
         previous = self.before[-1] if self.before else None
-        saved = any(item.has("saving") for item in self.before)
+        saved = any(item.has("saving") for item in self.before) and not self.comparator()
         return bool(ends) or saved or bool(previous and previous.has("by") and self.has("change", "direction", "loss"))
 
     def _is_of_something_else(self) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .context import Repeat
 from .items import Item
+from .passage import BETTER
 from .statements import Outcome, Statement
-from .wish import BETTER, GUARD_OF, Wish
+from .wish import GUARD_OF, Wish
 
 
 class AllowanceWish(Wish):
@@ -14,8 +15,11 @@ class AllowanceWish(Wish):
     def indifference(self) -> list[Outcome] | None:
         """`I don't care about the size`, `latency doesn't matter`."""
         marker = next((item for item in self.items if item.has("indifferent") and not item.has("negation")), None)
-        if marker is None or not self.names() or self.negation(marker):
+        if marker is None or not self.names():
             return None
+        if self.negation(marker):  # `not at the cost of accuracy`
+            name = next((item.value("quantity") for item in self.clause.after(marker) if item.has("quantity")), "")
+            return self.bound_of_one(name) if name and marker.has("sacrificing") else None
         if marker.value("indifferent") == "before":
             names = [item.value("quantity") for item in self.clause.after(marker) if item.has("quantity")]
             names = names or self.names()

@@ -72,6 +72,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "mark": "<|<=|≤|=<",
         "within": "within|inside|off by at most|to within",
     },
+    "sacrificing": {"": "at the expense of|at the cost of|sacrifice|trade away|at any cost to"},
     "several": {"": "couple|few|several|some|many"},
     "only": {"": "only|just|exclusively|nothing but|solely|simply|purely"},
     "without": {"": "without|w/o|wo|sans"},
@@ -100,11 +101,11 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
     },
     "goal": {
         "": (
-            "goal|aim|target of|target is|need|needs|needed|want|wants|wanted|must|should|shall|has to|have to|"
-            "needs to|require|requires|required|requirement|wish|would like|please|get to|get it to|make it|"
-            "bring it to|has got to|gotta|ought to|needing|must be|should be|expect|expects|expected|aiming|aim for|"
-            "aiming for|hit|reach|achieve|deliver|looking for|asks for|ask for|goal is|wanna|hoping for|agreed on|"
-            "allowed|=|desired|demand|demands|shooting for|hitting"
+            "goal|aim|sla|slo|kpi|spec|specification|target of|target is|need|needs|needed|want|wants|wanted|must|"
+            "should|shall|has to|have to|needs to|require|requires|required|requirement|wish|would like|please|"
+            "get to|get it to|make it|bring it to|has got to|gotta|ought to|needing|must be|should be|expect|expects|"
+            "expected|aiming|aim for|aiming for|hit|reach|achieve|deliver|looking for|asks for|ask for|goal is|wanna|"
+            "hoping for|agreed on|allowed|=|desired|demand|demands|shooting for|hitting"
         ),
     },
     "direction": {
@@ -137,6 +138,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "accuracy+": "accurate|precise|high quality|correct",
     },
     "change": {
+        "*": "improve|improves|improving|improvement|improvements|improved|upgrade|enhance|better it",
         "-": (
             "reduce|reduces|reduced by|reducing|reduction|reductions|cut|cuts|cutting|lower it|decrease|decreases|"
             "decreasing|bring down|down to|bring it down|bring this down|brings down|take down|get down|get it down|"
@@ -151,9 +153,8 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
             "miniaturize|miniaturise|compaction|downsize|downsized|downsizing"
         ),
         "+": (
-            "increase|increases|increasing|boost|boosts|raise|raises|raising|grow|grows|growing|improve|improves|"
-            "improving|improvement|rise|rises|rising|go up|goes up|up by|gain|gains|enlarge|bump|climb|expand|"
-            "upgrade|balloon|swell|inflate|enhance|step up|boosted|improved"
+            "increase|increases|increasing|boost|boosts|raise|raises|raising|grow|grows|growing|rise|rises|rising|"
+            "go up|goes up|up by|gain|gains|enlarge|bump|climb|expand|balloon|swell|inflate|step up|boosted"
         ),
         "speed+": (
             "speed up|speeds up|speeding up|speed it up|speed this up|speed the model up|accelerate|accelerates|"
@@ -493,7 +494,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "node": "node|nodejs|node js|node.js",
         "unknown": (
             "laptop|laptops|desktop|pc|mac|macbook|gpu|gpus|cuda|tensorrt|npu|tpu|notebook|workstation|fpga|dsp|"
-            "nvidia|coreml|core ml|tflite|openvino|windows"
+            "coreml|core ml|tflite|openvino|windows"
         ),
     },
     "runtime": {

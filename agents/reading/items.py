@@ -135,7 +135,11 @@ def _ranges(items: list[Item]) -> list[Item]:
 
 def _joined(before: list[Item], one: Item, joint: Item, two: Item) -> list[Item] | None:
     low, high = one.measure, two.measure
-    if low is None or high is None or low.kind not in ("bare", high.kind):
+    if low is None or high is None or (low.kind not in ("bare", high.kind) and high.kind != "bare"):
+        return None
+    if joint.has("or") and low.kind != "bare" and high.kind == "bare" and low.bare:
+        return [replace(one, end=two.end, measure=replace(low, high=low.value / low.bare * high.value))]
+    if high.kind == "bare" and low.kind != "bare":
         return None
     dash = joint.kind == "mark" and joint.text in ("-", "–", "—")
     between = bool(before) and before[-1].has("between")

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from .context import Repeat
 from .items import Item
+from .passage import BETTER
 from .statements import Outcome, Statement
-from .wish import BETTER, GUARD_OF, Wish
+from .wish import GUARD_OF, Wish
 
 
 class KeptWish(Wish):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .context import Repeat
 from .items import Item
+from .passage import BETTER
 from .statements import Outcome, Statement
-from .wish import BETTER, Wish
+from .wish import Wish
 
 OBJECTIVE_OF = {
     "size": "size", "latency": "latency", "speed": "latency", "throughput": "latency", "accuracy": "accuracy",

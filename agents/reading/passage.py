@@ -12,6 +12,11 @@ from .measures import Measure
 from .shares import Way
 from .statements import Statement, Unread
 
+# The sign of a change for the better.
+BETTER = {
+    "size": "-", "memory": "-", "latency": "-", "speed": "+", "throughput": "+", "accuracy": "+", "fidelity": "+"
+}  # fmt: skip
+
 
 class Passage:
     """A clause, its measure, and what surrounds it."""
@@ -126,7 +131,7 @@ class Passage:
                     if quantity == "speed" and about == "throughput":
                         return "throughput", side[-1]
                     return quantity, side[-1]
-                return "", side
+                return "", BETTER.get(about, "") if side == "*" else side
         if any(item.has("loss") for item in self.clause.items):
             return "", "-"
         return "", self.measure.sign

@@ -8,16 +8,12 @@ from .clauses import Clause, trimmed
 from .context import Context
 from .items import Item
 from .lexicon import Concept
-from .passage import is_content
+from .passage import BETTER, is_content
 from .statements import Outcome, Statement, Strength, Unread
 
 GUARD_OF = {
     "size": "size", "memory": "memory", "latency": "latency", "speed": "latency", "throughput": "latency",
     "accuracy": "accuracy", "fidelity": "accuracy",
-}  # fmt: skip
-# The sign of a change for the better.
-BETTER = {
-    "size": "-", "memory": "-", "latency": "-", "speed": "+", "throughput": "+", "accuracy": "+", "fidelity": "+"
 }  # fmt: skip
 
 
@@ -65,8 +61,9 @@ class Wish:
                 quantity = side[:-1] or (named[0] if named else "")
                 if side[:-1] == "size" and "memory" in named:
                     quantity = "memory"
-                found.append((item, quantity, side[-1]))
-        return [each for each in found if each[1]]
+                sign = BETTER.get(quantity, "") if side == "*" else side[-1]
+                found.append((item, quantity, sign))
+        return [each for each in found if each[1] and not (each[0].has("loss") and each[1] in ("size", "memory"))]
 
     def one(self, name: str) -> Statement | None:
         """Return the bound that keeps a quantity as it is."""
