@@ -192,7 +192,13 @@ class Passage:
         return Unread(*self.span())
 
     def span(self) -> tuple[int, int]:
-        return trimmed(self.clause.items, is_content)
+        own = [item for item in self.clause.items if item.start <= self.item.start or not _is_sign(item)]
+        return trimmed(own, is_content)
+
+
+def _is_sign(item: Item) -> bool:
+    """Tell whether it is a sign such as `<`, which compares what follows."""
+    return "mark" in (item.value("upper"), item.value("lower"))
 
 
 def is_content(item: Item) -> bool:

@@ -27,6 +27,7 @@ from ..language_use import language_rows
 from ..questions import decision_text
 from ..text import clean, show, show_interval
 from .advice import AdviceView, advice_view
+from .asked import AskedView, asked_view
 from .drops import DropRow, drop_rows
 from .gauges import gauges
 from .layer_chart import LayerChart, Stack, draw_layers, form_class, stacks
@@ -76,6 +77,7 @@ class ReportView:
     replay: str
     deeds: list[str]
     asked: str
+    words: AskedView | None
     original: bool
 
 
@@ -117,6 +119,7 @@ def report_view(response: OptimizationResponse) -> ReportView:
         replay=replay_command(response),
         deeds=[clean(note) for item in response.attempts if item.index == response.delivered for note in item.notes],
         asked=" ".join(bound_words(response.request.constraints)) or "no bounds; everything is guarded",
+        words=asked_view(response.request),
         original=response.artifact.original,
     )
 
