@@ -7,7 +7,7 @@ READY := .venv/.shipfit-setup
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check scenarios fetch bench bench-main bench-torch bench-quantization bench-peers bench-search bench-batch zoo format
+.PHONY: help setup run test test-slow check scenarios fetch bench bench-main bench-torch bench-quantization bench-peers bench-search bench-batch bench-recall zoo format
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench-search: $(READY) ## Hold the built-in policy against other searches at equ
 
 bench-batch: $(READY) ## Measure a batch of 200 models, and kill one at 20 random moments
 	$(BIN)/python benchmarks/batch.py
+
+bench-recall: $(READY) ## Measure recall over 100,000 outcomes: time and memory
+	$(BIN)/python benchmarks/recall.py
 
 zoo: $(READY) ## Fit a zoo of real and hostile models in one batch, and measure every product again
 	$(BIN)/python benchmarks/zoo/run.py
