@@ -57,7 +57,7 @@ def read_failure(error: Exception, litellm: Any, secrets: Secrets) -> Failure:
     if isinstance(error, kinds.BadRequestError | kinds.UnprocessableEntityError):
         return Failure(LanguageModelError(f"the provider refused the question: {detail}"), form=True)
     if isinstance(error, kinds.Timeout):
-        return Failure(LanguageModelError(f"no answer in time (llm.timeout_s): {detail}"), True)
+        return Failure(LanguageModelError("no answer in time (llm.timeout_s)"), True)
     if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 425):
         return Failure(LanguageModelError(f"the provider refused the question: {detail}"), form=status in (400, 422))
     return Failure(
