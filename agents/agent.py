@@ -24,7 +24,8 @@ from ..contracts import (
 )
 from ..tools import BenchmarkTool, CompatibilityChecker, PruningAdvisor, QuantizationTool, RuntimeOptimizer
 from .intake import absolute_source
-from .reading import merge_words, read
+from .language.words import WordReader
+from .reading import merge_words
 from .service import Service
 
 if TYPE_CHECKING:
@@ -91,20 +92,21 @@ class DeploymentOptimizationAgent:
             parts = (model, validation_data, require_accuracy, target, optimization, monitoring, llm)
             if isinstance(request, Request) and (preferences or any(part is not None for part in parts)):
                 raise RequestError("a request holds everything; give either request= or the parts, not both")
+            reader = WordReader(self.settings)
             if not isinstance(request, Request):
                 given = _Given(model, example_inputs, validation_data, require_accuracy, preferences)
                 config = self.config.override(target=target, optimization=optimization, monitoring=monitoring, llm=llm)
-                request = given.request(config, Path(folder), request)
+                request = given.request(config, Path(folder), request, reader)
             if request.approve and on_question is None:
                 raise RequestError("approve asks a person: pass on_question=, which returns an Answer to a Question")
-            return _answered(Service(self.settings), request, on_event, on_question)
+            service = Service(self.settings)
+            return _answered(service, service.start(request, reader.advised), on_event, on_question)
 
 
 def _answered(
-    service: Service, request: Request, on_event: Listener | None, on_question: Person | None
+    service: Service, run: str, on_event: Listener | None, on_question: Person | None
 ) -> OptimizationResponse:
     """Return the response of a run, each of its questions answered by `on_question`."""
-    run = service.start(request)
     while True:
         for event in service.events(run):
             if on_event is not None:
@@ -128,7 +130,7 @@ class _Given:
         self.accuracy = accuracy
         self.preferences = dict(preferences)
 
-    def request(self, config: DeploymentConfig, folder: Path, words: str | None = None) -> Request:
+    def request(self, config: DeploymentConfig, folder: Path, words: str | None, reader: WordReader) -> Request:
         bounds = config.target.constraints.to_constraints().model_dump(exclude_none=True)
         extra = self.preferences.pop("constraints", {})
         if not isinstance(extra, Constraints | Mapping):
@@ -138,7 +140,7 @@ class _Given:
             bounds["min_accuracy"] = self.accuracy
         if "words" in self.preferences:
             raise RequestError("words are given as request=; they are read, and what numbers say wins over them")
-        asked = _asked(config, bounds, self.preferences, words)
+        asked = _asked(config, bounds, self.preferences, words, reader)
         target, data = validate(Target, asked.pop("target")), _data_path(self.data, folder)
         if _is_module(self.model):
             model = _exported(self.model, self.example, data, folder, target)
@@ -156,7 +158,11 @@ class _Given:
 
 
 def _asked(
-    config: DeploymentConfig, bounds: Mapping[str, Any], preferences: Mapping[str, Any], words: str | None
+    config: DeploymentConfig,
+    bounds: Mapping[str, Any],
+    preferences: Mapping[str, Any],
+    words: str | None,
+    reader: WordReader,
 ) -> dict[str, Any]:
     """Return the fields that words may speak of, and the preferences; what is given in numbers wins."""
     given = {**preferences, "constraints": bounds, "optimization": config.optimization.model_dump()}
@@ -164,7 +170,7 @@ def _asked(
     if words is None:
         return {**given, "target": target}
     given["target"] = target.model_dump(exclude_defaults=True)
-    return merge_words(given, words, read(words)).fields
+    return merge_words(given, words, reader.read(words, config.llm.model_dump(exclude_unset=True))).fields
 
 
 def _is_module(model: Any) -> bool:

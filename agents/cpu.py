@@ -30,6 +30,12 @@ class CpuMeter:
         with self._lock:
             return (time.process_time() if self._alone else self._counted_s) - self.imports_s
 
+    def add_imports(self, seconds: float) -> None:
+        """Count CPU seconds of this process as third-party start-up that were spent before there was a meter."""
+        with self._lock:
+            self.imports_s += seconds
+            self._counted_s += seconds
+
     @contextmanager
     def counted(self) -> Generator[None]:
         """Count what this thread does inside the block; blocks of one thread are not nested."""

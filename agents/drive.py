@@ -182,7 +182,6 @@ class Drive:
             self.stop()
             self.execution.executor.cancel()
             worker.join(timeout=30.0)
-            self.advised.close()
 
     def _work(self) -> None:
         try:

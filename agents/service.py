@@ -79,8 +79,12 @@ class Service:
         self._alone = alone
         self._drives: dict[str, Drive] = {}
 
-    def start(self, request: Request) -> str:
+    def start(self, request: Request, advised: Advised | None = None) -> str:
         """Enter a run, admit its model and data, and return its id; the work is done by `events`.
+
+        Args:
+            request: checked.
+            advised: the language model that read its words, if one did; its budget and its trail become the run's.
 
         Raises:
             UserError: the request, the model or the data are wrong; nothing of the run is kept.
@@ -90,7 +94,7 @@ class Service:
         check_served(request)
         known_host(self.settings, self.ledger)
         cpu = CpuMeter(alone=self._alone)
-        advised = self._advised(request, cpu)
+        advised = self._advised(request, cpu, given=advised)
         record = self.ledger.runs.create(request, Path(request.out) if request.out else None)
         try:
             self._admit(record.id, self._drive(record.id, request, cpu, advised))
@@ -143,6 +147,7 @@ class Service:
         finally:
             if not drive.waits:  # its queue and its context are of no more use; hundreds may follow
                 self._drives.pop(run, None)
+                drive.advised.close()
 
     def question(self, run: str) -> Question | None:
         """Return what a run waits to be told, None where it waits for nothing."""
@@ -283,11 +288,14 @@ class Service:
         self._drives[run] = drive
         return drive
 
-    def _advised(self, request: Request, cpu: CpuMeter, run: str | None = None) -> Advised:
+    def _advised(
+        self, request: Request, cpu: CpuMeter, run: str | None = None, given: Advised | None = None
+    ) -> Advised:
         """Return the language model of a run; one that goes on keeps the budget that it had left."""
         earlier = [entry.body for entry in self.ledger.trail.of(run, LANGUAGE)] if run is not None else []
-        with cpu.counted():
-            return open_advisor(request.llm, self.settings, cpu, earlier)
+        advised = given if given and given.use else open_advisor(request.llm, self.settings, earlier)
+        cpu.add_imports(advised.imports_s)
+        return advised
 
     def _inputs(self, run: str, drive: Drive) -> tuple[ArtifactRef, ArtifactRef]:
         """Return model and data as artifacts; a run that was killed before it was admitted is admitted now."""

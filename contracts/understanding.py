@@ -23,6 +23,7 @@ class Understanding(Contract):
         understood: where each field came from, in the order of the words.
         not_understood: passages, verbatim, that speak of numbers, units or wishes and of which nothing was used.
         contradictions: what the words want and do not want at once; one sentence each.
+        differences: what a language model read otherwise than the grammar, whose reading holds; absent without any.
     """
 
     constraints: Constraints = Constraints()
@@ -33,6 +34,7 @@ class Understanding(Contract):
     understood: tuple[Understood, ...] = ()
     not_understood: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
 
     @field_serializer("constraints", "target")
     def _what_was_asked(self, group: Constraints | Target) -> dict[str, Any]:
@@ -41,9 +43,7 @@ class Understanding(Contract):
     @model_serializer(mode="wrap")
     def _without_the_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document: dict[str, Any] = handler(self)
-        if document.get("objective") is None:
-            document.pop("objective", None)
-        return document
+        return {name: value for name, value in document.items() if value or name not in ("objective", "differences")}
 
     @property
     def is_empty(self) -> bool:

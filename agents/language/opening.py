@@ -19,10 +19,15 @@ INSTEAD = "the built-in policy works without it"
 
 @dataclass(frozen=True)
 class Advised:
-    """The language model of one run, or why the one that was named is not used."""
+    """The language model of one run, or why the one that was named is not used.
+
+    Attributes:
+        imports_s: CPU seconds that importing the libraries took.
+    """
 
     advisor: Advisor | None = None
     unused: LanguageUse | None = None
+    imports_s: float = 0.0
 
     @property
     def use(self) -> LanguageUse | None:
@@ -38,7 +43,6 @@ class Advised:
 def open_advisor(
     asked: LanguageModelSettings,
     own: Settings,
-    cpu: CpuMeter | None = None,
     earlier: Iterable[Mapping[str, Any]] = (),
 ) -> Advised:
     """Return the language model that a request asks for, after looking whether it can be used.
@@ -46,7 +50,6 @@ def open_advisor(
     Args:
         asked: what the request says.
         own: what the environment says.
-        cpu: counts what importing the libraries takes, apart.
         earlier: what the trail holds of this run already.
 
     Raises:
@@ -58,15 +61,17 @@ def open_advisor(
         if asked.required:
             raise RequestError("--llm-required needs a language model: name one with --llm or SHIPFIT_LLM")
         return Advised()
-    with (cpu or CpuMeter()).imports():
+    cpu = CpuMeter(alone=False)
+    with cpu.imports():
         import_libraries()
     try:
-        return Advised(_opened(asked, access, earlier))
+        return Advised(_opened(asked, access, earlier), imports_s=cpu.imports_s)
     except (RequestError, LanguageModelError) as error:
         told = access.secrets().mask(error.message)
         if asked.required:
             raise type(error)(told) from None
-        return Advised(unused=LanguageUse(model=access.name, note=f"{told}; {INSTEAD}"))
+        unused = LanguageUse(model=access.name, note=f"{told}; {INSTEAD}")
+        return Advised(unused=unused, imports_s=cpu.imports_s)
 
 
 def import_libraries() -> None:

@@ -46,12 +46,14 @@ def optimize(
     """Fit MODEL to its bounds, measured, or hand back the original with the nearest offers."""
     given = dict(locals())  # every option by its Python name; build_request picks those that are part of a request
     from .request import build_request
+    from .seam import open_reader
 
-    request = build_request(given, config)
+    reader = open_reader()
+    request = build_request(given, config, reader)
     if dry_run:
         from .dry_run import show_dry_run
 
         return show_dry_run(request, json)
     from .run import start_run
 
-    return start_run(request, json)
+    return start_run(request, json, reader.advised)

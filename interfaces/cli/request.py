@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...contracts import ModelFileError, Request, RequestError, check_served, override_bounds, units, validate
 from .bounds import bound_fields, read_bounds, read_shapes
 from .paths import check_writable, data_source, model_source, output_folder
+from .seam import open_reader
 from .words import read_words, say_understood
+
+if TYPE_CHECKING:
+    from ...agents.language.words import WordReader
 
 # Options that are bounds; each is called as it is typed in errors.
 BOUND_OPTIONS = (
@@ -68,23 +72,25 @@ def option_name(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def build_request(given: Mapping[str, Any], config: str | None = None) -> Request:
+def build_request(given: Mapping[str, Any], config: str | None = None, reader: WordReader | None = None) -> Request:
     """Return the request that options and a configuration file make together; options win.
 
     Args:
         given: Python name of an option → what was typed; None where it was not given.
         config: path of a YAML file, or None.
+        reader: of words; holds afterwards the language model that it asked, if any.
 
     Raises:
         UserError: the first thing that is wrong, cheap checks first; nothing has been written.
+        LanguageModelError: a required language model cannot be reached.
     """
     base = _from_file(config) if config else {}
     merged = with_options(base, given)
     if "model" not in merged:
         raise ModelFileError("no model is given; write: shipfit optimize MODEL, or name it in --config")
-    asked = read_words(merged)
-    merged = asked.fields if asked else merged
     merged |= _checked_paths(merged)
+    asked = read_words(merged, reader or open_reader())
+    merged = asked.fields if asked else merged
     request = check_served(validated(merged))
     if asked:
         say_understood(asked)

@@ -13,13 +13,17 @@ from .seam import open_service
 from .summary import print_summary
 
 if TYPE_CHECKING:
+    from ...agents.language.opening import Advised
     from ...agents.service import Service
 
 
-def start_run(request: Request, as_json: bool) -> int:
-    """Start a run for `request` and follow it; returns its exit status."""
+def start_run(request: Request, as_json: bool, advised: Advised | None = None) -> int:
+    """Start a run for `request` and follow it; returns its exit status.
+
+    `advised` is the language model that read its words, if one did.
+    """
     service = open_service()
-    run = service.start(request)
+    run = service.start(request, advised)
     if request.out is None:
         # Fixed now: whoever resumes the run may do so from another working directory.
         service.ledger.runs.update(run, out=default_folder(request.model, run))

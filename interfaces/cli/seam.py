@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...contracts import load_settings
 
 if TYPE_CHECKING:
+    from ...agents.language.words import WordReader
     from ...agents.service import Service
 
 
@@ -15,6 +16,13 @@ def open_service() -> Service:
     from ...agents.service import Service
 
     return Service(load_settings())
+
+
+def open_reader() -> WordReader:
+    """Return what reads a request in words."""
+    from ...agents.language.words import WordReader
+
+    return WordReader(load_settings())
 
 
 def open_service_of_many() -> Service:
