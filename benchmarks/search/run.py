@@ -1,7 +1,7 @@
 """Hold the built-in policy against other searches, at equal effort, on requests that are known to be feasible.
 
     python benchmarks/search/run.py [CASE …] [--part open|aside] [--seeds N] [--policy NAME …] [--workers N]
-                                    [--no-memory] [--fresh] [--dry] [--pages]
+                                    [--no-memory] [--beside] [--fresh] [--dry] [--pages]
 
 Every run is a whole `shipfit optimize` without its command line, in a home of its own; it ends with its first success,
 or after six attempts. Runs with memory share one home for each policy and seed, and go through the cases in an order
@@ -30,6 +30,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "zoo")]
 
 from asked import Case, load  # noqa: E402 - the path above comes first
+from beside import measure_beside_others  # noqa: E402
 from machine import describe  # noqa: E402
 from models import make  # noqa: E402
 from places import CACHE  # noqa: E402
@@ -55,14 +56,14 @@ def main() -> int:
     machine, started = describe(), time.monotonic()
     make(sorted({case.model for case in cases}))
     bench = Bench(CACHE / "record", CACHE / "products", _probe())
-    with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with _pool(options) as pool:
         known, trials = _alone(pool, bench, cases, options)
         trials += [] if options.no_memory else _remembering(pool, bench, cases, options)
     ran_s = time.monotonic() - started
     held = prove([*known, *trials], load(), bench.products, options.workers)
     results = Results(
-        machine=machine, workers=options.workers, seeds=options.seeds, ran_s=ran_s, fresh=options.fresh,
-        wall_s=time.monotonic() - started, known=known, trials=trials, held=held,
+        machine=machine, workers=options.workers, seeds=options.seeds, fresh=options.fresh, beside=options.beside,
+        ran_s=ran_s, wall_s=time.monotonic() - started, known=known, trials=trials, held=held,
     )  # fmt: skip
     write(results, folder)
     for bar in results.bars():
@@ -79,10 +80,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--policy", action="append", choices=list(POLICIES), help="one policy; may be repeated")
     parser.add_argument("--workers", type=int, default=2, help="processes side by side; one at a time measures time")
     parser.add_argument("--no-memory", action="store_true", help="leave the runs with memory out")
+    parser.add_argument("--beside", action="store_true", help="take no measuring lock of the host")
     parser.add_argument("--fresh", action="store_true", help="run every job anew")
     parser.add_argument("--dry", action="store_true", help="write to the cache")
     parser.add_argument("--pages", action="store_true", help="draw the pages of the last run again")
     return parser.parse_args()
+
+
+def _pool(options: argparse.Namespace) -> ProcessPoolExecutor:
+    own = tempfile.mkdtemp(prefix="shipfit-search-lock-")
+    how = {"initializer": measure_beside_others, "initargs": (Path(own),)} if options.beside else {}
+    return ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn"), **how)
 
 
 def _chosen(names: Sequence[str], part: str | None) -> list[Case]:
