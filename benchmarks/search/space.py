@@ -8,7 +8,7 @@
 | `product` | `float`, `static`, `dynamic` | models with matrix products |
 | `recurrent` | `float`, `dynamic` | models with an LSTM |
 | `calibration` | `minmax`, `entropy`, `percentile`, `mse` | where something is static |
-| `per_unit` | take these forms for every unit, or only where they pay, to keep 20, 30 or 40 dB (a mixture) | always |
+| `per_unit` | take these forms for every unit, or only where they pay, to keep 20, 30 or 40 dB within the request's bounds on size and speed (a mixture) | always |
 
 Dynamic convolutions are left out: everybody knows them to be slow. Nothing of what the built-in policy expects of a
 plan, or has learned, is in here.
@@ -70,5 +70,7 @@ def _lever(choices: Choices, state: PolicyState) -> QuantizeLever | None:
     if "static" in compute.values():
         fields["calibration"] = choices["calibration"]
     if choices["per_unit"] != _WHOLE:
+        bounds = state.request.constraints
         fields |= {"mixture": True, "min_fidelity_db": float(choices["per_unit"])}
+        fields |= {"max_size_ratio": bounds.max_size_ratio, "min_speedup": bounds.min_speedup if compute else None}
     return QuantizeLever.model_validate(fields)
