@@ -15,6 +15,9 @@ FURTHER_GAIN = 1.10
 WORTH_TRYING = 0.35
 HOPELESS = 0.03
 CANDIDATES_FOR_OFFERS = 3
+# How much more the logarithm of the chance counts than that of the worth while nothing is met: a bold plan that misses
+# costs an attempt, a safe one that meets can still be followed by a bold one.
+CAUTION = 3.0
 
 
 class BuiltInPolicy:
@@ -50,7 +53,13 @@ def _first_choices(ranked: list[tuple[float, Plan]], state: PolicyState) -> list
 def _promise(plan: Plan, state: PolicyState) -> float:
     """Return log utility of a remembered plan, from what was measured then."""
     foretold = plan.predicted
-    return -math.inf if foretold is None else math.log(max(foretold.chance, 1e-300)) + math.log(value(state, foretold))
+    return -math.inf if foretold is None else _utility(foretold.chance, foretold, state)
+
+
+def _utility(likely: float, foretold: Predicted, state: PolicyState) -> float:
+    """Return log utility: log worth and log chance, of which the latter counts for more until something is met."""
+    is_met = any(attempt.verdict.kind == "met" for attempt in state.attempts)
+    return (1.0 if is_met else CAUTION) * math.log(max(likely, 1e-300)) + math.log(value(state, foretold))
 
 
 def _is_last(state: PolicyState) -> bool:
@@ -81,14 +90,13 @@ def _alike(plan: Plan, before: Predicted) -> bool:
 
 
 def _rank(plan: Plan, state: PolicyState) -> tuple[float, Plan]:
-    """Return log utility (log chance + log worth + log say) and the plan with its prediction and reason.
+    """Return log utility, raised by its proposer's say, and the plan with its prediction and reason.
 
     What failed on models like this one is ranked down.
     """
     likely, predicted = chance(plan, state)
-    worth = math.log(max(likely, 1e-300)) + math.log(value(state, predicted)) + math.log(say(plan, state))
-    update = {"predicted": predicted, "reason": reason(plan, predicted, state)}
-    return worth + math.log(standing(plan, state)), plan.model_copy(update=update)
+    utility = _utility(likely * standing(plan, state), predicted, state) + math.log(say(plan, state))
+    return utility, plan.model_copy(update={"predicted": predicted, "reason": reason(plan, predicted, state)})
 
 
 def value(state: PolicyState, reached: Predicted) -> float:

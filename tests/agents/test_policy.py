@@ -154,7 +154,7 @@ def mixed(attempt: Attempt, db: float, **changes: Any) -> Attempt:
 
 
 def test_the_last_attempt_goes_to_what_is_safest(conv_profile: Profile) -> None:
-    bounds: dict[str, Any] = {"max_size_ratio": 0.7, "min_fidelity_db": 30}
+    bounds: dict[str, Any] = {"max_size_ratio": 0.7, "min_fidelity_db": 26}
     coarse = make_attempt(1, Plan(quantize=QuantizeLever(storage="int8")), "not_met", size=0.26, speed=1.0, db=24.0)
     state = make_state(conv_profile, coarse, labelled=False, **bounds)
     budget = state.request.budget.model_copy(update={"max_attempts": 2})
@@ -166,6 +166,18 @@ def test_the_last_attempt_goes_to_what_is_safest(conv_profile: Profile) -> None:
     assert safe is not None
     assert safe.chance > bold.chance
     assert safe.size_ratio > bold.size_ratio
+
+
+def test_a_bold_plan_waits_until_something_is_met(conv_profile: Profile) -> None:
+    """Half of the channels gone promises eight times as much, at half the odds: not before a safe plan is met."""
+    profile = conv_profile.model_copy(update={"inner_share": 0.8})
+    state = make_state(profile, labelled=False, max_size_ratio=0.3, min_fidelity_db=27)
+    allowed = OptimizationConfig(level="aggressive")
+    state = state.model_copy(update={"request": state.request.model_copy(update={"optimization": allowed})})
+    first = propose(state)
+    assert first.prune is None
+    assert first.predicted is not None
+    assert first.predicted.chance > 0.5
 
 
 def test_quality_to_spare_is_traded_for_size(conv_profile: Profile) -> None:
