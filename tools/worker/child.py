@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import resource
 import sys
@@ -64,8 +65,11 @@ def _run(request: WorkerRequest, lookup: Lookup, pipe: _Pipe, cpu_before: float)
         progress=pipe.progress,
     )
     share(context.inputs.values())
+    tool = lookup(request.job.tool)
+    gc.freeze()
+    gc.enable()
     with waiting_told(pipe.progress):
-        answer = lookup(request.job.tool)(context)
+        answer = tool(context)
     return JobResult(
         report=answer.report.model_dump(mode="json"),
         outputs=_outputs(answer, work),

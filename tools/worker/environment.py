@@ -36,8 +36,10 @@ def child_environment(own: Mapping[str, str], temporary: Path, threads: int) -> 
     """
     kept = {name: value for name, value in own.items() if name in _KEPT or name.startswith("LC_")}
     folders = dict.fromkeys(("HOME", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME"), os.fspath(temporary))
-    # A crash in native code then names the place in its last words.
-    return kept | folders | _user_site() | dict.fromkeys(_THREADS, str(threads)) | {"PYTHONFAULTHANDLER": "1"}
+    # A crash in native code then names the place in its last words; pydantic's plugins have no business here, and
+    # looking for them in all installed packages takes time.
+    fixed = {"PYTHONFAULTHANDLER": "1", "PYDANTIC_DISABLE_PLUGINS": "1"}
+    return kept | folders | _user_site() | dict.fromkeys(_THREADS, str(threads)) | fixed
 
 
 def _user_site() -> dict[str, str]:
