@@ -16,8 +16,8 @@ from .measure.session import OnnxSession, open_session
 from .session import open_session as open_stock
 from .session import session_options
 
-_SECONDS = 0.4
-_MAX_RUNS = 200
+_SECONDS = 0.25
+_LEAST_RUNS, _MAX_RUNS = 3, 200
 _WARM_RUNS = 2
 # The profiler takes microseconds a node: calls as long as this hardly feel it.
 _SLOW_MS = 50.0
@@ -50,7 +50,7 @@ class Timing(NamedTuple):
 
 
 def measure_time(model: Path, feeds: Sequence[Mapping[str, Any]], op_types: frozenset[str]) -> Timing:
-    """Run `model` on `feeds` for about a second in all, with one thread.
+    """Run `model` on `feeds` for about half a second in all, with one thread.
 
     Args:
         model: the model's file.
@@ -72,7 +72,7 @@ def _repeat(session: Session, feeds: Sequence[Mapping[str, Any]]) -> list[float]
         session.run(feeds[0])
     times: list[float] = []
     end = time.perf_counter() + _SECONDS
-    while not times or (time.perf_counter() < end and len(times) < _MAX_RUNS):
+    while len(times) < _LEAST_RUNS or (time.perf_counter() < end and len(times) < _MAX_RUNS):
         start = time.perf_counter()
         session.run(feeds[len(times) % len(feeds)])
         times.append((time.perf_counter() - start) * 1000)

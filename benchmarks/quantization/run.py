@@ -11,6 +11,7 @@ rows replace those of the last run and keep the commit that they were taken at. 
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import shutil
@@ -49,6 +50,7 @@ def main() -> int:
     chosen = [rows[name] for name in options.names or rows]
     machine = describe()
     make(sorted({asked.model for asked in chosen}))
+    _compile()
     with ThreadPoolExecutor(options.workers) as pool:
         found = list(pool.map(lambda asked: optimize(asked, machine, options.time_limit), chosen))
     for asked, row in zip(chosen, found, strict=True):
@@ -71,6 +73,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--dry", action="store_true", help="write to the cache")
     parser.add_argument("--pages", action="store_true", help="draw the pages of the last run again")
     return parser.parse_args()
+
+
+def _compile() -> None:
+    """Leave shipfit's bytecode beside its files, as an installer does: compiled anew, it would cost every process."""
+    for folder in sorted(path.parent for path in HERE.parent.parent.glob("*/__init__.py")):
+        compileall.compile_dir(folder, quiet=2)
 
 
 def optimize(asked: Asked, machine: Machine, limit: str | None) -> Found:

@@ -21,7 +21,7 @@ from .synthesize import synthesize_feeds
 
 Feed = Mapping[str, Any]
 
-_SECONDS = 3.0
+_SECONDS = 1.5
 _GAIN = 0.03
 # Entries may reorder sums or flush tiny numbers; more than that is another model.
 _SAME_DB = 90.0
