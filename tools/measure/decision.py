@@ -1,7 +1,8 @@
 """Time arms against each other only until it is clear which side of a bound each is on.
 
 For choices within a search, which no verdict rests on: what is clear after four rounds needs no more. Rounds are few
-and the end depends on them, so that intervals are Student's at 99 %: a bootstrap of four values is too narrow.
+and the end depends on them, so that it is Student's interval at 99 % that has to be clear: a bootstrap of four values
+is too narrow. What is not clear when the time is over, as on a machine that does much else, is told at 95 %.
 """
 
 from __future__ import annotations
@@ -43,19 +44,17 @@ def compare_speed(
     """
     schedule = replace(SCHEDULE, seconds=seconds, single_thread=single_thread)
 
-    def speeds(timings: Timings) -> list[tuple[float, Interval]]:
-        return [_speed(timings.ratios((0,), arm)) for arm in range(1, len(arms))]
-
     def settled(timings: Timings) -> bool:
-        return all(_is_clear(interval, bound, indifferent) for _, interval in speeds(timings))
+        return all(_is_clear(_sure(timings.ratios((0,), arm)), bound, indifferent) for arm in range(1, len(arms)))
 
     with undisturbed():
-        return speeds(measure(arms, feeds, clock or SystemClock(), schedule, settled))
+        timings = measure(arms, feeds, clock or SystemClock(), schedule, settled)
+    return [timings.ratio((0,), arm) for arm in range(1, len(arms))]
 
 
-def _speed(ratios: Sequence[float]) -> tuple[float, Interval]:
+def _sure(ratios: Sequence[float]) -> Interval:
     value = math.exp(statistics.fmean(map(math.log, ratios)))
-    return value, student_ratio(ratios, value, sure=True)
+    return student_ratio(ratios, value, sure=True)
 
 
 def _is_clear(interval: Interval, bound: float, indifferent: float) -> bool:

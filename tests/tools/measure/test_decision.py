@@ -36,3 +36,14 @@ def test_what_helps_too_little_is_told_from_the_bound():
     value, took = compared([0.010, 0.010], bound=1.03)
     assert value < 1.03
     assert took < 1.5
+
+
+def test_what_a_busy_machine_leaves_unclear_is_told_as_it_looks():
+    machine, speeds = Machine(), iter([0.9, 3.0, 2.9, 1.1] * 9)
+
+    def uneven(_: int) -> None:
+        machine.arm("uneven", 0.030 / next(speeds))(0)
+
+    value, interval = compare_speed([machine.arm("even", 0.030), uneven], 1, 1.0, 0.6, clock=machine)[0]
+    assert value > 1.2
+    assert 0 < interval.low < value < interval.high
