@@ -48,8 +48,10 @@ def _upgraded(body: str, error: ValidationError) -> Outcome:
     """Return an outcome that does not have today's form, brought to it step by step."""
     fields = _fields(body)
     version = fields.get("version", 1)
-    if not isinstance(version, int) or not 1 <= version <= OUTCOME_VERSION:
-        raise Unreadable("written by a newer shipfit" if isinstance(version, int) else "no version") from error
+    if not isinstance(version, int) or version < 1:
+        raise Unreadable("its version is no number of ours") from error
+    if version > OUTCOME_VERSION:
+        raise Unreadable("written by a newer shipfit") from error
     try:
         for step in _STEPS[version - 1 :]:
             step(fields)

@@ -178,16 +178,20 @@ def parsed(name: str, body: str) -> Outcome | None:
 
 def _vector(change: Change) -> list[float] | None:
     outcome = parsed(change.id, change.body) if change.body is not None else None
-    return _entry(outcome).vector if outcome else None
+    return _fingerprint(outcome) if outcome else None
+
+
+def _fingerprint(outcome: Outcome) -> list[float]:
+    return fingerprint(outcome.profile, outcome.target, outcome.constraints, outcome.objective)
 
 
 def _entry(outcome: Outcome) -> Entry:
-    return Entry(outcome.id, fingerprint(outcome.profile, outcome.target, outcome.constraints, outcome.objective))
+    return Entry(outcome.id, _fingerprint(outcome))
 
 
 def _recalled(outcome: Outcome, vector: list[float], model: str) -> Recalled:
     """Return an outcome with its likeness, compared exactly: what the index says is of 32 bits, and maybe of before."""
-    other = _entry(outcome).vector
+    other = _fingerprint(outcome)
     return Recalled(
         outcome=outcome,
         similarity=cosine(vector, other),
