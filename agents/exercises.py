@@ -24,7 +24,7 @@ from ..contracts import (
 from . import priors
 from .language_policy import advice, who_may_help
 from .policy import BuiltInPolicy
-from .proposals import FAMILIES, Part
+from .proposals import FAMILIES, SHARES, Part
 
 # Decisions at most for each side, and the share of models that is held back.
 TRAINED_AT_MOST, HELD_AT_MOST = 24, 12
@@ -198,7 +198,8 @@ def _pruning(plan: Plan) -> PruningProposal:
         return PruningProposal()
     if plan.prune.ratio is None:
         return PruningProposal(what="small_weights")
-    return PruningProposal(what="channels", share=plan.prune.ratio)
+    ratio = plan.prune.ratio
+    return PruningProposal(what="channels", share=min(SHARES, key=lambda share: abs(SHARES[share] - ratio)))
 
 
 def _runtime(plan: Plan) -> RuntimeProposal:

@@ -17,6 +17,7 @@ from ..contracts import (
     QuantizeLever,
     Recovery,
     RuntimeProposal,
+    Share,
     Specialist,
     Storage,
 )
@@ -27,6 +28,7 @@ from .plans import passes_before, present, switched_passes, torch_graph
 from .predict import estimate
 
 FAMILIES = ("elimination", "fusion", "constant_folding", "layer_optimization")
+SHARES: dict[Share, float] = {"10%": 0.1, "25%": 0.25, "50%": 0.5}
 Part = Proposal | QuantizationProposal | PruningProposal | RuntimeProposal
 
 
@@ -116,7 +118,7 @@ def _prune(part: PruningProposal, state: PolicyState) -> PruneLever | None:
     if structured:
         if profile.format == "onnx" and profile.inner_share <= 0:
             raise UnusableProposal("the model has no channels that only one operator reads")
-        return PruneLever(ratio=part.share)
+        return PruneLever(ratio=SHARES[part.share])
     if profile.format == "torch":
         raise UnusableProposal("weights of a torch program are not zeroed one by one")
     return PruneLever(threshold=request.threshold)
@@ -128,15 +130,16 @@ def _quantize(part: QuantizationProposal, state: PolicyState) -> QuantizeLever |
         return None
     recovery = _recovery(part.recovery, compute, state)
     per_layer = part.per_layer or part.keep_db is not None
+    keep = None if part.keep_db is None else float(part.keep_db)
     if state.profile.format == "torch":
         if part.per_layer:
             raise UnusableProposal("a form for each layer is for onnx models")
-        return _by_class(part, compute, storage, ()).model_copy(update={"min_fidelity_db": part.keep_db})
+        return _by_class(part, compute, storage, ()).model_copy(update={"min_fidelity_db": keep})
     if not per_layer:
         return _by_class(part, compute, storage, recovery)
     offered: dict[str, tuple[Compute, ...]] = {op_type: (form,) for op_type, form in compute.items()}
     lever = next(iter(mixture_levers(state, [offered], [storage], recovery, part.calibration)))
-    return lever if part.keep_db is None else lever.model_copy(update={"min_fidelity_db": round(part.keep_db, 1)})
+    return lever if keep is None else lever.model_copy(update={"min_fidelity_db": keep})
 
 
 def _by_class(

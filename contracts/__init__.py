@@ -104,6 +104,7 @@ from .proposal import (
     PruningProposal,
     QuantizationProposal,
     RuntimeProposal,
+    Share,
     Specialist,
 )
 from .protocols import (
@@ -367,6 +368,7 @@ __all__ = [
     "SensitivityTable",
     "Session",
     "Settings",
+    "Share",
     "Specialist",
     "Stage",
     "Step",

@@ -1,7 +1,8 @@
-"""What an adviser may propose: levers by operator class, closed words and bounded numbers.
+"""What an adviser may propose: levers by operator class, closed words and a few numbers.
 
 Nothing in it names a file, a node or a bound of the request. Code turns it into a `Plan` that passes the checks of all
-plans, or drops it (`agents/proposals.py`).
+plans, or drops it (`agents/proposals.py`). Numbers are chosen from a few: servers that hold answers to a schema keep to
+its words, but not to the range of a number, which small models miss.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from .graph_passes import PassFamily
 from .recipe import CalibrationMethod, Plan, Recovery, Storage
 
 WORDS_AT_MOST = 240
+Quality = Literal[10, 15, 20, 25, 30, 35, 40, 50, 60]
+Share = Literal["10%", "25%", "50%"]
 Specialist = Literal["planner", "quantization", "pruning", "runtime"]
 Words = Annotated[str, BeforeValidator(lambda value: value[:WORDS_AT_MOST] if isinstance(value, str) else value)]
 
@@ -38,7 +41,7 @@ class QuantizationProposal(Contract):
     recurrent: Literal["float32", "dynamic"] = "float32"
     storage: Storage = "none"
     per_layer: bool = False
-    keep_db: Annotated[float, Field(ge=5, le=120, allow_inf_nan=False)] | None = None
+    keep_db: Quality | None = None
     calibration: CalibrationMethod = "minmax"
     recovery: Annotated[tuple[Recovery, ...], Field(max_length=5)] = ()
 
@@ -47,7 +50,7 @@ class PruningProposal(Contract):
     """Zero small weights, or take out the share `share` of the channels."""
 
     what: Literal["nothing", "small_weights", "channels"] = "nothing"
-    share: Annotated[float, Field(ge=0.05, le=0.9, allow_inf_nan=False)] = 0.25
+    share: Share = "25%"
 
 
 class RuntimeProposal(Contract):

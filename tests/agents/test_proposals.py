@@ -64,12 +64,14 @@ _quantizations = st.builds(
     recurrent=st.sampled_from(["float32", "dynamic"]),
     storage=st.sampled_from(["none", "fp16", "int8", "int8_block", "int4"]),
     per_layer=st.booleans(),
-    keep_db=st.none() | st.floats(5, 120),
+    keep_db=st.sampled_from([None, 10, 15, 20, 25, 30, 35, 40, 50, 60]),
     calibration=st.sampled_from(["minmax", "percentile", "entropy", "mse"]),
     recovery=st.lists(st.sampled_from(["equalize", "smooth", "digits", "feedback", "bias"]), max_size=5),
 )
 _prunings = st.builds(
-    PruningProposal, what=st.sampled_from(["nothing", "small_weights", "channels"]), share=st.floats(0.05, 0.9)
+    PruningProposal,
+    what=st.sampled_from(["nothing", "small_weights", "channels"]),
+    share=st.sampled_from(["10%", "25%", "50%"]),
 )
 _runtimes = st.builds(
     RuntimeProposal, passes=st.lists(st.sampled_from(FAMILIES), max_size=4), tune=st.booleans()

