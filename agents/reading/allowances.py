@@ -48,7 +48,7 @@ class AllowanceWish(Wish):
 
     def permission(self) -> list[Outcome] | None:
         """`slower is fine`, `memory may grow`, `accuracy can suffer`."""
-        if not self.has("fine", "modal") or self.has("negation"):
+        if not self.has("fine", "modal", "indifferent") or self.has("negation"):
             return None
         for _, quantity, sign in self.changes():
             if quantity in BETTER and sign != BETTER[quantity]:

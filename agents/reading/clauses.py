@@ -89,6 +89,8 @@ def clauses(sentence: Sequence[Item]) -> list[Clause]:
         if item.has("without") and current:
             found += _cut(current, opener, not found)
             opener, current = None, [item]
+        elif item.has("if") and _is_permission(current):
+            continue
         elif _separates(item, sentence, index):
             if current:
                 found += _cut(current, opener, not found)
@@ -101,6 +103,11 @@ def clauses(sentence: Sequence[Item]) -> list[Clause]:
     if current:
         found += _cut(current, opener, not found)
     return found
+
+
+def _is_permission(items: list[Item]) -> bool:
+    """Tell whether what is said before an `if` lets it be: `it is fine if it gets slower`."""
+    return any(item.has("fine", "indifferent") for item in items) and not any(item.measure for item in items)
 
 
 def _separates(item: Item, sentence: Sequence[Item], index: int) -> bool:

@@ -26,8 +26,9 @@ class Context:
         levers: likewise.
         forbids: whether levers in a list are being ruled out.
         correcting: whether what comes next corrects what came before.
-        soft: whether the sentence is of what would be nice.
-        present: whether the sentence tells what is.
+        wishes: whether something in the sentence says that something is wanted.
+        choice: whether the sentence leaves a choice, which no request can.
+        last_topic: the topic of the sentence before: `Could you speed it up? Maybe 2x?`.
         outcomes: all that was found.
     """
 
@@ -40,11 +41,16 @@ class Context:
     levers: list[Item] = field(default_factory=list[Item])
     forbids: bool = False
     correcting: bool = False
+    wishes: bool = False
+    choice: bool = False
+    last_topic: tuple[str, str] = ("", "")
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
 
     def new_sentence(self) -> None:
         """Forget what does not reach beyond a sentence."""
-        self.topic, self.towards, self.repeat, self.forbids = "", "", None, False
+        self.last_topic = (self.topic, self.towards)
+        self.topic, self.towards, self.repeat = "", "", None
+        self.forbids = self.wishes = self.choice = False
         self.pending.clear()
         self.levers.clear()
 

@@ -73,6 +73,8 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "within": "within|inside|off by at most|to within",
     },
     "sacrificing": {"": "at the expense of|at the cost of|sacrifice|trade away|at any cost to"},
+    "choice": {"": "either|whichever|one of"},
+    "attains": {"": "reaches|achieves|scores|obtains|yields|delivers|gets|has|have|gives|attains|runs at|hits"},
     "several": {"": "couple|few|several|some|many"},
     "only": {"": "only|just|exclusively|nothing but|solely|simply|purely"},
     "without": {"": "without|w/o|wo|sans"},
@@ -310,15 +312,15 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
     },
     "fine": {
         "": (
-            "fine with|ok with|okay with|comfortable with|alright with|cool with|however you like|if you like|"
-            "as you like|if you want|as you want|go ahead|how you like|as you see fit|ok|okay|is ok|is okay|is fine|"
-            "are fine|fine|acceptable|is acceptable|are acceptable|tolerable|is allowed|are allowed|is tolerable|"
-            "is alright|alright|all right|tolerate|accept|can live with|could live with|live with|can afford|"
-            "could afford|afford|would be fine|would be ok|is good|permitted|is permitted|be fine|be ok|be okay|"
-            "be acceptable|can tolerate|i accept|no objection to|happy with|is accepted|accepted|put up with|"
-            "good enough|is good enough|manageable|bearable|do fine|will do|would do|can take|can stand|can lose|"
-            "can stomach|welcome|totally fine|perfectly fine|can accept|can cope with|cope with|won't hurt|doable|"
-            "willing to lose|forgivable|tolerated"
+            "wouldn't mind|would not mind|don't mind|do not mind|fine with|ok with|okay with|comfortable with|"
+            "alright with|cool with|however you like|if you like|as you like|if you want|as you want|go ahead|"
+            "how you like|as you see fit|ok|okay|is ok|is okay|is fine|are fine|fine|acceptable|is acceptable|"
+            "are acceptable|tolerable|is allowed|are allowed|is tolerable|is alright|alright|all right|tolerate|"
+            "accept|can live with|could live with|live with|can afford|could afford|afford|would be fine|would be ok|"
+            "is good|permitted|is permitted|be fine|be ok|be okay|be acceptable|can tolerate|i accept|"
+            "no objection to|happy with|is accepted|accepted|put up with|good enough|is good enough|manageable|"
+            "bearable|do fine|will do|would do|can take|can stand|can lose|can stomach|welcome|totally fine|"
+            "perfectly fine|can accept|can cope with|cope with|won't hurt|doable|willing to lose|forgivable|tolerated"
         ),
     },
     "modal": {
@@ -449,8 +451,8 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "": (
             "ideally|preferably|if possible|if you can|if feasible|even better|would be nice|would be great|"
             "nice to have|perfect would be|optimally|best case|in the best case|stretch goal|dream|in an ideal world|"
-            "if at all possible|bonus|bonus points|hopefully|if it works|would be even better|or even|maybe even|"
-            "perhaps even|even"
+            "if at all possible|bonus|bonus points|hopefully|if it works|would be even better|would be better|"
+            "would be ideal|would be perfect|would be even nicer|or even|maybe even|perhaps even|even"
         ),
     },
     "vague": {
@@ -494,7 +496,7 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "node": "node|nodejs|node js|node.js",
         "unknown": (
             "laptop|laptops|desktop|pc|mac|macbook|gpu|gpus|cuda|tensorrt|npu|tpu|notebook|workstation|fpga|dsp|"
-            "coreml|core ml|tflite|openvino|windows"
+            "coreml|core ml|tflite|openvino"
         ),
     },
     "runtime": {
@@ -543,8 +545,9 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
     },
     "foreign": {
         "": (
-            "data|dataset|images|image|corpus|recordings|video|audio|footage|photos|pictures|training|log|logs|text|"
-            "of data|cache|swap|samples|input image|upload|traffic|sd card|hard drive|records|rows"
+            "windows|window|clip|clips|chunks|chunk|segment|segments|snippets|parameters|parameter|params|flops|macs|"
+            "operations|data|dataset|images|image|corpus|recordings|video|audio|footage|photos|pictures|training|log|"
+            "logs|text|of data|cache|swap|samples|input image|upload|traffic|sd card|hard drive|records|rows"
         ),
     },
     "delta": {"": "difference of"},

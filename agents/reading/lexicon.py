@@ -9,14 +9,14 @@ from typing import Literal
 from .tokens import Token, fold, tokenize
 
 Concept = Literal[
-    "adjective", "and", "approximate", "article", "as", "bare_cut", "bare_possible", "between", "but", "by",
-    "change", "correct", "counted", "decimal", "delta", "device", "direction", "everything", "factor", "fine",
-    "foreign", "from", "gain_noun", "goal", "has", "hedge", "if", "indifferent", "inside", "instead", "is", "keep",
-    "label", "lever", "losing", "loss", "lossless", "lower", "mild", "modal", "model", "negation", "no",
-    "not_under", "not_worse", "nothing", "of", "one", "only", "or", "past", "per", "platform", "plus", "possible",
-    "present", "priority", "provided", "quantity", "reference", "refused", "retract", "runtime", "sacrificing",
-    "saving", "second", "several", "so", "statistic", "superlative", "talk", "than", "the", "through", "to", "too",
-    "unlevered", "upper", "vague", "whole", "wished", "without",
+    "adjective", "and", "approximate", "article", "as", "attains", "bare_cut", "bare_possible", "between", "but",
+    "by", "change", "choice", "correct", "counted", "decimal", "delta", "device", "direction", "everything",
+    "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge", "if", "indifferent", "inside",
+    "instead", "is", "keep", "label", "lever", "losing", "loss", "lossless", "lower", "mild", "modal", "model",
+    "negation", "no", "not_under", "not_worse", "nothing", "of", "one", "only", "or", "past", "per", "platform",
+    "plus", "possible", "present", "priority", "provided", "quantity", "reference", "refused", "retract", "runtime",
+    "sacrificing", "saving", "second", "several", "so", "statistic", "superlative", "talk", "than", "the",
+    "through", "to", "too", "unlevered", "upper", "vague", "whole", "wished", "without",
 ]  # fmt: skip
 Readings = Mapping[Concept, str]
 # Shorter words have too many neighbours to guess at.

@@ -83,8 +83,11 @@ class ObjectiveWish(Wish):
         if not found and bare and not self.names() and any(item.has("bare_cut") for item in bare):
             found.append("size")
         found += self._adjectives()
-        if not found or self.has("upper", "lower") or {"first", "error"} & set(self.names()):
+        compared = any(item.has("upper", "lower") and not item.has("direction") for item in self.items)
+        if not found or compared or {"first", "error"} & set(self.names()):
             return None
+        if self.has("negation") and self.has("too"):  # `not too slow`
+            return self.unread()
         self._remember_topic()
         self.context.repeat = self._weakly_again()
         return [self.statement("objective", name, "objective", "weak") for name in dict.fromkeys(found)]

@@ -16,6 +16,7 @@ from .statements import Statement, Unread
 BETTER = {
     "size": "-", "memory": "-", "latency": "-", "speed": "+", "throughput": "+", "accuracy": "+", "fidelity": "+"
 }  # fmt: skip
+OPPOSITE = {"-": "+", "+": "-"}
 
 
 class Passage:
@@ -107,7 +108,8 @@ class Passage:
             return True
         told = any(item.has("present") for item in self.clause.items)
         named = any(item.has("reference") for item in self.before) and self.has("is", "quantity")
-        if told or named or self.is_fact():
+        attained = self.has("attains") and not self.context.wishes
+        if told or named or attained or self.is_fact():
             return not wished and not comparator
         opener = self.clause.opener
         return not wished and opener is not None and opener.text == "(" and not self.quantities()
@@ -124,6 +126,8 @@ class Passage:
                 side = item.value(concept)
                 if side[:-1]:
                     quantity = side[:-1]
+                    if quantity == "accuracy" and about in ("size", "memory", "latency", "speed", "throughput"):
+                        return about, BETTER[about] if side[-1] == "+" else OPPOSITE[BETTER[about]]
                     if quantity == "size" and about == "memory":
                         return "memory", side[-1]
                     if quantity == "size" and about in ("latency", "speed", "throughput"):

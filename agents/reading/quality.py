@@ -66,7 +66,7 @@ class QualityPassage(Passage):
         made = self.statement("min_accuracy", value, "accuracy")
         if self.is_present(comparator):
             self.context.topic = "accuracy"
-            return [replace(made, strength="present")]
+            return [replace(made, strength="present" if self.has("present", "past") else "fact")]
         if comparator == "upper":
             return [replace(made, below=True)]
         return [made]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...contracts import MAX_WORDS, RequestError, Understanding
+from ...contracts import MAX_WORDS, Constraints, RequestError, Understanding
 from .assemble import assemble
 from .bounds import read_bound
 from .clauses import Clause, clauses, sentences
@@ -31,9 +31,12 @@ def read(words: str, lexicon: Lexicon = ENGLISH) -> Understanding:
     context = Context()
     for sentence in sentences(items_of(words, lexicon)):
         context.new_sentence()
+        first = len(context.outcomes)
         for clause in clauses(sentence):
             _read_clause(clause, context)
         _tell_pending(context)
+        if context.choice:
+            _leave_choices(context, first)
     return assemble(words, context.outcomes)
 
 
@@ -46,6 +49,8 @@ def _read_clause(clause: Clause, context: Context) -> None:
     said += levers
     if not levers:
         context.forbids = context.forbids and not rest.items
+    context.wishes = context.wishes or clause.has("goal", "modal", "only")
+    context.choice = context.choice or clause.has("choice")
     if rest.items and not (rest.measured is None and any(isinstance(each, Statement) for each in levers)):
         said += _bounds_and_wishes(rest, context, bool(levers))
     context.outcomes += said
@@ -98,6 +103,15 @@ def _tell_pending(context: Context) -> None:
     context.pending.clear()
     context.outcomes += [Unread(item.start, item.end) for item in context.levers]
     context.levers.clear()
+
+
+def _leave_choices(context: Context, first: int) -> None:
+    """Tell bounds that a sentence leaves a choice between as not understood: `either 10 MB or 20 ms`."""
+    said = context.outcomes[first:]
+    bounds = [each for each in said if isinstance(each, Statement) and each.field in Constraints.model_fields]
+    weak = [each for each in said if isinstance(each, Statement) and each.strength == "weak"]
+    context.outcomes[first:] = [each for each in said if each not in bounds and each not in weak]
+    context.outcomes += [Unread(each.start, each.end) for each in bounds]
 
 
 def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:

@@ -14,21 +14,34 @@ class RelativePassage(QualityPassage):
     """A clause whose measure says how the product stands to the original."""
 
     def read(self) -> list[Outcome] | None:
-        measure = self.measure
-        previous = self._correction_of(measure)
+        """Return what is asked for, None where that cannot be said."""
+        previous = self._correction_of(self.measure)
         if previous is not None:
             return previous
         about, comparator = self.quantity(), self.comparator()
-        if self.has("past") and not self.has("goal", "reference"):
-            return None  # of something that was
-        if about == "error" or about == "first":
+        if self._is_beside_the_point(about):
             return None
         if self.is_of_loss():
-            return self.floor(measure) or self.left_of(measure) or self.drop(measure, comparator)
+            return self.floor(self.measure) or self.left_of(self.measure) or self.drop(self.measure, comparator)
+        return self._bound(*self._subject(about), comparator)
+
+    def _is_beside_the_point(self, about: str) -> bool:
+        """Tell whether the number is of something that was, or of something that has no field."""
+        was = self.has("past") and not self.has("goal", "reference")
+        return was or about in ("error", "first") or (not about and self.has("foreign", "wished"))
+
+    def _subject(self, about: str) -> tuple[str, str]:
+        """Return the quantity that the number is of, and the sign of the change."""
         side, sign = self.direction(about)
-        if not side and not about and not sign and self.context.towards and self._continues(measure):
-            side, sign = self.context.topic, self.context.towards
-        about = side or about or self._implied(measure)
+        if not (side or about or sign) and self.context.towards and self._continues(self.measure):
+            return self.context.topic, self.context.towards
+        about = side or about or self._implied(self.measure)
+        if not about and self.measure.kind == "factor" and self.context.last_topic[1]:
+            return self.context.last_topic
+        return about, sign
+
+    def _bound(self, about: str, sign: str, comparator: str) -> list[Outcome] | None:
+        measure = self.measure
         if about in ("size", "memory"):
             return self._resized(measure, about, sign, comparator)
         if about == "latency":
@@ -37,9 +50,8 @@ class RelativePassage(QualityPassage):
             return self._sped(measure, about, sign, comparator)
         if about in ("accuracy", "fidelity") or self._is_called_accurate():
             return self.accuracy(measure, about, comparator)
-        if self.has("fine", "modal") or comparator == "upper":
-            return self.drop(measure, comparator) if measure.kind == "points" else None
-        return None
+        allowed = measure.kind == "points" and (self.has("fine", "modal") or comparator == "upper")
+        return self.drop(measure, comparator) if allowed else None
 
     def _correction_of(self, measure: Measure) -> list[Outcome] | None:
         """Return the last statement with another number, where that is all the clause says."""

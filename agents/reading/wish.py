@@ -8,7 +8,7 @@ from .clauses import Clause, trimmed
 from .context import Context
 from .items import Item
 from .lexicon import Concept
-from .passage import BETTER, is_content
+from .passage import BETTER, OPPOSITE, is_content
 from .statements import Outcome, Statement, Strength, Unread
 
 GUARD_OF = {
@@ -61,6 +61,10 @@ class Wish:
                 quantity = side[:-1] or (named[0] if named else "")
                 if side[:-1] == "size" and "memory" in named:
                     quantity = "memory"
+                if side[:-1] == "accuracy" and named and named[0] != "accuracy":  # `no worse latency`
+                    better = BETTER[named[0]]
+                    found.append((item, named[0], better if side[-1] == "+" else OPPOSITE[better]))
+                    continue
                 sign = BETTER.get(quantity, "") if side == "*" else side[-1]
                 found.append((item, quantity, sign))
         return [each for each in found if each[1] and not (each[0].has("loss") and each[1] in ("size", "memory"))]
