@@ -56,6 +56,6 @@ class AllowanceWish(Wish):
                 return self.unread() if mild else self._allowed([quantity, *self.pending_names()])
         if self.has("fine") and self.has("adjective"):
             worse = [item.value("adjective") for item in self.items if item.has("adjective")]
-            names = [side[:-1] for side in worse if side[-1] != BETTER[side[:-1]]]
+            names = [side[:-1] for side in worse if side[:-1] and side[-1] != BETTER[side[:-1]]]
             return self._allowed(names) if names else None
         return None

@@ -75,6 +75,10 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
     "sacrificing": {"": "at the expense of|at the cost of|sacrifice|trade away|at any cost to"},
     "choice": {"": "either|whichever|one of"},
     "attains": {"": "reaches|achieves|scores|obtains|yields|delivers|gets|has|have|gives|attains|runs at|hits"},
+    "targeting": {
+        "": "target|targets|targeting|deploy|deployed|deployment|platform|run|runs|running|ship|shipping|execute",
+    },
+    "over": {"": "over|before"},
     "several": {"": "couple|few|several|some|many"},
     "only": {"": "only|just|exclusively|nothing but|solely|simply|purely"},
     "without": {"": "without|w/o|wo|sans"},
@@ -138,6 +142,8 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "speed+": "fast|quick|quickly|snappy|rapid|speedy|responsive|swift|low latency",
         "speed-": "slow|sluggish|laggy|long",
         "accuracy+": "accurate|precise|high quality|correct",
+        "+": "high",
+        "-": "low",
     },
     "change": {
         "*": "improve|improves|improving|improvement|improvements|improved|upgrade|enhance|better it",
@@ -166,9 +172,9 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
     },
     "loss": {
         "noun": (
-            "loss|losses|degradation|deterioration|drops|accuracy drop|decline|worsening|penalty|hit on|regression|"
-            "sacrifice|dip|decay|deviation|quality loss|accuracy loss|quality drop|impact|degrade of|erosion|damage|"
-            "difference|performance loss"
+            "loss|losses|tolerance|slack|leeway|degradation|deterioration|drops|accuracy drop|decline|worsening|"
+            "penalty|hit on|regression|sacrifice|dip|decay|deviation|quality loss|accuracy loss|quality drop|impact|"
+            "degrade of|erosion|damage|difference|performance loss"
         ),
         "verb": (
             "lose|loses|losing|lost|loosing|loose|give up|giving up|degrade|degrades|degrading|deteriorate|fall|"
@@ -182,14 +188,14 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
     },
     "superlative": {
         "size": (
-            "smallest|tiniest|lightest|minimum size|minimal size|smallest possible|the most compact|most compact|"
-            "minimal footprint|as small as it gets|smallest size|leanest|littlest|slimmest|smallest file"
+            "smallest|tiniest|lightest|minimum size|minimal size|min size|smallest possible|the most compact|"
+            "most compact|minimal footprint|as small as it gets|smallest size|leanest|littlest|slimmest|smallest file"
         ),
         "latency": (
             "fastest|quickest|maximum speed|max speed|top speed|lowest latency|minimum latency|minimal latency|"
-            "as fast as it gets|full speed|highest throughput|maximum throughput|highest speed|best speed|"
-            "best performance|shortest|as quick as it gets|best latency|lowest possible latency|maximum performance|"
-            "snappiest|max throughput|max performance|highest fps|speediest"
+            "min latency|as fast as it gets|full speed|highest throughput|maximum throughput|highest speed|"
+            "best speed|best performance|shortest|as quick as it gets|best latency|lowest possible latency|"
+            "maximum performance|snappiest|max throughput|max performance|highest fps|speediest"
         ),
         "accuracy": (
             "best quality|highest accuracy|best accuracy|highest quality|maximum accuracy|most accurate|"
@@ -325,8 +331,8 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
     },
     "modal": {
         "": (
-            "may|can|could|might|free to|allowed to|let|is allowed to|are allowed to|permitted to|able to|willing to|"
-            "feel free to"
+            "allow|allows|allowing|may|can|could|might|free to|allowed to|let|is allowed to|are allowed to|"
+            "permitted to|able to|willing to|feel free to"
         ),
     },
     "lever": {
@@ -361,11 +367,13 @@ _CONCEPTS: dict[Concept, dict[str, str]] = {
         "pruning": "unpruned|dense|dense weights|non pruned|not pruned",
     },
     "keep": {
-        "": (
+        "verb": (
             "keep|stay|stays|leave|remain|remains|retain|maintain|preserve|stick to|staying|keeping|hold|keeps|"
-            "preserving|maintaining|retaining|unchanged|unaltered|untouched|same|identical|equal|the same|constant|"
-            "stick with|intact|preserved|retained|maintained|equally|just as|match|matches|matching|equals|holds|"
-            "holding"
+            "preserving|maintaining|retaining|stick with"
+        ),
+        "state": (
+            "unchanged|unaltered|untouched|same|identical|equal|the same|constant|intact|preserved|retained|"
+            "maintained|just as|as is|equally good|as good as|at least as good as|at least as good|at least the same"
         ),
     },
     "lossless": {

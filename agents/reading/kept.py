@@ -40,15 +40,29 @@ class KeptWish(Wish):
         keep = next((item for item in self.items if item.has("keep")), None)
         if keep is None or self.changes():
             return None
-        names = [name for name in self.names() if name in GUARD_OF]
+        names = [item.value("quantity") for item in self.quantities() if self._is_what_is_kept(item, keep)]
         names += [item.value("quantity") for item in self.context.pending]
         if not names:
             return None
-        if self.is_vague() or self.has("negation", "upper", "lower", "adjective"):
+        bounded = any(each.has("upper") for each in self.items)
+        if self.is_vague() or bounded or self.has("negation", "upper", "adjective"):
             return self.unread()
         self.context.pending.clear()
         self.context.repeat = self._kept_again()
         return [outcome for name in names for outcome in self.bound_of_one(name) or []]
+
+    def _is_what_is_kept(self, item: Item, keep: Item) -> bool:
+        """Tell whether a noun follows `keep`, or is called `the same`."""
+        if item.value("quantity") not in GUARD_OF:
+            return False
+        first, last = sorted((keep, item), key=lambda each: each.start)
+        between = [each for each in self.items if first.start < each.start < last.start and not each.has("article")]
+        if last is item:
+            return all(each.has("keep", "quantity", "reference") for each in between)
+        states = [each for each in self.items if each.value("keep") == "state"]
+        return bool(states) and all(
+            each.kind == "mark" or each.has("is", "goal", "keep", "quantity", "modal") for each in between
+        )
 
     def _kept_again(self) -> Repeat:
         def repeat(name: str, item: Item) -> list[Statement]:

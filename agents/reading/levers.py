@@ -69,6 +69,8 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
     if len(clause.having("lever")) == len([item for item in clause.items if not item.has("article")]):
         context.levers += levers  # what is said of them may follow
         return []
+    if clause.measured is not None and all(_lever(item) == "fp32" for item in levers):
+        return []  # what it is compared with
     return [Unread(start, end)]
 
 

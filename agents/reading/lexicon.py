@@ -13,12 +13,17 @@ Concept = Literal[
     "by", "change", "choice", "correct", "counted", "decimal", "delta", "device", "direction", "everything",
     "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge", "if", "indifferent", "inside",
     "instead", "is", "keep", "label", "lever", "losing", "loss", "lossless", "lower", "mild", "modal", "model",
-    "negation", "no", "not_under", "not_worse", "nothing", "of", "one", "only", "or", "past", "per", "platform",
-    "plus", "possible", "present", "priority", "provided", "quantity", "reference", "refused", "retract", "runtime",
-    "sacrificing", "saving", "second", "several", "so", "statistic", "superlative", "talk", "than", "the",
-    "through", "to", "too", "unlevered", "upper", "vague", "whole", "wished", "without",
+    "negation", "no", "not_under", "not_worse", "nothing", "of", "one", "only", "or", "over", "past", "per",
+    "platform", "plus", "possible", "present", "priority", "provided", "quantity", "reference", "refused",
+    "retract", "runtime", "sacrificing", "saving", "second", "several", "so", "statistic", "superlative", "talk",
+    "targeting", "than", "the", "through", "to", "too", "unlevered", "upper", "vague", "whole", "wished", "without",
 ]  # fmt: skip
 Readings = Mapping[Concept, str]
+# Slips are mended in words of these; elsewhere words are too many, and too like others.
+_OFTEN_MISSPELT = frozenset({
+    "quantity", "upper", "lower", "direction", "change", "loss", "lever", "superlative", "possible", "reference",
+    "lossless",
+})  # fmt: skip
 # Shorter words have too many neighbours to guess at.
 LEAST_TYPO, LEAST_MEANT = 4, 5
 
@@ -66,7 +71,7 @@ class Lexicon:
         no_typos: str,
     ) -> Lexicon:
         """Return a lexicon from phrases separated by `|`."""
-        root, words = _Node(), set[str]()
+        root, words, near = _Node(), set[str](), set[str]()
         mixed = {
             word
             for phrase in _phrases(concepts)
@@ -78,9 +83,10 @@ class Lexicon:
                 for phrase in phrases.split("|"):
                     parts = [token.text for token in tokenize(phrase, mixed, units)]
                     words |= {part for part in parts if part.isalpha()}
+                    near |= set(parts) if concept in _OFTEN_MISSPELT else set()
                     _add(root, parts, concept, value)
         counted = {*numbers, *fractions, *factors, *(unit for unit in units if len(unit) > 3)}
-        long = {word for word in words | counted if len(word) >= LEAST_MEANT and word.isalpha()}
+        long = {word for word in near | counted if len(word) >= LEAST_MEANT and word.isalpha()}
         return cls(
             numbers, scales, fractions, factors, units,
             {tuple(fold(phrase).split()): unit for phrase, unit in unit_phrases.items()},

@@ -111,9 +111,15 @@ class MeasureGrammar:
         if not skip:
             return 0, None
         length, kind, unit = self._unit(at + 1)
-        if length and kind in _COUNTABLE:
+        if length and kind in _COUNTABLE and self._is(at, "one") and not self._is_ordinal(at + 1, kind):
             return 1 + length, self._of(1.0, kind, unit)
         return (1 + length, Measure("factor", 10.0)) if kind == "magnitude" else (0, None)
+
+    def _is_ordinal(self, at: int, kind: str) -> bool:
+        """Tell whether `second` counts something: `a second model`."""
+        after = self._at(at + 1)
+        counts = after is not None and after.kind == "word" and not self._lexicon.single(after.text)
+        return kind == "duration" and (counts or self._is(at + 1, "model") or self._is(at + 1, "quantity"))
 
     def _part(self, at: int, length: int, part: float) -> tuple[int, Measure | None]:
         skip = length

@@ -44,7 +44,7 @@ class ObjectiveWish(Wish):
             return None
         if self.has("negation") or not known:
             return self.unread()
-        self.context.repeat = self._objective_again()
+        self.context.repeat = None if "balanced" in known else self._objective_again()
         return [self.statement("objective", name, "objective") for name in dict.fromkeys(known)]
 
     def _objective_again(self) -> Repeat:
@@ -57,10 +57,14 @@ class ObjectiveWish(Wish):
     def priority(self) -> list[Outcome] | None:
         """`speed matters most`, `optimize for size`."""
         marker = next((item for item in self.items if item.has("priority")), None)
-        if marker is None or self.has("negation"):
+        if marker is None:
+            return self._preference()
+        if self.has("negation"):
             return None
         leads = marker.value("priority") == "before"
-        places = self.clause.after(marker) if leads else self.clause.before(marker)
+        around = self.clause.after(marker) if leads else self.clause.before(marker)[::-1]
+        around = tuple(item for item in around if not item.has("article", "of", "is", "goal", "vague", "everything"))
+        places = around[:1]
         name = next((item.value("quantity") for item in places if item.has("quantity")), "")
         if not name:
             side = next((item.value("adjective") or item.value("direction") for item in places
@@ -70,6 +74,14 @@ class ObjectiveWish(Wish):
         if objective is None:
             return None
         return [self.statement("objective", objective, "objective")]
+
+    def _preference(self) -> list[Outcome] | None:
+        """`size over speed`."""
+        for one, over, two in zip(self.items, self.items[1:], self.items[2:], strict=False):
+            objective = OBJECTIVE_OF.get(one.value("quantity"))
+            if objective and over.has("over") and two.has("quantity") and not self.has("negation"):
+                return [self.statement("objective", objective, "objective")]
+        return None
 
     def better(self) -> list[Outcome] | None:
         """`make it faster`, `reduce the size`, `too slow`."""
@@ -121,7 +133,9 @@ class ObjectiveWish(Wish):
             complaint = before is not None and before.has("too")
             if not side or (item.has("vague") and self.quantities() and not complaint):
                 continue
-            quantity, sign = side[:-1], side[-1]
+            quantity, sign = side[:-1] or next(iter(self.names()), ""), side[-1]
+            if quantity not in OBJECTIVE_OF or not (side[:-1] or complaint):
+                continue
             after = self.items[index + 1] if index + 1 < len(self.items) else None
             attribute = (after is not None and after.kind == "word" and not after.readings) or (
                 after is not None and after.has("model")

@@ -80,9 +80,16 @@ def _superlatives(clause: Clause) -> list[tuple[Item, ...]]:
             )
             if start is not None:
                 found.append(clause.items[start : index + 1])
-        elif (item.has("superlative") and item.value("superlative") not in ("-", "+")) or item.has("lossless"):
+        elif item.has("lossless") or _is_superlative(clause.items[index:]):
             found.append((item,))
     return found
+
+
+def _is_superlative(items: tuple[Item, ...]) -> bool:
+    """Tell whether items begin with a superlative that stands for itself, which `maximum accuracy loss` has not."""
+    following = next((item for item in items[1:] if not item.has("is", "of") and item.kind != "mark"), None)
+    bounds = following is not None and (following.has("loss") or following.measure is not None)
+    return items[0].value("superlative") not in ("", "-", "+") and not bounds
 
 
 def _shared(clause: Clause, context: Context, found: list[Outcome]) -> list[Outcome]:

@@ -92,7 +92,11 @@ class RelativePassage(QualityPassage):
         way = self.way(sign)
         if measure.kind == "bare" and sign == "-" and measure.value > 1 and not self.quantities():
             measure = replace(measure, kind="factor")  # `a compression ratio of 4`
-        if measure.kind == "factor" and not sign and not (comparator == "upper" or measure.value < 1):
+        if (
+            measure.kind == "factor"
+            and not sign
+            and not (comparator == "upper" or measure.value < 1 or self.has("modal"))
+        ):
             return None
         value = ratio(measure, way, sign)
         if value is None or (way == "by" and not sign):

@@ -26,7 +26,7 @@ def read_targets(clause: Clause, context: Context) -> tuple[Clause, list[Outcome
 
 def _names(item: Item, clause: Clause) -> bool:
     if item.has("platform") and not item.has("lever", "quantity"):
-        return not (item.value("platform") == "node" and item.has("label") and _is_in_graph(item, clause))
+        return not item.has("label") or item.value("platform") != "node" or _is_meant(item, clause)
     runtime = item.value("runtime")
     if not runtime.endswith("?"):
         return bool(runtime)
@@ -36,10 +36,13 @@ def _names(item: Item, clause: Clause) -> bool:
     return (led or clause.opened_by("through")) and not (after and after[0].has("model"))
 
 
-def _is_in_graph(item: Item, clause: Clause) -> bool:
-    """Tell whether a node is one of the model's: `the last node`."""
+def _is_meant(item: Item, clause: Clause) -> bool:
+    """Tell whether `node` is where a model runs, and not a node of its graph."""
     before = clause.before(item)
-    return bool(before) and before[-1].has("article")
+    led = bool(before) and (
+        before[-1].has("through", "of", "inside", "is", "by", "to") or before[-1].text in ("=", ":")
+    )
+    return led or len(clause.items) == 1 or clause.has("targeting") or clause.opened_by("through", "or", "and")
 
 
 def _said(item: Item, context: Context) -> list[Outcome]:

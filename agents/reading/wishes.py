@@ -39,9 +39,9 @@ class WishReader(AllowanceWish, ObjectiveWish, KeptWish):
         others = [
             item
             for item in self.items
-            if not item.has("quantity", "article", "everything", "of", "goal", "is", "negation")
+            if not item.has("quantity", "article", "everything", "of", "goal", "is", "negation", "approximate")
         ]
-        if not names or any(item.readings for item in others) or len(self.items) > len(names) + 3:
+        if not names or others or len(self.items) > len(names) + 3:
             return None
         if self.context.repeat is not None:
             return [made for item in names for made in self.context.repeat(item.value("quantity"), item)]
