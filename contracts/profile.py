@@ -36,6 +36,7 @@ class Profile(Contract):
         size_bytes: every byte needed to load it.
         weight_bytes: bytes of initializers, `graph_bytes` the rest.
         storable_bytes: float32 weight bytes that weight storage can take; `fixed_bytes` are weight bytes it cannot.
+        huge_table_bytes: those of them in tables that the runtime does not unfold at load, for they are too large.
         operators: by run time where it was measured, else by weight.
         quantizable_share: share of weight bytes that int8 compute can take.
         prunable_share: share of weight bytes that magnitude pruning can take.
@@ -55,6 +56,7 @@ class Profile(Contract):
     weight_bytes: int
     graph_bytes: int
     storable_bytes: int
+    huge_table_bytes: int = 0
     fixed_bytes: int
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]

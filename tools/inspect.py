@@ -30,9 +30,9 @@ from .onnx_model import (
     weight_bytes,
 )
 from .quantize.dynamic_ops import EMITTERS
-from .quantize.graphs import fixed_initializers, int_attribute
+from .quantize.graphs import int_attribute
 from .quantize.static_plan import COMPUTE
-from .quantize.storage import is_storable
+from .quantize.storage_units import storable, unfolds
 from .time_shares import Timing, measure_time
 from .weight_roles import distinct, prunable_weights, weight_uses
 
@@ -93,6 +93,7 @@ def inspect(
         weight_bytes=weights,
         graph_bytes=max(size - weights, 0),
         storable_bytes=storable,
+        huge_table_bytes=huge_table_bytes(model),
         fixed_bytes=weights - storable,
         inputs=inputs,
         outputs=outputs,
@@ -117,8 +118,13 @@ def prunable_share(model: ModelProto) -> float:
 
 def storable_bytes(model: ModelProto) -> int:
     """Return the float32 bytes that weight storage takes, by the rule of the step that does it."""
-    fixed = (each for graph in iter_graphs(model) for each in fixed_initializers(graph).values())
-    return sum(tensor_bytes(each) for each in fixed if is_storable(each))
+    return sum(tensor_bytes(each) for graph in iter_graphs(model) for each, _ in storable(graph))
+
+
+def huge_table_bytes(model: ModelProto) -> int:
+    """Return the bytes of those of them that the runtime does not unfold at load."""
+    sizes = (tensor_bytes(each) for graph in iter_graphs(model) for each, _ in storable(graph))
+    return sum(size for size in sizes if not unfolds(size))
 
 
 def _time(

@@ -134,13 +134,17 @@ def store_weights(
         if only is not None and unit.name not in only:
             continue
         form, weight = asked_form(unit, storage, stored or {}, block, fp16), to_array(tensor)
-        why = "asked for" if form is None else obstacle(weight, form)
+        why = "asked for" if form is None else _too_large(unit) or obstacle(weight, form)
         if form is None or why:
             layers.append(_layer(unit, "fp32", why, unit.bytes))
         else:
             layers.append(store.take(graph, weight, unit, form))
     store.finish()
     return layers
+
+
+def _too_large(unit: StorageUnit) -> str:
+    return "" if unit.unfolds else "the runtime unfolds no weight above 1 GiB at load"
 
 
 def _layer(unit: StorageUnit, form: str, why: str, size: int) -> LayerForm:

@@ -10,12 +10,15 @@ from typing import Literal
 import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto
 
-from ..onnx_model import elements, iter_graphs, to_array
+from ..onnx_model import elements, iter_graphs, tensor_bytes, to_array
 from .graphs import Names, Use, fixed_initializers, int_attribute, uses
 from .rounding import FloatArray, rounding_noise
 from .rows import Rows, rows_of
 from .unfolding import INT4_OPSET, Unfolder, float_frame, layout, nothing
 
+# What the runtime unfolds at load is no larger; beyond it, a weight that is stored small would unfold at every call.
+# It is the default of `optimization.constant_folding_max_output_size_in_bytes`.
+UNFOLDED_BYTES = 1 << 30
 MIN_ELEMENTS = 1024
 MIN_ELEMENTS_OF_VECTOR = 4096
 
@@ -62,6 +65,11 @@ class StorageUnit:
     def bytes(self) -> int:
         """Bytes of its values as float32."""
         return 4 * math.prod(self.shape)
+
+    @property
+    def unfolds(self) -> bool:
+        """Whether the runtime unfolds it at load; a larger table can still be held as it is stored (`table_rows`)."""
+        return unfolds(self.bytes)
 
     @property
     def is_vector(self) -> bool:
@@ -126,12 +134,32 @@ def storage_units(model: ModelProto) -> list[StorageUnit]:
 def located(model: ModelProto) -> Iterator[tuple[GraphProto, TensorProto, StorageUnit]]:
     """Yield each initializer that storage can take, with the graph that holds it."""
     for graph in iter_graphs(model):
-        candidates = [tensor for tensor in fixed_initializers(graph).values() if is_storable(tensor)]
-        readers = uses(graph) if candidates else {}
-        for tensor in candidates:
-            found = readers.get(tensor.name, [])
-            if not _is_parameter(found):
-                yield graph, tensor, _unit(tensor, found, graph is not model.graph)
+        for tensor, readers in storable(graph):
+            if not _is_parameter(readers):
+                yield graph, tensor, _unit(tensor, readers, graph is not model.graph)
+
+
+def storable(graph: GraphProto) -> Iterator[tuple[TensorProto, list[Use]]]:
+    """Yield each initializer of `graph` that is large enough to be stored and not too large, with what reads it."""
+    candidates = [tensor for tensor in fixed_initializers(graph).values() if is_storable(tensor)]
+    readers = uses(graph) if candidates else {}
+    for tensor in candidates:
+        found = readers.get(tensor.name, [])
+        if unfolds(tensor_bytes(tensor)) or is_looked_up(found):
+            yield tensor, found
+
+
+def unfolds(size: int) -> bool:
+    """Tell whether the runtime unfolds a weight of `size` bytes of float32 at load."""
+    return size <= UNFOLDED_BYTES
+
+
+def is_looked_up(readers: list[Use]) -> bool:
+    """Tell whether a weight is a table whose rows are gathered, and nothing else."""
+    return bool(readers) and all(
+        each.node.op_type == "Gather" and each.index == 0 and int_attribute(each.node, "axis", 0) == 0
+        for each in readers
+    )
 
 
 def _unit(tensor: TensorProto, readers: list[Use], in_subgraph: bool) -> StorageUnit:

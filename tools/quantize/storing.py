@@ -50,7 +50,8 @@ def store(
 def _grid_forms(step: QuantizeStep, model: ModelProto, only: Collection[str]) -> dict[StorageUnit, GridForm]:
     forms: dict[StorageUnit, GridForm] = {}
     for _, tensor, unit in located(model):
-        form = asked_form(unit, step.storage, step.stored, step.block, step.fp16) if unit.name in only else None
+        taken = unit.unfolds and unit.name in only
+        form = asked_form(unit, step.storage, step.stored, step.block, step.fp16) if taken else None
         if form is not None and form != "fp16" and not obstacle(to_array(tensor), form):
             forms[unit] = form
     return forms

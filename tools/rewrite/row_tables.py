@@ -45,12 +45,12 @@ def fold_row_tables(model: ModelProto) -> int:
 def _fold(scope: Scope, node: NodeProto, model: ModelProto) -> int:
     if node.op_type != "Gather" or not is_standard(node) or int_attribute(node, "axis", 0) or not scope.has(node):
         return 0
-    table = scope.floats(node.input[0])
     rank = least_rank(scope, node.output[0])
-    if table is None or table.ndim != 2 or rank is None or not scope.alone(node.input[0]):
+    if rank is None or not scope.alone(node.input[0]):
         return 0
     region = _region(scope, node, rank)
-    if not region.nodes:
+    table = scope.floats(node.input[0]) if region.nodes else None  # it may be gigabytes
+    if table is None or table.ndim != 2:
         return 0
     made = _computed(region, node.output[0], table.astype(np.float32), model)
     freed = table.size + sum(each.size for name, each in region.constants.items() if scope.alone(name))

@@ -102,8 +102,9 @@ class Scope:
 
     def scalar(self, name: str) -> float | None:
         """Return the float32 number `name`; one element in two or more dimensions could add dimensions to a result."""
-        value = self.floats(name)
-        return float(value.reshape(())) if value is not None and value.shape in ((), (1,)) else None
+        stored = self.constant(name)
+        value = self.floats(name) if stored is not None and stored.shape in ((), (1,)) else None
+        return None if value is None else float(value.reshape(()))
 
     def integers(self, name: str) -> tuple[int, ...] | None:
         """Return the int64 numbers of a list such as axes."""

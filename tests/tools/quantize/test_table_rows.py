@@ -12,7 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from shipfit.contracts import Limits, QuantizeStep, Storage
+from shipfit.agents.tables import held_tables
+from shipfit.contracts import Limits, QuantizeStep, Request, Storage
+from shipfit.tools.inspect import inspect
+from shipfit.tools.onnx_model import model_bytes
+from shipfit.tools.quantize import storage_units
 from shipfit.tools.quantize.compose import quantize
 from shipfit.tools.quantize.dynamic import quantize_dynamic
 from shipfit.tools.quantize.grids import GridForm, make_grid
@@ -103,3 +107,24 @@ def test_a_step_holds_tables_as_it_stores_them(tmp_path: Path, storage: Storage,
     unfolded = {node.op_type for node in made.graph.node if node.name == "" and node.output[0] == "table"}
     assert not unfolded
     assert next(layer.op_type for layer in report.layers if layer.form != "fp32") == "Gather"
+
+
+@pytest.mark.parametrize("storage", ["int8", "fp16"])
+def test_what_the_runtime_would_not_unfold_at_load_is_held_as_rows_or_left_alone(
+    storage: Storage, lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = lab.save(embedding(spread_table(600, 64, 0)))
+    monkeypatch.setattr(storage_units, "UNFOLDED_BYTES", 8000)
+    profile = inspect(source)
+    assert profile.huge_table_bytes == profile.storable_bytes == 600 * 64 * 4  # the product's weight is no table
+    plain = quantize(
+        QuantizeStep(storage=storage, compute={"MatMul": "dynamic"}), source, lab.folder / "a", None, Limits()
+    )
+    assert {layer.name: layer.form for layer in plain.layers} == {"table": "fp32", "head": "int8 dynamic"}
+    assert any("unfolds no weight above 1 GiB" in layer.why for layer in plain.layers)
+    request = Request.model_validate({"model": str(source)})
+    held = held_tables(storage, profile, request)
+    assert held == {"Gather": "dynamic"}
+    rows = quantize(QuantizeStep(storage=storage, compute=held), source, lab.folder / "b", None, Limits())
+    assert "head" not in {layer.name for layer in rows.layers if layer.form != "fp32"}
+    assert model_bytes(lab.folder / "b") < 0.75 * model_bytes(source)
