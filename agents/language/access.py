@@ -17,18 +17,21 @@ if TYPE_CHECKING:
 KEYLESS = frozenset({"ollama", "ollama_chat", "lm_studio", "hosted_vllm", "vllm", "llamafile", "xinference"})
 # Providers whose litellm handler takes an httpx client of ours (`HTTPHandler`); others keep their own.
 _BY_HTTP_HANDLER = frozenset({"anthropic", "ollama", "ollama_chat"})
+# Providers that refuse bounds of lengths and numbers in a schema that they hold answers to.
+_WITHOUT_BOUNDS = frozenset({"anthropic", "azure", "bedrock", "openai"})
 _NO_KEY = "none"
 
 
 @dataclass(frozen=True)
 class Route:
-    """Arguments of `litellm.completion`, and whether the provider takes a schema for its answers."""
+    """Arguments of `litellm.completion`, whether the provider takes a schema for its answers, and bounds in it."""
 
     provider: str
     model: str
     address: str | None
     key: str | None
     takes_schema: bool
+    takes_bounds: bool
     arguments: dict[str, Any]
 
 
@@ -70,7 +73,8 @@ class Access:
 
             arguments["client"] = HTTPHandler(client=client)
         taken = litellm.get_supported_openai_params(model=model, custom_llm_provider=provider) or ()
-        return Route(provider, model, address or self.address, key, "response_format" in taken, arguments)
+        hosted = provider in _WITHOUT_BOUNDS and not (address or self.address)
+        return Route(provider, model, address or self.address, key, "response_format" in taken, not hosted, arguments)
 
     def _own_key(self, litellm: Any, provider: str, address: str | None) -> str | None:
         """Return the key where litellm leaves it to the client; a server of one's own may need none.

@@ -14,7 +14,7 @@ from .access import Access, access_of
 if TYPE_CHECKING:
     from .advisor import Advisor
 
-INSTEAD = "the built-in policy works without it"
+INSTEAD = "shipfit goes on without it"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from ...contracts import (
     Lever,
@@ -59,8 +59,7 @@ def complete(words: str, read: Understanding, advisor: Advisor) -> Understanding
 
     known = [f"{item.field} = {item.value} ({item.span})" for item in read.understood]
     answer = advisor.call("reader", ReaderModule(), words=words, unread=list(read.not_understood), known=known)
-    said: list[Said] = answer.said
-    return filled(words, read, said)
+    return filled(words, read, cast("list[Said]", answer.said))
 
 
 def filled(words: str, read: Understanding, said: Sequence[Said]) -> Understanding:

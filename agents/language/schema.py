@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 # No answer that is asked for here has more braces in it, and each costs a look at the rest.
 _MOST_TRIES = 200
+_MOST_ITEMS = 12
+# What some hosted providers refuse in a schema that they hold answers to; pydantic checks it afterwards all the same.
+_BOUNDS = frozenset({
+    "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+    "multipleOf", "pattern", "format",
+})  # fmt: skip
 # Annotations for people and for pydantic; strict providers refuse some of them.
 _NOT_SENT = frozenset({"title", "default", "examples"})
 
 
 def answer_type(signature: Any) -> type[BaseModel]:
     """Return the type of an answer: a field for each output field of the signature, all of them required."""
-    fields: dict[str, Any] = {name: (field.annotation, ...) for name, field in signature.output_fields.items()}
+    fields: dict[str, Any] = {
+        name: (Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation, ...)
+        for name, field in signature.output_fields.items()
+    }
     return create_model("Answer", __config__=ConfigDict(extra="ignore"), **fields)
 
 
@@ -24,7 +33,7 @@ def strict_schema(kind: type[BaseModel]) -> dict[str, Any]:
     """Return the schema of `kind` in the form that constrained decoding asks for.
 
     Every property required, none beyond those declared, as OpenAI's structured outputs want it; other providers and
-    local servers take the same form.
+    local servers take the same form. Lists have an end: small models repeat an entry until they are cut off.
     """
     return cast("dict[str, Any]", _strict(kind.model_json_schema()))
 
@@ -46,9 +55,31 @@ def _strict(part: Any) -> Any:
             result[key] = {name: _strict(inner) for name, inner in value.items()}
         elif key not in _NOT_SENT:
             result[key] = _strict(value)
+    if result.get("type") == "array":
+        result.setdefault("maxItems", _MOST_ITEMS)
     if "properties" in result:
         result |= {"required": list(result["properties"]), "additionalProperties": False}
     return result
+
+
+def without_bounds(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema that says which fields and types an answer has, and no bounds on them."""
+    return cast("dict[str, Any]", _without_bounds(schema))
+
+
+def _without_bounds(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_without_bounds(item) for item in cast("Sequence[Any]", part)]
+    if not isinstance(part, Mapping):
+        return part
+    named = cast("Mapping[str, Any]", part)
+    return {
+        key: {name: _without_bounds(inner) for name, inner in value.items()}
+        if key in ("properties", "$defs")
+        else _without_bounds(value)
+        for key, value in named.items()
+        if key not in _BOUNDS
+    }
 
 
 def parse_answer(kind: type[BaseModel], text: str) -> dict[str, Any]:

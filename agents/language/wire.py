@@ -13,6 +13,7 @@ from ...contracts import Interrupted, LanguageModelError, LanguageModelSettings,
 from .access import Access
 from .failures import EmptyAnswer, Failure, read_failure
 from .libraries import load_litellm
+from .schema import without_bounds
 from .transport import open_client
 
 Message = dict[str, str]
@@ -114,7 +115,7 @@ class Wire:
         return answer
 
     def _complete(self, messages: Sequence[Message], constraint: Mapping[str, Any] | None, seconds: float) -> Any:
-        extra = {} if constraint is None else {"response_format": _as_openai(constraint)}
+        extra = {} if constraint is None else {"response_format": _as_openai(constraint, self.route.takes_bounds)}
         return self._litellm.completion(
             messages=list(messages),
             temperature=0.0,
@@ -196,9 +197,11 @@ class _Failed(Exception):
         self.failure = failure
 
 
-def _as_openai(constraint: Mapping[str, Any]) -> dict[str, Any]:
+def _as_openai(constraint: Mapping[str, Any], bounds: bool) -> dict[str, Any]:
     """Return what holds an answer as OpenAI's chat completions word it; litellm translates it for other providers."""
-    return {"type": "json_schema", "json_schema": {name: constraint[name] for name in ("name", "strict", "schema")}}
+    schema = constraint["schema"] if bounds else without_bounds(constraint["schema"])
+    form = {"name": constraint["name"], "strict": constraint["strict"], "schema": schema}
+    return {"type": "json_schema", "json_schema": form}
 
 
 def _backoff(tried: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...contracts import Request
+from ...contracts import Request, Understood
 from ..asked import field_text, value_text
 from ..text import clean
 
@@ -31,9 +31,13 @@ def asked_view(request: Request) -> AskedView | None:
     spans = [each.span for each in request.understood]
     return AskedView(
         pieces=[(clean(text, len(request.words)), marked) for text, marked in _pieces(request.words, spans)],
-        rows=[(clean(each.span), field_text(each.field), value_text(each)) for each in request.understood],
+        rows=[(clean(each.span), _field(each), value_text(each)) for each in request.understood],
         not_understood=[clean(each) for each in request.not_understood],
     )
+
+
+def _field(read: Understood) -> str:
+    return f"{field_text(read.field)} (read by the language model)" if read.by else field_text(read.field)
 
 
 def _pieces(words: str, spans: list[str]) -> list[tuple[str, bool]]:
