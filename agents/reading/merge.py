@@ -97,10 +97,9 @@ def _group(given: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _bounds(asked: Mapping[str, Any], given: Mapping[str, Any], kept: list[Understood]) -> dict[str, Any]:
     """Return the bounds of words that nothing replaces, with those that are given; a latency keeps its statistic."""
-    names = {each.field for each in kept} | ({"latency_statistic"} if "max_latency_ms" in given else set())
-    own = {name: value for name, value in asked.items() if name in names or name == "latency_statistic"}
-    if "max_latency_ms" in given or "max_latency_ms" not in own:
-        own.pop("latency_statistic", None)
+    own = {each.field: asked[each.field] for each in kept if each.field in asked}
+    if "max_latency_ms" in own:
+        own["latency_statistic"] = asked["latency_statistic"]
     return override_bounds(own, given)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import model_validator
 
@@ -75,7 +75,8 @@ def phrasings(folder: Path = FOLDER) -> list[Phrasing]:
         raw = load_yaml("phrasings:\n" + path.read_text("utf-8"), path.name)["phrasings"]
         if not isinstance(raw, list):
             raise RequestError(f"{path.name}: is no list of phrasings")
-        found += [validate(Phrasing, {**each, "half": path.parent.name}, path.name) for each in raw]
+        entries = cast("list[dict[str, Any]]", raw)
+        found += [validate(Phrasing, {**each, "half": path.parent.name}, path.name) for each in entries]
     return found
 
 
