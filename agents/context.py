@@ -10,13 +10,26 @@ from typing import TYPE_CHECKING, Protocol
 
 from langgraph.runtime import Runtime
 
-from ..contracts import ArtifactRef, Effort, HostProbe, Limits, NodeFinished, NodeStarted, OutcomeStore, Policy, Request
+from ..contracts import (
+    ArtifactRef,
+    Effort,
+    HostProbe,
+    Limits,
+    NodeFinished,
+    NodeStarted,
+    OutcomeStore,
+    Policy,
+    Request,
+    SensitivityTable,
+)
 from .execute import GRACE_S, MEASURING_GRACE_S, EventSink, Execution
 from .state import RunState
 
 if TYPE_CHECKING:
     from .language.advisor import Advisor
 
+# The most damaged units, and the artifact with all.
+Damage = tuple[SensitivityTable, ArtifactRef]
 FindHost = Callable[[], tuple[HostProbe, Effort]]
 
 
@@ -35,6 +48,8 @@ class RunContext:
     advisor: Advisor | None = None
     # Original and part → what it answered there, as far as this process evaluated a candidate.
     answers: dict[tuple[str, str], ArtifactRef] = field(default_factory=dict[tuple[str, str], ArtifactRef])
+    # Model, form and how it is made → damage of its units, as far as this process asked for it.
+    tables: dict[tuple[str, str, str], Damage] = field(default_factory=dict[tuple[str, str, str], Damage])
 
     @property
     def measured_on(self) -> str:

@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from ..contracts import (
     ArtifactRef,
     DataRef,
+    Effort,
     QuantizedForm,
     QuantizeLever,
     SensitivityTable,
+    SensitivityTables,
 )
 from .context import RunContext
-from .execute import Executed
 
 DAMAGE_SECONDS = 12.0
 _COMPUTED = frozenset({"static", "dynamic", "half"})
 
 
-def damage_table(
-    context: RunContext, model: ArtifactRef, data: DataRef, form: QuantizedForm, asked: QuantizeLever
-) -> Executed[SensitivityTable]:
-    """Return what each unit of `model` alone does in `form`, made as `asked` says.
+class Damages(NamedTuple):
+    """Tables by form with the artifacts that hold the whole ones, and why others are missing."""
+
+    tables: dict[QuantizedForm, SensitivityTable]
+    whole: dict[QuantizedForm, ArtifactRef]
+    failed: dict[QuantizedForm, str]
+    effort: Effort
+
+
+def damage_tables(
+    context: RunContext, model: ArtifactRef, data: DataRef, forms: Sequence[QuantizedForm], asked: QuantizeLever
+) -> Damages:
+    """Return what each unit of `model` alone does in each of `forms`, made as `asked` says.
+
+    What this process has not asked for yet is measured by one job.
 
     Raises:
-        ToolError: the form cannot be measured.
+        ToolError: no form can be measured.
     """
-    return context.execute(
-        "sensitivity",
-        SensitivityTable,
-        inputs={"model": model},
-        data=data,
-        params={"form": form, "seconds": DAMAGE_SECONDS, **_making(form, asked)},
-    )
+    making = {form: _making(form, asked) for form in forms}
+    keys = {form: (model.id, form, str(sorted(made.items()))) for form, made in making.items()}
+    missing = {form: making[form] for form in forms if keys[form] not in context.tables}
+    failed, effort = dict[QuantizedForm, str](), Effort()
+    if missing:
+        params = {"forms": missing, "seconds": DAMAGE_SECONDS}
+        done = context.execute("sensitivity", SensitivityTables, inputs={"model": model}, data=data, params=params)
+        failed, effort = done.report.failed, done.effort
+        for table in done.report.tables:
+            context.tables[keys[table.form]] = table, done.outputs[f"table_{table.form}"]
+    found = {form: context.tables[keys[form]] for form in forms if keys[form] in context.tables}
+    whole = {form: ref for form, (_, ref) in found.items()}
+    return Damages({form: table for form, (table, _) in found.items()}, whole, failed, effort)
 
 
 def _making(form: QuantizedForm, asked: QuantizeLever) -> dict[str, Any]:

@@ -54,7 +54,7 @@ from .state import RunInput, RunState
 from .timeline import timeline
 
 if TYPE_CHECKING:
-    from .context import RunContext
+    from .context import Damage, RunContext
     from .language.advisor import Run
 
 # The kind of a trail's entries about what a language model was asked.
@@ -91,6 +91,7 @@ class Drive:
         self.resumed = False
         self.waits = False
         self.answers: dict[tuple[str, str], ArtifactRef] = {}
+        self.tables: dict[tuple[str, str, str], Damage] = {}
         self.settings = settings
         self.ledger = ledger
         self.policy = policy
@@ -261,6 +262,7 @@ class Drive:
             emit=self.emit,
             advisor=self.advised.advisor,
             answers=self.answers,
+            tables=self.tables,
         )
 
     def _as_advised(self) -> Run:

@@ -210,7 +210,7 @@ class Execution:
         return result
 
     def _keep(self, role: str, folder: Path) -> ArtifactRef:
-        kind = role if role in {"model", "data", "table"} else "model"
+        kind = next((each for each in ("model", "data", "table") if role.partition("_")[0] == each), "model")
         claim = self.ledger.leases.claim(self.run) if self.ledger else None
         return self.store.put(folder, kind, move=True, claim=claim)
 

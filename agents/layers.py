@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..contracts import Attempt, Effort, LayerForm, LayersReport, QuantizedForm, QuantizeLever, ToolError
 from ..tools.table_forms import TABLE_FORMS
 from .context import RunContext
-from .damage import damage_table
+from .damage import damage_tables
 from .state import RunState, add_effort
 
 
@@ -17,10 +17,11 @@ def completed_layers(state: RunState, context: RunContext, best: Attempt) -> tup
     inputs = {"model": source}
     try:
         forms: set[QuantizedForm] = {TABLE_FORMS[layer.form] for layer in best.layers if layer.form in TABLE_FORMS}
-        for form in sorted(forms):
-            done = damage_table(context, source, state["data"], form, best.plan.quantize or QuantizeLever())
-            inputs[f"table_{form}"] = done.outputs["table"]
-            effort = add_effort(effort, done.effort)
+        if forms:
+            lever = best.plan.quantize or QuantizeLever()
+            damages = damage_tables(context, source, state["data"], sorted(forms), lever)
+            inputs |= {f"table_{form}": whole for form, whole in damages.whole.items()}
+            effort = damages.effort
         given = [layer.model_dump(mode="json") for layer in best.layers]
         report = context.execute("layers", LayersReport, inputs=inputs, data=state["data"], params={"layers": given})
     except ToolError:

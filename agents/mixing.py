@@ -19,7 +19,7 @@ from ..contracts import (
 )
 from .context import RunContext
 from .corrections import noise_factors
-from .damage import damage_table
+from .damage import damage_tables
 from .joined import joined_products
 from .prospects import given_up, not_worth_building
 from .state import Draft, RunState, add_effort
@@ -113,20 +113,15 @@ def _tables(
 
     A form that cannot be measured is not chosen, which the draft notes.
     """
-    found: dict[str, ArtifactRef] = {}
-    told: dict[QuantizedForm, SensitivityTable] = {}
-    for form in _forms(lever):
-        try:
-            done = damage_table(context, draft.artifact, state["data"], form, lever)
-        except ToolError as error:
-            note = f"{form} is not chosen from: {error.message}"
-            draft = draft.model_copy(update={"notes": (*draft.notes, note)})
-            continue
-        found[f"table_{form}"], told[form] = done.outputs["table"], done.report
-        draft = draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)})
-    if not found:
-        raise ToolError("no form could be measured that a mixture could be made of", "quantization")
-    return draft, found, told
+    try:
+        done = damage_tables(context, draft.artifact, state["data"], _forms(lever), lever)
+    except ToolError as error:
+        raise ToolError(
+            f"no form can be measured that a mixture could be made of: {error.message}", error.type
+        ) from error
+    notes = tuple(f"{form} is not chosen from: {why}" for form, why in done.failed.items())
+    update = {"notes": (*draft.notes, *notes), "effort": add_effort(draft.effort, done.effort)}
+    return draft.model_copy(update=update), {f"table_{form}": ref for form, ref in done.whole.items()}, done.tables
 
 
 def _times(state: RunState, context: RunContext, draft: Draft) -> tuple[Draft, dict[str, ArtifactRef], float]:

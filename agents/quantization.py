@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..contracts import Compute, QuantizedForm, QuantizeLever, QuantizeStep, ToolError, UnitDamage, WeightForm
 from .context import RunContext
-from .damage import damage_table
+from .damage import damage_tables
 from .joined import joined_products
 from .mixing import mix
 from .specialist import apply, failed, gate, is_over
@@ -64,8 +64,8 @@ def resolve(lever: QuantizeLever, state: RunState, context: RunContext, draft: D
 def _damage(
     form: QuantizedForm, lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft
 ) -> tuple[Draft, tuple[UnitDamage, ...]]:
-    done = damage_table(context, draft.artifact, state["data"], form, lever)
-    return draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)}), done.report.units
+    done = damage_tables(context, draft.artifact, state["data"], [form], lever)
+    return draft.model_copy(update={"effort": add_effort(draft.effort, done.effort)}), done.tables[form].units
 
 
 def spare(units: Iterable[UnitDamage], target_db: float) -> list[str]:

@@ -174,6 +174,18 @@ class SensitivityTable(Contract):
     seconds: float = 0.0
 
 
+class SensitivityTables(Contract):
+    """Tables of several forms, measured by one process.
+
+    Attributes:
+        failed: form → why it could not be measured.
+    """
+
+    tables: tuple[SensitivityTable, ...] = ()
+    failed: dict[QuantizedForm, str] = {}
+    sample_runs: int = 0
+
+
 class UnitTime(Contract):
     """What one node with what follows it takes in each form: CPU microseconds of a call of the whole model."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from shipfit.contracts import (
     Recipe,
     Request,
     SensitivityTable,
+    SensitivityTables,
     Storage,
     TimeTable,
     ToolError,
@@ -48,7 +50,7 @@ class Script:
     def __init__(
         self, *broken: str, answer: MixtureReport = ANSWER, tables: Sequence[SensitivityTable] = (), gained: float = 1.0
     ) -> None:
-        self.gained = gained
+        self.gained, self.known = gained, dict[Any, Any]()
         self.answer, self.tables = answer, {table.form: table for table in tables}
         self.asked: list[tuple[str, dict[str, Any], dict[str, ArtifactRef]]] = []
         self.broken = broken
@@ -58,17 +60,29 @@ class Script:
         self.asked.append((tool, params, dict(asked["inputs"])))
         if tool == "mixture":
             return Executed[Any](report=self.answer, effort=Effort(jobs=1))
-        if params.get("form", tool) in self.broken:
+        effort = Effort(jobs=1, sample_runs=7)
+        if tool == "unit_times":
+            times = TimeTable(units=(), boundaries=(), total_us={"fp32": 100.0}, original_us=100 * self.gained)
+            return Executed[Any](report=times, outputs={"table": self._ref("times")}, effort=effort)
+        forms = [form for form in params["forms"] if form not in self.broken]
+        if not forms:
             raise ToolError("it does not run")
-        table: Any = (
-            TimeTable(units=(), boundaries=(), total_us={"fp32": 100.0}, original_us=100 * self.gained)
-            if tool == "unit_times"
-            else self.tables.get(
-                params["form"], SensitivityTable(form=params["form"], samples=1, units=(), total_units=0)
-            )
-        )
-        ref = ArtifactRef(id=f"{len(self.asked):064x}", kind="table")
-        return Executed[Any](report=table, outputs={"table": ref}, effort=Effort(jobs=1, sample_runs=7))
+        failed = {form: "it does not run" for form in params["forms"] if form in self.broken}
+        tables = tuple(map(self._table, forms))
+        outputs = {f"table_{form}": self._ref(form) for form in forms}
+        return Executed[Any](report=SensitivityTables(tables=tables, failed=failed), outputs=outputs, effort=effort)
+
+    def _table(self, form: Any) -> SensitivityTable:
+        return self.tables.get(form, SensitivityTable(form=form, samples=1, units=(), total_units=0))
+
+    @staticmethod
+    def _ref(name: str) -> ArtifactRef:
+        return ArtifactRef(id=sha256(name.encode()).hexdigest(), kind="table")
+
+    @property
+    def forms(self) -> list[list[str]]:
+        """The forms that damage was asked for, by job."""
+        return [[*params["forms"]] for tool, params, _ in self.asked if tool == "sensitivity"]
 
 
 def resolve(
@@ -78,7 +92,7 @@ def resolve(
     attempts: Sequence[Attempt] = (),
     artifact: ArtifactRef = MODEL,
 ) -> tuple[Draft, Any]:
-    context = SimpleNamespace(execute=script, request=Request(model="m.onnx"))
+    context = SimpleNamespace(execute=script, request=Request(model="m.onnx"), tables=script.known)
     draft = Draft(index=1, plan=Plan(quantize=lever), artifact=artifact)
     state: Any = {"original": MODEL, "data": None, "profile": profile, "attempts": tuple(attempts)}
     return mix(lever, cast(RunState, state), cast(RunContext, context), draft)
@@ -91,7 +105,7 @@ def test_forms_are_measured_then_chosen_and_the_effort_is_counted() -> None:
         min_speedup=1.4, corrections=Corrections(noise={"static": 0.2}, saving=0.9, size_ratio=0.01),
     )  # fmt: skip
     draft, step = resolve(lever, script)
-    assert [tool for tool, _, _ in script.asked] == [*["sensitivity"] * 3, "unit_times", "mixture"]
+    assert [tool for tool, _, _ in script.asked] == ["sensitivity", "unit_times", "mixture"]
     _, params, inputs = script.asked[-1]
     assert set(inputs) == {"model", "table_static", "table_int8", "table_int8_block", "times"}
     assert params["max_size_bytes"] == 400_000
@@ -102,14 +116,14 @@ def test_forms_are_measured_then_chosen_and_the_effort_is_counted() -> None:
     assert step.nodes == {"conv": "static"}
     assert step.stored == {"w": "fp16"}
     assert draft.forecast == ANSWER.forecast
-    assert draft.effort.sample_runs == 28
+    assert draft.effort.sample_runs == 14
 
 
 def test_each_form_that_a_type_may_have_is_measured_and_offered() -> None:
     script = Script()
     alternatives: dict[str, tuple[Compute, ...]] = {"MatMul": ("dynamic",)}
     resolve(QuantizeLever(mixture=True, compute={"MatMul": "static"}, alternatives=alternatives), script)
-    assert [params["form"] for tool, params, _ in script.asked if tool == "sensitivity"] == ["dynamic", "static"]
+    assert script.forms == [["dynamic", "static"]]
     assert script.asked[-1][1]["compute"] == {"MatMul": ["static", "dynamic"]}
 
 
@@ -117,14 +131,24 @@ def test_damage_is_asked_for_as_the_step_will_be_made() -> None:
     script = Script()
     lever = QuantizeLever(mixture=True, compute={"LSTM": "dynamic"}, clip_recurrent=99.0, rounding="error_feedback")
     _, step = resolve(lever, script)
-    assert script.asked[0][1]["clip_recurrent"] == step.clip_recurrent == 99.0
+    assert script.asked[0][1]["forms"]["dynamic"]["clip_recurrent"] == step.clip_recurrent == 99.0
 
 
 def test_storage_alone_is_not_timed() -> None:
     script = Script()
     resolve(QuantizeLever(mixture=True, storage="int4", rounding="error_feedback"), script)
-    assert [params.get("form") for _, params, _ in script.asked] == ["int4", "int8", "int8_block", None]
-    assert script.asked[0][1]["rounding"] == "error_feedback"
+    assert [tool for tool, _, _ in script.asked] == ["sensitivity", "mixture"]
+    assert script.forms == [["int4", "int8", "int8_block"]]
+    assert script.asked[0][1]["forms"]["int4"] == {"rounding": "error_feedback"}
+
+
+def test_only_what_was_not_measured_before_is() -> None:
+    script = Script()
+    resolve(QuantizeLever(mixture=True, storage="int8"), script)
+    resolve(QuantizeLever(mixture=True, compute={"Conv": "static"}, storage="int8"), script)
+    resolve(QuantizeLever(mixture=True, compute={"Conv": "static"}, storage="int8", calibration="mse"), script)
+    assert script.forms == [["int8", "int8_block"], ["static"], ["static"]]
+    assert set(script.asked[-1][2]) == {"model", "times", "table_static", "table_int8", "table_int8_block"}
 
 
 def test_a_form_that_cannot_be_measured_is_not_chosen_from() -> None:
@@ -132,7 +156,7 @@ def test_a_form_that_cannot_be_measured_is_not_chosen_from() -> None:
     draft, _ = resolve(QuantizeLever(mixture=True, compute={"Conv": "static"}, storage="int8"), script)
     assert "table_static" not in script.asked[-1][2]
     assert "static is not chosen from" in draft.notes[0]
-    with pytest.raises(ToolError, match="no form could be measured"):
+    with pytest.raises(ToolError, match="no form can be measured"):
         resolve(QuantizeLever(mixture=True, compute={"Conv": "static"}), Script("static"))
 
 
@@ -202,14 +226,15 @@ def test_what_measurements_put_out_of_reach_is_not_built() -> None:
 
 def test_no_candidate_is_built_twice() -> None:
     _, step = resolve(LEVER, Script())
-    made = make_attempt(1, Plan(quantize=LEVER), "not_met").model_copy(
+    other = LEVER.model_copy(update={"min_fidelity_db": 25.0})
+    made = make_attempt(1, Plan(quantize=other), "not_met").model_copy(
         update={"recipe": Recipe(model="a" * 64, steps=(step,)), "quantized_from": MODEL}
     )
     again, _ = resolve(LEVER, Script(), attempts=[made])
     assert again.verdict is not None
     assert again.verdict.reason == "the choice is that of attempt 1"
-    other = Recipe(model="a" * 64, steps=(QuantizeStep(storage="int8"),))
-    fresh, _ = resolve(LEVER, Script(), attempts=[made.model_copy(update={"recipe": other})])
+    recipe = Recipe(model="a" * 64, steps=(QuantizeStep(storage="int8"),))
+    fresh, _ = resolve(LEVER, Script(), attempts=[made.model_copy(update={"recipe": recipe})])
     assert fresh.verdict is None
 
 

@@ -27,6 +27,8 @@ from ...contracts import (
     QuantizeStep,
     RequestError,
     SensitivityTable,
+    SensitivityTables,
+    ToolError,
     UnitDamage,
 )
 from ..context import TABLE_FILE, ToolAnswer, ToolContext, silent
@@ -55,40 +57,56 @@ _Call = tuple[Mapping[str, Any], bool, list[Any]]
 
 
 def sensitivity_tool(context: ToolContext) -> ToolAnswer:
-    """Measure role `model` on role `data`.
+    """Measure role `model` on role `data` in several forms.
 
-    Params: `form`, `samples`, `seconds`, `op_types`, `calibration_samples`; `calibration` and `percentile` for
-    `static`; `clip_recurrent` for `dynamic`; `rounding` and `block` for storage, where 4 bits are rounded with error
-    feedback unless told otherwise.
-    The answer's table is the whole one, the report its 128 most damaged units.
+    Params: `forms`, form → how it is made: `calibration` and `percentile` for `static`; `clip_recurrent` for `dynamic`;
+    `rounding` and `block` for storage, where 4 bits are rounded with error feedback unless told otherwise. `samples`,
+    `seconds` of each form, `op_types`, `calibration_samples`.
+    The answer's tables, in roles `table_<form>`, are whole ones; the report has the 128 most damaged units of each.
+
+    Raises:
+        ToolError: no form can be measured.
     """
+    tables, failed = list[SensitivityTable](), dict[QuantizedForm, str]()
+    outputs: dict[str, Path] = {}
+    for name, asked in dict(context.job.params["forms"]).items():
+        form = _form(str(name))
+        try:
+            table = _measured(context, form, {**context.job.params, **asked})
+        except ToolError as error:
+            failed[form] = error.message
+            continue
+        folder = outputs[f"table_{form}"] = context.work / f"table_{form}"
+        folder.mkdir()
+        (folder / TABLE_FILE).write_text(table.model_dump_json(), encoding="utf-8")
+        tables.append(table.model_copy(update={"units": table.units[:REPORTED]}))
+    if failed and not tables:
+        raise ToolError(next(iter(failed.values())), "quantization")
+    runs = sum(table.sample_runs for table in tables)
+    return ToolAnswer(SensitivityTables(tables=tuple(tables), failed=failed, sample_runs=runs), outputs)
+
+
+def _measured(context: ToolContext, form: QuantizedForm, params: Mapping[str, Any]) -> SensitivityTable:
     job = context.job
     if job.data is None:
         raise ValueError("a sensitivity job carries the reference of its data")
     view = open_data(context.inputs["data"], job.data)
-    params = job.params
-    form, op_types = _form(str(params.get("form", "int8"))), tuple(params.get("op_types", ()))
+    op_types = tuple(params.get("op_types", ()))
     samples, seconds = int(params.get("samples", DEFAULT_SAMPLES)), float(params.get("seconds", TIME_LIMIT_S))
     if context.model().suffix == ".pt2":
         from ..pytorch.sensitivity import measure_program, program_form
 
-        table = measure_program(context.model(), program_form(form), view, samples, op_types, seconds, context.progress)
-    else:
-        table = measure_sensitivity(
-            context.model(),
-            form,
-            Streams.of(view, "selection", len(enough(view.feeds("selection", samples), samples))),
-            _making(form, params, view),
-            op_types,
-            seconds,
-            context.progress,
-            told=view.ref.named_output,
-        )
-    folder = context.work / "table"
-    folder.mkdir()
-    (folder / TABLE_FILE).write_text(table.model_dump_json(), encoding="utf-8")
-    worst = table.model_copy(update={"units": table.units[:REPORTED]})
-    return ToolAnswer(report=worst, outputs={"table": folder})
+        return measure_program(context.model(), program_form(form), view, samples, op_types, seconds, context.progress)
+    return measure_sensitivity(
+        context.model(),
+        form,
+        Streams.of(view, "selection", len(enough(view.feeds("selection", samples), samples))),
+        _making(form, params, view),
+        op_types,
+        seconds,
+        context.progress,
+        told=view.ref.named_output,
+    )
 
 
 def _form(name: str) -> QuantizedForm:

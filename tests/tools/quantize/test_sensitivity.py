@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from shipfit.contracts import ArtifactRef, Job, Progress, RequestError, SensitivityTable
+from shipfit.contracts import ArtifactRef, Job, Progress, RequestError, SensitivityTable, SensitivityTables, ToolError
 from shipfit.tools.context import TABLE_FILE, ToolContext
 from shipfit.tools.measure.data_tool import build_data
 from shipfit.tools.quantize import sensitivity, trial
@@ -226,33 +226,57 @@ def test_operators_may_be_chosen(digits_model: Path, digit_feeds: Any) -> None:
     assert {unit.op_type for unit in table.units} == {"Conv"}
 
 
-def _context(lab: Any, model: Path, data: Path, told: list[Progress], **params: Any) -> ToolContext:
+def _context(lab: Any, model: Path, data: Path, told: list[Progress], forms: Any, **params: Any) -> ToolContext:
     report = build_data(model, lab.folder, {"source": str(data)}, 0)
     work = lab.folder / "work"
     work.mkdir()
     ref = ArtifactRef(id="0" * 64)
-    job = Job(tool="sensitivity", inputs={"model": ref, "data": ref}, data=report.ref, params=params)
+    job = Job(tool="sensitivity", inputs={"model": ref, "data": ref}, data=report.ref, params={"forms": forms} | params)
     return ToolContext(job, {"model": model.parent, "data": lab.folder / "data"}, work, told.append)
 
 
-def test_the_tool_answers_with_a_table(lab: Any, digits_model: Path, digits_data: Path) -> None:
+def test_the_tool_answers_with_tables(lab: Any, digits_model: Path, digits_data: Path) -> None:
     told: list[Progress] = []
-    answer = sensitivity_tool(_context(lab, digits_model, digits_data, told, form="static", samples=3))
-    assert isinstance(answer.report, SensitivityTable)
-    whole = SensitivityTable.model_validate_json((answer.outputs["table"] / TABLE_FILE).read_text())
-    assert answer.report.units == whole.units[:REPORTED]
-    assert (whole.samples, whole.total_units) == (3, 4)
+    context = _context(lab, digits_model, digits_data, told, {"static": {}, "int8": {}}, samples=3)
+    answer = sensitivity_tool(context)
+    assert isinstance(answer.report, SensitivityTables)
+    assert [table.form for table in answer.report.tables] == ["static", "int8"]
+    for table in answer.report.tables:
+        whole = SensitivityTable.model_validate_json((answer.outputs[f"table_{table.form}"] / TABLE_FILE).read_text())
+        assert table.units == whole.units[:REPORTED]
+        assert whole.samples == 3
+    assert answer.report.tables[0].total_units == 4
+    assert answer.report.sample_runs == sum(table.sample_runs for table in answer.report.tables)
     assert told[-1].fraction == 1
+
+
+def test_a_form_that_cannot_be_measured_is_told(
+    lab: Any, digits_model: Path, digits_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(model: Path, form: str, *given: Any, **named: Any) -> SensitivityTable:
+        if form == "static":
+            raise ToolError("it does not load")
+        return measure_sensitivity(model, form, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sensitivity, "measure_sensitivity", broken)
+    context = _context(lab, digits_model, digits_data, [], {"static": {}, "int8": {}})
+    report = sensitivity_tool(context).report
+    assert isinstance(report, SensitivityTables)
+    assert [table.form for table in report.tables] == ["int8"]
+    assert report.failed == {"static": "it does not load"}
+    context.job.params["forms"].pop("int8")
+    with pytest.raises(ToolError, match="it does not load"):
+        sensitivity_tool(context)
 
 
 def test_how_ranges_are_taken_is_checked(lab: Any, digits_model: Path, digits_data: Path) -> None:
     with pytest.raises(RequestError, match="calibration"):
-        sensitivity_tool(_context(lab, digits_model, digits_data, [], form="static", calibration="guess"))
+        sensitivity_tool(_context(lab, digits_model, digits_data, [], {"static": {"calibration": "guess"}}))
 
 
 def test_unknown_forms_are_refused(lab: Any, digits_model: Path, digits_data: Path) -> None:
     with pytest.raises(RequestError, match="no form 'int3'"):
-        sensitivity_tool(_context(lab, digits_model, digits_data, [], form="int3"))
+        sensitivity_tool(_context(lab, digits_model, digits_data, [], {"int3": {}}))
 
 
 def test_first_streams_of_a_part_are_cut() -> None:
