@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
+import os
 import random
 import resource
 import statistics
@@ -216,7 +217,7 @@ def write(count: int, figures: dict[str, Any]) -> int:
     page = "\n".join([
         f"# Recall over {count:,} outcomes", "",
         f"{machine.date}, commit {machine.commit}, `{machine.command}`, {machine.cpu}, {machine.cores} cores, load "
-        f"average at the end {machine.load:.2f}; {RECALLS} recalls of {LIMIT} outcomes, each for another "
+        f"average at the end {machine.load:.2f}, niceness {os.nice(0)}; {RECALLS} recalls of {LIMIT} outcomes, each for another "
         "model and other bounds.", "",
         "| what | found | bar |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows),
     ])  # fmt: skip

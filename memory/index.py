@@ -253,8 +253,10 @@ def _nearest(collection: Collection, vector: list[float], limit: int) -> dict[st
     if not vector or limit < 1:
         return {}
     answer: Any = collection.query(query_embeddings=vectors, n_results=limit, include=["distances"])
-    pairs = zip(answer["ids"][0], (answer["distances"] or [[]])[0], strict=True)
-    return {name: cosine for name, distance in pairs if math.isfinite(cosine := 1.0 - distance)}
+    names: list[str] = answer["ids"][0]
+    distances: list[float] = answer["distances"][0]
+    near = {name: 1.0 - distance for name, distance in zip(names, distances, strict=True)}
+    return {name: cosine for name, cosine in near.items() if math.isfinite(cosine)}
 
 
 def _length(collection: Collection) -> int:

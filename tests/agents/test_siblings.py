@@ -1,0 +1,72 @@
+"""What was learned on one model serves its sibling: other weights, other names, another digest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from shipfit.agents.service import Service
+from shipfit.contracts import OptimizationResponse, Request, Settings
+
+
+def sibling(model: Path, target: Path) -> Path:
+    """Save a model with its weights perturbed by a hundredth and every node and tensor inside renamed."""
+    loaded = onnx.load(model)
+    rng = np.random.default_rng(1)
+    outside = {value.name for value in (*loaded.graph.input, *loaded.graph.output)}
+    renamed: dict[str, str] = {}
+    for tensor in loaded.graph.initializer:
+        renamed[tensor.name] = f"held_{len(renamed)}"
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            array = onnx.numpy_helper.to_array(tensor)
+            moved = array + 0.01 * array.std() * rng.normal(size=array.shape)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(moved.astype(np.float32), tensor.name))
+    for node in loaded.graph.node:
+        renamed |= {name: f"made_{len(renamed) + i}" for i, name in enumerate(node.output) if name not in outside}
+    for number, node in enumerate(loaded.graph.node):
+        node.name = f"other_{number}"
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    for tensor in loaded.graph.initializer:
+        tensor.name = renamed[tensor.name]
+    del loaded.graph.value_info[:]
+    onnx.checker.check_model(loaded)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(loaded, target)
+    return target
+
+
+def fit(home: Path, model: Path, data: Path, **asked: Any) -> OptimizationResponse:
+    service = Service(Settings(home=home))
+    run = service.start(Request.model_validate({"model": str(model), "data": str(data), **asked}))
+    for _ in service.events(run):
+        pass
+    return service.response(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"constraints": {"max_size_ratio": 0.2, "min_fidelity_db": 16}, "optimization": {"level": "aggressive"}},
+        # Met by a mixture, which is chosen anew from the sibling's own tables.
+        {"constraints": {"max_size_ratio": 0.4, "min_fidelity_db": 38}},
+    ],
+    ids=["by class", "mixture"],
+)
+def test_a_sibling_meets_at_once_what_took_its_model_several_attempts(
+    asked: dict[str, Any], digits_model: Path, digits_data: Path, tmp_path: Path
+) -> None:
+    asked = {**asked, "budget": {"time_limit_s": 3600.0}}
+    cold = fit(tmp_path / "home", digits_model, digits_data, **asked)
+    assert cold.first_met is not None
+    if cold.first_met == 1:
+        pytest.skip("the search found it at once, so there is nothing to learn")
+    other = sibling(digits_model, tmp_path / "other" / "model.onnx")
+    warm = fit(tmp_path / "home", other, digits_data, **asked)
+    assert (warm.status, warm.first_met) == ("met", 1)
+    assert warm.attempts[0].plan.proposer == "memory"
