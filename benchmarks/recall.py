@@ -217,8 +217,8 @@ def write(count: int, figures: dict[str, Any]) -> int:
     page = "\n".join([
         f"# Recall over {count:,} outcomes", "",
         f"{machine.date}, commit {machine.commit}, `{machine.command}`, {machine.cpu}, {machine.cores} cores, load "
-        f"average at the end {machine.load:.2f}, niceness {os.nice(0)}; {RECALLS} recalls of {LIMIT} outcomes, each for another "
-        "model and other bounds.", "",
+        f"average at the end {machine.load:.2f}, niceness {os.nice(0)}; {RECALLS} recalls of {LIMIT} "
+        "outcomes, each for another model and other bounds.", "",
         "| what | found | bar |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows),
     ])  # fmt: skip
     (folder / "recall.md").write_text(page + "\n", encoding="utf-8")

@@ -85,18 +85,24 @@ class Bench:
         with tempfile.TemporaryDirectory(prefix="shipfit-search-") as home:
             return self._trial(case, "known", Known(case.known), seed, Path(home), memory=False)
 
-    def trial(self, case: Case, name: str, seed: int, home: Path | None = None) -> Trial:
-        """Run a case with a policy; with a home, what was learned in it before is remembered, and this run too."""
+    def trial(self, case: Case, name: str, seed: int, home: Path | None = None, model: Path | None = None) -> Trial:
+        """Run a case with a policy; with a home, what was learned in it before is remembered, and this run too.
+
+        With `model`, that file takes the place of the case's own.
+        """
         if home is not None:
-            return self._trial(case, name, policy(name, case.model, seed, memory=True), seed, home, memory=True)
+            chosen = policy(name, case.model, seed, memory=True)
+            return self._trial(case, name, chosen, seed, home, memory=True, model=model)
         with tempfile.TemporaryDirectory(prefix="shipfit-search-") as fresh:
             return self._trial(
                 case, name, policy(name, case.model, seed, memory=False), seed, Path(fresh), memory=False
             )
 
-    def _trial(self, case: Case, name: str, chosen: Policy, seed: int, home: Path, *, memory: bool) -> Trial:
+    def _trial(
+        self, case: Case, name: str, chosen: Policy, seed: int, home: Path, *, memory: bool, model: Path | None = None
+    ) -> Trial:
         folder = folder_of(case.model)
-        request = case.request(folder / "model.onnx", folder / "data.npz", seed, memory=memory)
+        request = case.request(model or folder / "model.onnx", folder / "data.npz", seed, memory=memory)
         executor = RecordedExecutor(self.record)
         settings = Settings(home=home, host_probe=self.probe)
         service = Service(settings, executor, UntilMet(chosen), alone=False)
