@@ -21,7 +21,7 @@ class Asked(Exception):
 
 @pytest.fixture
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeploymentOptimizationAgent:
-    def start(self: Service, request: Request) -> str:
+    def start(self: Service, request: Request, advised: object = None) -> str:
         raise Asked(request)
 
     monkeypatch.setattr(Service, "start", start)
