@@ -28,12 +28,14 @@ class Clause:
         items: without separators.
         opener: the concepts of the conjunction before, or the mark; empty at the start of a sentence.
         first: whether it opens a sentence.
+        lead: the item before what opened it.
         line: whether the sentence is the entry of a list or a line of its own.
     """
 
     items: tuple[Item, ...]
     opener: Item | None = None
     first: bool = False
+    lead: Item | None = None
 
     def having(self, *concepts: Concept) -> list[Item]:
         """Return the items that may stand for one of `concepts`."""
@@ -46,7 +48,8 @@ class Clause:
     def without(self, gone: Iterable[Item]) -> Clause:
         """Return the clause without some items, compared by where they stand."""
         starts = {item.start for item in gone}
-        return Clause(tuple(item for item in self.items if item.start not in starts), self.opener, self.first)
+        kept = tuple(item for item in self.items if item.start not in starts)
+        return Clause(kept, self.opener, self.first, self.lead)
 
     def opened_by(self, *concepts: Concept) -> bool:
         """Tell whether a conjunction before it may stand for one of `concepts`."""
@@ -84,24 +87,24 @@ def clauses(sentence: Sequence[Item]) -> list[Clause]:
     """Return the clauses of a sentence: cut at separators, then so that each has one measure."""
     found: list[Clause] = []
     opener: Item | None = None
+    lead: Item | None = None
     current: list[Item] = []
     for index, item in enumerate(sentence):
         if item.has("without") and current:
-            found += _cut(current, opener, not found)
+            found += _cut(current, opener, not found, lead)
             opener, current = None, [item]
         elif item.has("if") and _is_permission(current):
             continue
         elif _separates(item, sentence, index):
             if current:
-                found += _cut(current, opener, not found)
-                opener = item
-            elif opener is None or not opener.has("provided", "if", "but"):
-                opener = item
+                found += _cut(current, opener, not found, lead)
+            if current or opener is None or not opener.has("provided", "if", "but"):
+                opener, lead = item, sentence[index - 1] if index else None
             current = []
         else:
             current.append(item)
     if current:
-        found += _cut(current, opener, not found)
+        found += _cut(current, opener, not found, lead)
     return found
 
 
@@ -120,7 +123,7 @@ def _separates(item: Item, sentence: Sequence[Item], index: int) -> bool:
     return item.has("and", "or", "but", "provided", "if")
 
 
-def _cut(items: list[Item], opener: Item | None, first: bool) -> Iterator[Clause]:
+def _cut(items: list[Item], opener: Item | None, first: bool, lead: Item | None) -> Iterator[Clause]:
     """Yield clauses with one measure each: `5mb 15ms acc>=0.97` is three."""
     places = [index for index, item in enumerate(items) if item.measure]
     start = 0
@@ -128,9 +131,9 @@ def _cut(items: list[Item], opener: Item | None, first: bool) -> Iterator[Clause
         if _belongs(items[here + 1 : there]):
             continue
         end = here + 1 + _taken(items[start : here + 1], items[here + 1 : there])
-        yield Clause(tuple(items[start:end]), opener, first)
-        start, opener, first = end, None, False
-    yield Clause(tuple(items[start:]), opener, first)
+        yield Clause(tuple(items[start:end]), opener, first, lead)
+        start, opener, first, lead = end, None, False, None
+    yield Clause(tuple(items[start:]), opener, first, lead)
 
 
 def _belongs(between: Sequence[Item]) -> bool:

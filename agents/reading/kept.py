@@ -26,7 +26,7 @@ class KeptWish(Wish):
         refused = self.has("refused")
         if negation is None and not refused:
             return None
-        if self.is_vague():
+        if self.is_vague() or (negation is not None and negation.has("nothing") and not named):
             return self.unread()
         if not named and losses[0].value("loss") != "noun" and not losses[0].has("losing"):
             return None

@@ -60,7 +60,7 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
     if _is_allowed(clause) and not any(_is_negated(item, clause) for item in levers):
         return [Statement("forbid", _lever(item), start, end, "lift", _lever(item)) for item in levers]
     refused = clause.has("refused") or (clause.items[-1].has("negation") and clause.items[-1].start > first.start)
-    in_list = context.forbids and not clause.having("goal", "modal") and not clause.opened_by("but")
+    in_list = context.forbids and not clause.opened_by("but") and _is_bare_list(clause)
     if refused or in_list or _is_negated(first, clause):
         waiting = [_lever(item) for item in context.levers] if refused else []
         context.levers.clear()
@@ -72,6 +72,11 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
     if clause.measured is not None and all(_lever(item) == "fp32" for item in levers):
         return []  # what it is compared with
     return [Unread(start, end)]
+
+
+def _is_bare_list(clause: Clause) -> bool:
+    """Tell whether a clause names levers and says nothing of them: `…, int4 or fp16`."""
+    return all(_lever(item) or item.has("article", "lever", "quantity") for item in clause.items)
 
 
 def _forbidden(levers: tuple[str, ...], start: int, end: int, context: Context) -> list[Outcome]:

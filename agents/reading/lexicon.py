@@ -10,13 +10,13 @@ from .tokens import Token, fold, tokenize
 
 Concept = Literal[
     "adjective", "and", "approximate", "article", "as", "attains", "bare_cut", "bare_possible", "between", "but",
-    "by", "change", "choice", "correct", "counted", "decimal", "device", "direction", "everything", "factor",
-    "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge", "if", "indifferent", "inside", "instead", "is",
-    "keep", "label", "lever", "losing", "loss", "lossless", "lower", "mild", "modal", "model", "negation", "no",
-    "not_under", "not_worse", "nothing", "of", "one", "only", "or", "over", "past", "per", "platform", "plus",
-    "possible", "present", "priority", "provided", "quantity", "reference", "refused", "retract", "runtime",
-    "sacrificing", "saving", "second", "several", "so", "statistic", "superlative", "talk", "targeting", "the",
-    "through", "to", "too", "unlevered", "upper", "vague", "whole", "wished", "without",
+    "by", "change", "choice", "correct", "counted", "decimal", "device", "direction", "divide", "everything",
+    "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge", "if", "indifferent", "inside",
+    "instead", "is", "keep", "label", "lever", "losing", "loss", "lossless", "lower", "mild", "modal", "model",
+    "negation", "no", "not_under", "not_worse", "nothing", "of", "one", "only", "or", "over", "past", "per",
+    "platform", "plus", "possible", "present", "priority", "provided", "quantity", "reference", "refused",
+    "retract", "runtime", "sacrificing", "saving", "second", "several", "so", "statistic", "superlative", "talk",
+    "targeting", "the", "through", "to", "too", "unlevered", "upper", "vague", "whole", "wished", "without",
 ]  # fmt: skip
 Readings = Mapping[Concept, str]
 # Slips are mended in words of these; elsewhere words are too many, and too like others.
@@ -85,6 +85,8 @@ class Lexicon:
                     words |= {part for part in parts if part.isalpha()}
                     near |= set(parts) if concept in _OFTEN_MISSPELT else set()
                     _add(root, parts, concept, value)
+                    if "'" in phrase:  # which people leave out
+                        _add(root, [part.replace("'", "") for part in parts], concept, value)
         counted = {*numbers, *fractions, *factors, *(unit for unit in units if len(unit) > 3)}
         long = {word for word in near | counted if len(word) >= LEAST_MEANT and word.isalpha()}
         return cls(

@@ -83,6 +83,8 @@ class MeasureGrammar:
             return 1, Measure("factor", abs(factor), sign="-" if factor < 0 else "")
         if self._is(at, "factor"):
             return self._factor(at)
+        if self._is(at, "divide"):
+            return self._divided(at)
         if self._is(at, "several"):
             return self._several(at)
         length, value = self.number(at)
@@ -94,6 +96,11 @@ class MeasureGrammar:
         skip = 2 if self._text(at + 1) in (":",) or self._is(at + 1, "whole") else 1
         length, value = self.number(at + skip)
         return (skip + length, Measure("factor", value)) if length else (0, None)
+
+    def _divided(self, at: int) -> tuple[int, Measure | None]:
+        skip = 2 if self._is(at + 1, "by") else 1
+        length, value = self.number(at + skip)
+        return (skip + length, Measure("factor", value, sign="-")) if length else (0, None)
 
     def _several(self, at: int) -> tuple[int, Measure | None]:
         """Take `a couple of megabytes` for an amount that is no number."""

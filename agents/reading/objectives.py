@@ -13,6 +13,8 @@ OBJECTIVE_OF = {
     "fidelity": "accuracy",
 }  # fmt: skip
 
+_OPPOSITE = {"-": "+"}
+
 
 class ObjectiveWish(Wish):
     """Reads what to gain most."""
@@ -31,6 +33,8 @@ class ObjectiveWish(Wish):
                 and ((before is not None and before.has("as")) or possible.has("bare_possible") or side[:-1])
             ):
                 quantity = side[:-1] or next((name for name in self.names()), "")
+                if self.has("loss"):  # `a loss as small as possible`
+                    quantity, side = "accuracy", _OPPOSITE.get(side[-1], "")
                 if (before is not None and before.has("as")) or item.has("direction", "change"):
                     objectives.append(quantity if side[-1] == BETTER.get(quantity) else "")
             found = item.value("superlative")

@@ -112,7 +112,9 @@ class Passage:
         if told or named or attained or self.is_fact():
             return not wished and not comparator
         opener = self.clause.opener
-        return not wished and opener is not None and opener.text == "(" and not self.quantities()
+        lead = self.clause.lead
+        of_a_model = lead is not None and (lead.kind == "name" or lead.has("model"))
+        return not wished and opener is not None and opener.text == "(" and of_a_model and not self.quantities()
 
     def is_fact(self) -> bool:
         """Tell whether the measure follows `is`: `the model is 50 MB`."""

@@ -136,5 +136,5 @@ def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
             correcting = True
             items.remove(item)
     if items and items[0].has("no") and len(items) > 1 and items[1].measure is not None and context.outcomes:
-        return Clause(tuple(items[1:]), clause.opener, clause.first), True
-    return Clause(tuple(items), clause.opener, clause.first), correcting
+        return Clause(tuple(items[1:]), clause.opener, clause.first, clause.lead), True
+    return Clause(tuple(items), clause.opener, clause.first, clause.lead), correcting

@@ -92,11 +92,10 @@ class RelativePassage(QualityPassage):
         way = self.way(sign)
         if measure.kind == "bare" and sign == "-" and measure.value > 1 and not self.quantities():
             measure = replace(measure, kind="factor")  # `a compression ratio of 4`
-        if (
-            measure.kind == "factor"
-            and not sign
-            and not (comparator == "upper" or measure.value < 1 or self.has("modal"))
-        ):
+        if measure.kind == "factor" and not sign and self._is_led_to_noun() and measure.value > 1:
+            way, sign = "by", "-"  # `4x on size`
+        limited = comparator == "upper" or measure.value < 1 or self.has("modal")
+        if measure.kind == "factor" and not sign and not limited:
             return None
         value = ratio(measure, way, sign)
         if value is None or (way == "by" and not sign):
@@ -105,6 +104,12 @@ class RelativePassage(QualityPassage):
         if not self._is_sensible(comparator, grows, left):
             return None
         return [self.statement(f"max_{about}_ratio", value, about)]
+
+    def _is_led_to_noun(self) -> bool:
+        """Tell whether `in` or `on` leads from the measure to its noun."""
+        return (
+            len(self.after) > 1 and self.after[0].has("inside", "through") and self.after[1].has("quantity", "article")
+        )
 
     def _timed(self, measure: Measure, sign: str, comparator: str) -> list[Outcome] | None:
         way = self.way(sign)

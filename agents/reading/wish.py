@@ -54,7 +54,7 @@ class Wish:
         for item in self.items:
             side = item.value("direction") or item.value("change")
             if item.has("loss") and not side:
-                quantity = named[0] if named else "accuracy"
+                quantity = named[0] if named else "accuracy" if item.has("losing") else ""
                 sign = "-" if quantity not in ("size", "memory", "latency") or item.value("loss") == "drop" else "+"
                 found.append((item, quantity, sign))
             elif side:

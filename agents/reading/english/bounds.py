@@ -86,7 +86,9 @@ BOUNDS: dict[Concept, dict[str, str]] = {
         ),
     },
     "past": {"": "was|were|used to be|had been|went|grew|rose|jumped|ballooned|regressed|has grown|has gone"},
-    "saving": {"": "save|saves|saving|shave|shave off|knock|knock off"},
+    "saving": {
+        "": "over budget|over the budget|over the limit|above budget|save|saves|saving|shave|shave off|knock|knock off"
+    },
     "bare_cut": {"": "reduce|trim|trimming|reducing|slim down|cut|slash|downsize"},
     "gain_noun": {"": "speedup|speedups|acceleration|speed up factor"},
     "without": {"": "without|w/o|wo|sans"},

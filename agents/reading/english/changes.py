@@ -77,7 +77,12 @@ CHANGES: dict[Concept, dict[str, str]] = {
         ),
         "drop": "drop",
     },
-    "losing": {"": "lose|loose|losing|loosing|loses"},
+    "losing": {
+        "": (
+            "lose|loose|losing|loosing|loses|lost|degrade|degrades|degrading|get worse|gets worse|worsen|"
+            "deteriorate|deteriorates"
+        ),
+    },
     "keep": {
         "verb": (
             "keep|stay|stays|leave|remain|remains|retain|maintain|preserve|stick to|staying|keeping|hold|keeps|"

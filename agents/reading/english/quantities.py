@@ -81,6 +81,7 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
         "min": "minute|min|m",
         "h": "hour|h|hr",
     },
+    "divide": {"": "divided|divide|dividing"},
     "several": {"": "couple|few|several|some|many"},
     "one": {"": "a|an|one"},
     "the": {"": "the"},
