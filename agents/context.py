@@ -82,7 +82,8 @@ def node(name: str, work: Node) -> GraphNode:
         context.execute.limits = _limits(context, state, name)
         context.emit(NodeStarted(node=name, attempt=attempt))
         started, waited = time.monotonic(), context.execute.waited_s
-        update = work(state, context)
+        with context.execute.tracer.span(name, "AGENT", attempt=attempt):
+            update = work(state, context)
         # Whoever waits until others have measured may still use all of the time that the request allows.
         spent = time.monotonic() - started - (context.execute.waited_s - waited)
         context.emit(NodeFinished(node=name, attempt=attempt, seconds=spent))

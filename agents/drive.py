@@ -52,6 +52,7 @@ from .monitor import OptimizationMonitor
 from .respond import product_of, respond
 from .state import RunInput, RunState
 from .timeline import timeline
+from .tracing import open_tracer
 
 if TYPE_CHECKING:
     from .context import Damage, RunContext
@@ -133,6 +134,7 @@ class Drive:
         elif isinstance(event, AttemptFinished):
             self._record("attempt", event.attempt, str(event.attempt.index))
             self.monitor.collect_attempt(event.attempt)
+            self.execution.tracer.attempt(event.attempt)
         elif isinstance(event, AttemptJudgedAgain):
             self._record("judged_again", event.attempt, f"{event.attempt.index} {event.question}")
         elif isinstance(event, NodeFinished):
@@ -187,7 +189,10 @@ class Drive:
     def _work(self) -> None:
         try:
             with self.cpu.counted():
-                final, question = self._run_graph()
+                with self.cpu.imports():
+                    tracer = self.execution.tracer = open_tracer(self.settings, self.run, self.request)
+                with tracer.session():
+                    final, question = self._run_graph()
             self._events.put(self._finished(final) if question is None else self._waiting(question))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that listens, which raises it
             self._events.put(error)
@@ -198,6 +203,7 @@ class Drive:
 
     def _finished(self, final: RunState) -> RunFinished:
         response = self._finish(final)
+        self.execution.tracer.finish(response.status, response.reason)
         return RunFinished(run=self.run, status=response.status, reason=response.reason, out=self.request.out)
 
     def _waiting(self, question: Question) -> Waiting:

@@ -36,6 +36,7 @@ from ..memory.ledger import Ledger
 from ..memory.store import LocalArtifactStore
 from ..tools.hardware import fingerprint
 from ..tools.registry import ToolSpec, spec
+from .tracing import MEASURING, NoTracer, Tracer
 
 R = TypeVar("R", bound=Contract)
 
@@ -92,6 +93,7 @@ class Execution:
         self.seed = seed
         self.threads = threads
         self.limits = limits or Limits()
+        self.tracer: Tracer = NoTracer()
         self.tools_s = 0.0
         self.waited_s = 0.0
 
@@ -129,9 +131,13 @@ class Execution:
             limits=self.limits,
         )
         key = self.key(job, registered)
-        if registered.cached and (known := self._known(key, report)) is not None:
-            return known
-        return self._perform(key, job, registered, report)
+        what = step.kind if step is not None else None
+        with self.tracer.span(tool, "MEASUREMENT" if tool in MEASURING else "TOOL", step=what) as span:
+            known = self._known(key, report) if registered.cached else None
+            done = known or self._perform(key, job, registered, report)
+            spent = done.effort
+            span.note(cached=known is not None, cpu_s=spent.cpu_s, wall_s=spent.wall_s, sample_runs=spent.sample_runs)
+        return done
 
     def clear(self) -> None:
         """Remove what killed jobs of this run left in the work folder."""

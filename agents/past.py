@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..contracts import (
     Answer,
@@ -17,12 +17,16 @@ from ..contracts import (
     Profile,
     Question,
     Request,
+    RequestError,
+    Settings,
     edits_between,
     validate,
 )
+from ..memory.ledger import Ledger
 from ..memory.runs import RunRecord
 from ..memory.trail import TrailEntry
 from .answers import attempts_of
+from .host import assumed_host, known_host
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,35 @@ class Past:
     delivered: int | None
     reason: str
     state: PolicyState | None
+
+
+def past_of(settings: Settings, ledger: Ledger, run: str) -> Past:
+    """Return what is known of the run whose id begins with `run`.
+
+    Raises:
+        RequestError: there is none, or there are several.
+    """
+    return _known(settings, ledger, ledger.runs.get(run))
+
+
+def alike(settings: Settings, ledger: Ledger, request: Request) -> Past:
+    """Return the latest run of a request's model, data and target, as if it had been asked for `request`.
+
+    Raises:
+        RequestError: there is none that inspected the model.
+    """
+    for record in ledger.runs.latest():
+        asked = record.request
+        if (asked.model, asked.data, asked.target) == (request.model, request.data, request.target):
+            seen = _known(settings, ledger, record)
+            if seen.state is not None:
+                return replace(seen, request=request, delivered=None)
+    raise RequestError("no run of this model and these data is known; see what --dry-run expects")
+
+
+def _known(settings: Settings, ledger: Ledger, record: RunRecord) -> Past:
+    host = known_host(settings, ledger) or assumed_host("the machine was not measured")
+    return past(record, ledger.trail.of(record.id), host)
 
 
 def past(record: RunRecord, trail: list[TrailEntry], host: HostProbe) -> Past:

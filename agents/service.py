@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from ..contracts import (
@@ -42,14 +41,15 @@ from .cpu import CpuMeter
 from .drive import LANGUAGE, Drive
 from .dry_run import DryRun, dry_run
 from .explanation import explain
-from .host import assumed_host, known_host
+from .host import known_host
 from .intake import admit
 from .language.opening import Advised, open_advisor
 from .monitor import merged
-from .past import Past, past
+from .past import alike, past_of
 from .policy import BuiltInPolicy
 from .recollection import Found, Recollection
 from .timeline import timeline
+from .tracing import check_tracing
 from .what_if import what_if
 
 
@@ -92,6 +92,7 @@ class Service:
             Interrupted: Ctrl-C came meanwhile; the run can be resumed.
         """
         check_served(request)
+        check_tracing(self.settings)
         known_host(self.settings, self.ledger)
         cpu = CpuMeter(alone=self._alone)
         advised = self._advised(request, cpu, given=advised)
@@ -119,6 +120,7 @@ class Service:
             MachineError: its model or data are gone or damaged.
             LanguageModelError: a language model that is required cannot be reached; the run stays resumable.
         """
+        check_tracing(self.settings)
         name = run or self.ledger.runs.latest_unfinished().id
         record = self.ledger.runs.claim(name)
         cpu = CpuMeter(alone=self._alone)
@@ -176,7 +178,7 @@ class Service:
             run: id of the run, or its beginning.
             question: may name attempts, kinds of plans (`int4`, `pruning` …) or bounds; without any, all is told.
         """
-        return explain(self._past(self.ledger.runs.get(run)), question)
+        return explain(past_of(self.settings, self.ledger, run), question)
 
     def what_if(self, run: str | Request, changes: Changes) -> WhatIf:
         """Return what changed bounds would cost, from what a run measured and what is predicted; nothing is run.
@@ -189,22 +191,8 @@ class Service:
             RequestError: the changes cannot be, or nothing is known of the model.
         """
         if isinstance(run, str):
-            return what_if(self._past(self.ledger.runs.get(run)), changes)
-        return what_if(self._alike(run), changes)
-
-    def _past(self, record: RunRecord) -> Past:
-        host = known_host(self.settings, self.ledger) or assumed_host("the machine was not measured")
-        return past(record, self.ledger.trail.of(record.id), host)
-
-    def _alike(self, request: Request) -> Past:
-        """Return the latest run of a request's model and data, as if it had been asked for `request`."""
-        for record in self.ledger.runs.latest():
-            asked = record.request
-            if (asked.model, asked.data, asked.target) == (request.model, request.data, request.target):
-                seen = self._past(record)
-                if seen.state is not None:
-                    return replace(seen, request=request, delivered=None)
-        raise RequestError("no run of this model and these data is known; see what --dry-run expects")
+            return what_if(past_of(self.settings, self.ledger, run), changes)
+        return what_if(alike(self.settings, self.ledger, run), changes)
 
     def response(self, run: str) -> OptimizationResponse:
         """Return the response of a finished run.

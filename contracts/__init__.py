@@ -197,7 +197,7 @@ from .served import (
     check_served,
     refuse_unserved,
 )
-from .settings import HOME_VARIABLE, Settings, load_settings
+from .settings import HOME_VARIABLE, Settings, load_settings, trace_store
 from .sources import names_code
 from .understanding import Understanding
 from .understood import Understood
@@ -417,6 +417,7 @@ __all__ = [
     "refuse_unserved",
     "to_wire",
     "top_k",
+    "trace_store",
     "units",
     "validate",
 ]

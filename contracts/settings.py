@@ -19,12 +19,26 @@ PROBE_VARIABLE = "SHIPFIT_HOST_PROBE"
 LLM_VARIABLE = "SHIPFIT_LLM"
 LLM_ADDRESS_VARIABLE = "SHIPFIT_LLM_API_BASE"
 LLM_KEY_VARIABLE = "SHIPFIT_LLM_API_KEY"
+TRACE_VARIABLE = "SHIPFIT_TRACE"
+SQLITE = "sqlite:///"
 MAX_MODEL_BYTES = 8 * 2**30
 
 
 def _given_probe() -> Path | None:
     given = os.environ.get(PROBE_VARIABLE)
     return Path(given).expanduser().absolute() if given else None
+
+
+def trace_store(given: str, what: str = TRACE_VARIABLE) -> str:
+    """Return where traces go, as `sqlite:///` and an absolute path, from such an address or a path.
+
+    Raises:
+        RequestError: another address; nothing is sent anywhere.
+    """
+    path = given.removeprefix(SQLITE)
+    if not path.strip() or "://" in path or path.startswith("sqlite:") or not path.isprintable():
+        raise RequestError(f"{what} {given[:80]!r} is no file of this machine; write it like sqlite:///traces.db")
+    return f"{SQLITE}{os.path.abspath(os.path.expanduser(path))}"
 
 
 class Settings(Contract):
@@ -35,6 +49,7 @@ class Settings(Contract):
         max_model_bytes: larger models are refused at the door.
         job_time_s, job_memory_bytes: limits of one child process.
         host_probe: a `HostProbe` as JSON that is taken instead of measuring this machine.
+        trace: where runs are traced, `sqlite:///` and an absolute path; None for nowhere.
         llm_name: the language model that advises runs that name none.
         llm_api_base, llm_api_key: address and key of the language model's server; never written anywhere.
     """
@@ -44,6 +59,7 @@ class Settings(Contract):
     job_time_s: float = 600.0
     job_memory_bytes: int = 8 * 2**30
     host_probe: Path | None = Field(default_factory=_given_probe)
+    trace: str | None = None
     llm_name: str | None = None
     llm_api_base: SecretStr | None = None
     llm_api_key: SecretStr | None = None
@@ -85,15 +101,17 @@ def load_settings() -> Settings:
     `SHIPFIT_HOME` is where state lives, by default the platform's folder for user data; `SHIPFIT_MAX_MODEL` is
     the largest model that is admitted, such as `20GB`; `SHIPFIT_HOST_PROBE` is a file with the probe of a machine,
     to plan for that one instead of measuring this one. `SHIPFIT_LLM` names the language model that advises,
-    `SHIPFIT_LLM_API_BASE` and `SHIPFIT_LLM_API_KEY` its server and key.
+    `SHIPFIT_LLM_API_BASE` and `SHIPFIT_LLM_API_KEY` its server and key; `SHIPFIT_TRACE` a SQLite file of this machine
+    in which runs are traced.
 
     Raises:
-        RequestError: the limit is not a size, or the server's address is none.
+        RequestError: the limit is not a size, the server's address is none, or traces would go elsewhere.
     """
     limit = os.environ.get(MODEL_LIMIT_VARIABLE)
     return Settings(
         home=_home(),
         max_model_bytes=parse_bytes(limit, MODEL_LIMIT_VARIABLE) if limit else MAX_MODEL_BYTES,
+        trace=trace_store(traced) if (traced := os.environ.get(TRACE_VARIABLE)) else None,
         llm_name=os.environ.get(LLM_VARIABLE) or None,
         llm_api_base=_secret(LLM_ADDRESS_VARIABLE, check_address),
         llm_api_key=_secret(LLM_KEY_VARIABLE),

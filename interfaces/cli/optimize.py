@@ -40,6 +40,7 @@ def optimize(
     llm_required: opt.LlmRequired = None,
     approve: opt.Approve = None,
     dry_run: opt.DryRun = False,
+    trace: opt.Trace = None,
     out: opt.Out = None,
     json: opt.Json = False,
 ) -> int:
@@ -56,4 +57,4 @@ def optimize(
         return show_dry_run(request, json)
     from .run import start_run
 
-    return start_run(request, json, reader.advised)
+    return start_run(request, json, reader.advised, trace)

@@ -132,5 +132,9 @@ Approve = Annotated[
     bool | None, _switch("--approve", SEARCH, "Ask before anything is changed, and before a result is accepted.")
 ]
 DryRun = Annotated[bool, _switch("--dry-run", OUTPUT, "Show profile, plans and predictions; deliver nothing.")]
+Trace = Annotated[
+    str | None,
+    _text("--trace", OUTPUT, "Trace the run with MLflow in a SQLite file of this machine.", "sqlite:///FILE"),
+]
 Out = Annotated[str | None, _text("--out", OUTPUT, "New or empty folder. (default: shipfit-out/<model>-<run>)", "DIR")]
 Json = Annotated[bool, _switch("--json", OUTPUT, "Print one JSON document on stdout.")]

@@ -22,13 +22,14 @@ def resume(
             show_default=False,
         ),
     ] = None,
+    trace: opt.Trace = None,
     json: opt.Json = False,
 ) -> int:
     """Go on with a run that was interrupted or waits for an answer, and deliver to the folder it was asked for."""
     from .run import conclude, follow, undelivered
     from .seam import open_service
 
-    service = open_service()
+    service = open_service(trace)
     if answer is not None:
         from ..answers import read_answer
         from .ask import person

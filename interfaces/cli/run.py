@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from ...agents.service import Service
 
 
-def start_run(request: Request, as_json: bool, advised: Advised | None = None) -> int:
+def start_run(request: Request, as_json: bool, advised: Advised | None = None, trace: str | None = None) -> int:
     """Start a run for `request` and follow it; returns its exit status.
 
-    `advised` is the language model that read its words, if one did.
+    `advised` is the language model that read its words, if one did; `trace` a file that the run is traced in.
     """
-    service = open_service()
+    service = open_service(trace)
     run = service.start(request, advised)
     if request.out is None:
         # Fixed now: whoever resumes the run may do so from another working directory.

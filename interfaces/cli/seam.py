@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...contracts import load_settings
+from ...contracts import load_settings, trace_store
 
 if TYPE_CHECKING:
     from ...agents.language.words import WordReader
     from ...agents.service import Service
 
 
-def open_service() -> Service:
-    """Return the service that plans, runs and remembers."""
+def open_service(trace: str | None = None) -> Service:
+    """Return the service that plans, runs and remembers; `trace` names a file in which runs are traced."""
     from ...agents.service import Service
 
-    return Service(load_settings())
+    settings = load_settings()
+    return Service(settings.model_copy(update={"trace": trace_store(trace, "--trace")}) if trace else settings)
 
 
 def open_reader() -> WordReader:

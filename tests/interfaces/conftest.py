@@ -97,7 +97,7 @@ class FakeService:
         self.product.mkdir(parents=True, exist_ok=True)
         (self.product / "model.onnx").write_bytes(MODEL_BYTES)
 
-    def start(self, request: Request) -> str:
+    def start(self, request: Request, advised: object = None) -> str:
         return self.ledger.runs.create(request, Path(request.out) if request.out else None).id
 
     def resume(self, run: str | None = None) -> str:
@@ -156,7 +156,7 @@ class FakeService:
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeService]:
     fake = FakeService(load_settings())
     for module in ("run", "resume", "runs", "dry_run"):
-        monkeypatch.setattr(f"shipfit.interfaces.cli.{module}.open_service", lambda: fake, raising=False)
-    monkeypatch.setattr("shipfit.interfaces.cli.seam.open_service", lambda: fake)
+        monkeypatch.setattr(f"shipfit.interfaces.cli.{module}.open_service", lambda *_: fake, raising=False)
+    monkeypatch.setattr("shipfit.interfaces.cli.seam.open_service", lambda *_: fake)
     yield fake
     fake.ledger.close()

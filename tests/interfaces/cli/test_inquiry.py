@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipfit.agents.service import Service
-from shipfit.contracts import Explanation, Profiled, Request, WhatIf, load_settings
+from shipfit.contracts import Explanation, PhaseMetrics, Profiled, Request, WhatIf, load_settings
 
 from .. import responses
 from ..conftest import Answer
@@ -40,6 +40,20 @@ def test_explain(run: str, shipfit: Shipfit) -> None:
     document = json.loads(shipfit("runs", "explain", run, "why", "not", "int4?", "--json").out)
     found = Explanation.model_validate(document)
     assert [item.topic for item in found.alternatives] == ["int4"]
+
+
+def test_metrics(run: str, shipfit: Shipfit) -> None:
+    assert "nothing was measured yet" in shipfit("runs", "metrics", run).out
+    service = Service(load_settings())
+    for phase, size in (("baseline", 2e6), ("attempt 1", 1e6)):
+        found = {"size": {"value": size, "unit": "bytes"}, "latency": {"p95": {"value": 5.0, "unit": "ms"}}}
+        kept = PhaseMetrics(phase=phase, metrics={**found, "accuracy": None}, alerts=("latency: 5 ms is above 4 ms",))
+        service.ledger.trail.append(run, "metrics", kept.model_dump(mode="json"), once=phase)
+    lines = [" ".join(line.split()) for line in shipfit("runs", "metrics", run).out.splitlines()]
+    assert {"metric baseline attempt 1", "size 2 MB 1 MB", "latency, p95 5 ms 5 ms", "accuracy – –"} <= set(lines)
+    assert "alert (attempt 1): latency: 5 ms is above 4 ms" in lines
+    document = json.loads(shipfit("runs", "metrics", run, "--json").out)
+    assert [phase["phase"] for phase in document["phases"]] == ["baseline", "attempt 1"]
 
 
 def test_what_if(run: str, shipfit: Shipfit) -> None:
