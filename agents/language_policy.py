@@ -65,12 +65,45 @@ class LanguagePolicy:
 
     def propose(self, state: PolicyState) -> Plan | None:
         """Return the next plan; what the policy would choose by itself as well stays its own."""
-        own = self._policy.propose(state)
+        seen, own = self._by_itself(state)
         for proposer in self._useful(state, own):
             self._ask(proposer, state, own)
         plans = tuple(plan for each in self._asked for plan in each.plans if not unusable(plan, state))
-        chosen = self._policy.propose(state.model_copy(update={"proposals": plans}))
-        return own if own is not None and chosen is not None and chosen.same_as(own) else chosen
+        open_to_it = heard(state.model_copy(update={"proposals": plans}))
+        chosen = self._policy.propose(seen.model_copy(update={"proposals": open_to_it}))
+        if chosen is None or (own is not None and chosen.same_as(own)):
+            return own
+        return chosen if any(chosen.same_as(plan) for plan in open_to_it) else own
+
+    def _by_itself(self, state: PolicyState) -> tuple[PolicyState, Plan | None]:
+        """Return the state as the policy would have it without its advisers, and what it proposes there.
+
+        Attempts that an adviser asked for and that missed do not lead the policy astray: it comes to what it would
+        have come to without them, one attempt later. Where it would try the same, it takes the result as its own.
+        """
+        seen = state.model_copy(update={"attempts": (), "proposals": ()})
+        lost = list[Attempt]()
+        for attempt in state.attempts:
+            if attempt.plan.proposer in ADVISERS and attempt.verdict.kind != "met":
+                lost.append(attempt)
+                continue
+            if lost:
+                seen, _ = self._taking(seen, lost, state)
+            seen = seen.model_copy(update={"attempts": (*seen.attempts, attempt)})
+        return self._taking(seen, lost, state)
+
+    def _taking(self, seen: PolicyState, lost: list[Attempt], state: PolicyState) -> tuple[PolicyState, Plan | None]:
+        """Return the state with those of the `lost` attempts that the policy asks for, and its next plan."""
+        while True:
+            budget = state.request.budget
+            left = budget.model_copy(update={"max_attempts": max(budget.max_attempts - len(lost), 1)})
+            seen = seen.model_copy(update={"request": state.request.model_copy(update={"budget": left})})
+            own = self._policy.propose(seen)
+            same = next((each for each in lost if own is not None and each.plan.same_as(own)), None)
+            if same is None:
+                return seen, own
+            lost.remove(same)
+            seen = seen.model_copy(update={"attempts": (*seen.attempts, same)})
 
     def _useful(self, state: PolicyState, own: Plan | None) -> tuple[Specialist, ...]:
         """Return who may help: the planner at first, after a miss those whose lever moves what was missed."""

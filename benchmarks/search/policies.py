@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+from advised import with_drawn_advice, with_language_model
 from optuna import Study, Trial, create_study, logging
 from optuna.distributions import CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -146,6 +147,11 @@ POLICIES: dict[str, Callable[[int], Policy]] = {
     "random": random,
     "TPE": tree_parzen,
 }
+# The built-in policy with advisers, which run only when they are named.
+ADVISED: dict[str, Callable[[int], Policy]] = {
+    "random advice": with_drawn_advice,
+    "language model": with_language_model,
+}
 
 
 def policy(name: str, model: str, seed: int, *, memory: bool) -> Policy:
@@ -153,5 +159,6 @@ def policy(name: str, model: str, seed: int, *, memory: bool) -> Policy:
 
     What is drawn depends on model and seed, so that one lucky draw does not serve all models.
     """
-    made = POLICIES[name](zlib.crc32(f"{model} {seed}".encode()))
-    return Recalling(made) if memory and name != "built-in" else made
+    made = (POLICIES | ADVISED)[name](zlib.crc32(f"{model} {seed}".encode()))
+    knows_memory = name == "built-in" or name in ADVISED
+    return Recalling(made) if memory and not knows_memory else made

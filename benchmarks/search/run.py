@@ -34,7 +34,7 @@ from beside import measure_beside_others  # noqa: E402
 from machine import describe  # noqa: E402
 from models import make  # noqa: E402
 from places import CACHE  # noqa: E402
-from policies import POLICIES  # noqa: E402
+from policies import ADVISED, POLICIES  # noqa: E402
 from proofs import prove  # noqa: E402
 from search_page import Results, read, write  # noqa: E402
 from trials import Bench, Trial  # noqa: E402
@@ -77,7 +77,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="CASE", help="a case, or a model with all of its cases")
     parser.add_argument("--part", choices=("open", "aside"), help="the cases of one part alone")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of each case and policy")
-    parser.add_argument("--policy", action="append", choices=list(POLICIES), help="one policy; may be repeated")
+    parser.add_argument("--policy", action="append", choices=[*POLICIES, *ADVISED], help="one policy; may be repeated")
     parser.add_argument("--workers", type=int, default=2, help="processes side by side; one at a time measures time")
     parser.add_argument("--no-memory", action="store_true", help="leave the runs with memory out")
     parser.add_argument("--beside", action="store_true", help="take no measuring lock of the host")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shipfit.agents.language_policy import (
     FAILURES_AT_MOST,
@@ -21,9 +24,11 @@ from shipfit.contracts import (
     Attempt,
     Consultation,
     LanguageModelError,
+    OptimizationConfig,
     Plan,
     PolicyState,
     Proposal,
+    PruneLever,
     PruningConfig,
     QuantizationProposal,
     QuantizeLever,
@@ -31,8 +36,10 @@ from shipfit.contracts import (
 )
 
 from .facts import make_attempt, make_profile, make_state
+from .test_proposals import whole_proposals as proposals
 
 CONV = make_profile(Conv=(8, 7_000_000, 0.9), Gemm=(1, 500_000, 0.05))
+INNER = CONV.model_copy(update={"inner_share": 0.6})
 FP16 = Proposal(quantization=QuantizationProposal(storage="fp16"))
 Answer = Callable[[Specialist, str], list[Part]]
 
@@ -155,6 +162,86 @@ def test_a_plan_that_the_policy_would_choose_stays_its_own() -> None:
     chosen = policy.propose(state)
     assert chosen == own
     assert trail[0].plans[0].same_as(own)
+
+
+def test_a_missed_proposal_does_not_lead_the_policy_astray() -> None:
+    """As measured on a real model: what a little pruning kept made the policy believe in much of it, four times."""
+    state = make_state(INNER, labelled=False, max_size_ratio=0.16, min_fidelity_db=34)
+    aggressive = state.request.model_copy(update={"optimization": OptimizationConfig(level="aggressive")})
+    state = state.model_copy(update={"request": aggressive})
+    first = BuiltInPolicy().propose(state)
+    assert first is not None
+    lever = QuantizeLever(storage="int4", rounding="error_feedback")
+    pruned = Plan(quantize=lever, prune=PruneLever(ratio=0.25))
+    own = make_attempt(1, pruned, "not_met", size=0.14, speed=1.2, db=27.6, violated=("min_fidelity_db",))
+    advised = Plan(quantize=lever, prune=PruneLever(ratio=0.1), proposer="pruning")
+    lost = make_attempt(2, advised, "not_met", size=0.15, speed=1.1, db=50, violated=("min_fidelity_db",))
+    alone = BuiltInPolicy().propose(state.model_copy(update={"attempts": (own,)}))
+    policy, _, _ = policy_of(always())
+    after = policy.propose(state.model_copy(update={"attempts": (own, lost)}))
+    assert alone is not None
+    assert after is not None
+    assert after.same_as(alone)
+    # What the policy would have tried itself counts as tried by it.
+    same = make_attempt(2, alone.model_copy(update={"proposer": "planner"}), "not_met", violated=("min_fidelity_db",))
+    following = BuiltInPolicy().propose(state.model_copy(update={"attempts": (own, same)}))
+    again = policy.propose(state.model_copy(update={"attempts": (own, same)}))
+    assert following is not None
+    assert again is not None
+    assert again.same_as(following)
+    assert not again.same_as(alone)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(world=st.integers(0, 10**6), answers=st.lists(proposals(), min_size=1, max_size=4))
+def test_no_advice_makes_a_run_worse_by_more_than_one_attempt(world: int, answers: list[Proposal]) -> None:
+    """Whatever plans come to, and whatever is proposed: the policy comes to what it would have come to, one later."""
+    parts = iter(answers * 20)
+
+    def answer(proposer: Specialist, _situation: str) -> list[Part]:
+        part = next(parts)
+        return [{"planner": part, "pruning": part.pruning, "runtime": part.runtime}.get(proposer, part.quantization)]
+
+    alone = attempts_in(world, BuiltInPolicy())
+    advised = attempts_in(world, policy_of(answer)[0])
+    own = [attempt for attempt in advised if attempt.plan.proposer not in ADVISERS]
+    met = [attempt.verdict.kind == "met" for attempt in advised]
+    if not any(attempt.verdict.kind == "met" for attempt in advised if attempt not in own):
+        assert len(advised) - len(own) <= 1
+        tried = [attempt.plan for attempt in own]
+        assert all(any(plan.same_as(other.plan) for other in alone) for plan in tried)
+    if alone[-1:] and alone[-1].verdict.kind == "met":
+        assert True in met
+        assert met.index(True) <= len(alone)
+
+
+def attempts_in(world: int, policy: BuiltInPolicy | LanguagePolicy, most: int = 8) -> list[Attempt]:
+    """Return the attempts until the first that met, where the plan alone decides what it comes to, at random."""
+    state = make_state(INNER, max_size_ratio=0.3, min_speedup=1.2, max_accuracy_drop=0.01)
+    budget = state.request.budget.model_copy(update={"max_attempts": 100})
+    optimization = OptimizationConfig(level="aggressive")
+    request = state.request.model_copy(update={"budget": budget, "optimization": optimization})
+    state = state.model_copy(update={"request": request})
+    for index in range(1, most + 1):
+        plan = policy.propose(state)
+        if plan is None:
+            break
+        state = state.model_copy(update={"attempts": (*state.attempts, outcome_in(world, index, plan))})
+        if state.attempts[-1].verdict.kind == "met":
+            break
+    return list(state.attempts)
+
+
+def outcome_in(world: int, index: int, plan: Plan) -> Attempt:
+    blank = plan.model_copy(update={"reason": "", "predicted": None, "proposer": "policy"})
+    drawn = random.Random(f"{world} {blank.model_dump_json()}")
+    size, speed, db = drawn.uniform(0.1, 0.9), drawn.uniform(0.5, 3.0), drawn.uniform(5, 45)
+    if drawn.random() < 0.2:
+        return make_attempt(index, plan, "met", size=0.2, speed=2.0, db=40)
+    return make_attempt(
+        index, plan, "not_met", size=size, speed=speed, db=db, drop=0.05, violated=("max_accuracy_drop",)
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("storage", ["none", "fp16", "int8", "int8_block"])

@@ -77,6 +77,13 @@ _runtimes = st.builds(
     RuntimeProposal, passes=st.lists(st.sampled_from(FAMILIES), max_size=4), tune=st.booleans()
 )  # fmt: skip
 _whole = st.builds(Proposal, quantization=_quantizations, pruning=_prunings, runtime=_runtimes, why=st.text())
+
+
+def whole_proposals() -> st.SearchStrategy[Proposal]:
+    """Anything that the planner's module may answer."""
+    return _whole
+
+
 _parts = st.one_of(_whole, _quantizations, _prunings, _runtimes)
 
 
