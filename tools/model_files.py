@@ -11,7 +11,7 @@ from google.protobuf.message import EncodeError  # type: ignore[import-untyped] 
 from onnx import ModelProto, TensorProto
 
 from ..contracts import ModelFileError, ToolError
-from . import weight_files
+from . import onnx_model, weight_files
 from .artifact_files import may_share
 from .external_data import open_inside
 from .onnx_model import (
@@ -24,6 +24,7 @@ from .onnx_model import (
     one_line,
     quoted,
     tensor_bytes,
+    weight_bytes,
 )
 
 EXTERNAL_FILE = "model.onnx.data"
@@ -37,8 +38,7 @@ def load(path: Path) -> ModelProto:
     """
     model = load_structure(path)
     large = is_large(model)
-    if large:
-        weight_files.spill_from_now_on()
+    weight_files.spill(large)
     for tensor in iter_tensors(model):
         if is_external(tensor):
             _find_values(tensor, path, large)
@@ -77,6 +77,9 @@ def _extent(tensor: TensorProto, folder: Path) -> weight_files.Extent:
 def save(model: ModelProto, path: Path) -> None:
     """Write `model` in one file; above 1.5 GB of weights they go to `model.onnx.data` beside it.
 
+    What was made of such a model is written likewise above a sixteenth of that: the runtime then maps weights into
+    memory instead of parsing them, as it did before.
+
     Raises:
         ToolError: what remains after moving large weights out is still beyond protobuf's limit.
     """
@@ -95,7 +98,7 @@ def save_briefly(model: ModelProto, path: Path) -> None:
 def _save(model: ModelProto, path: Path, *, lend: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if is_large(model):
+        if is_large(model) or (weight_files.spilling.wanted and weight_bytes(model) > onnx_model.LARGE_BYTES // 16):
             path.write_bytes(_laid_out(model, path.parent, lend=lend).SerializeToString(deterministic=True))
         else:
             path.write_bytes(serialized(model))

@@ -136,9 +136,9 @@ class Spilling:
 spilling = Spilling()
 
 
-def spill_from_now_on() -> None:
-    """Have `settle` put large values away: a model beyond protobuf's limit is being worked on in this process."""
-    spilling.wanted = True
+def spill(wanted: bool) -> None:
+    """Say whether the model that is being worked on is beyond protobuf's limit, so that `settle` puts values away."""
+    spilling.wanted = wanted
 
 
 def settle(tensor: TensorProto) -> TensorProto:
