@@ -33,7 +33,7 @@ T = TypeVar("T")
 PATIENCE_S = 60.0
 # With a snapshot at hand that is only behind, nobody needs to wait for whoever is writing.
 PATIENCE_WITH_SNAPSHOT_S = 0.2
-_AT_ONCE = 2000
+_AT_ONCE = 500
 _MARK = "mark.json"
 
 

@@ -20,7 +20,6 @@ _AS_SIMILAR = 0.002
 _OWN = 32
 # From so many changes on that the index has not seen it is brought up to date; fewer are compared one by one.
 _TAIL = 256
-_FED_AT_ONCE = 2000
 
 
 class NoOutcomeStore:
@@ -123,7 +122,7 @@ class ChromaOutcomeStore:
 
     def _feed(self, after: int) -> Iterator[Batch]:
         """Yield what the ledger has since its change `after`, for the index."""
-        while changes := self._log.changes(after, _FED_AT_ONCE):
+        while changes := self._log.changes(after):
             read = {change.id: self._parsed(change.id, change.body) for change in changes if change.body is not None}
             added = [_entry(outcome) for outcome in read.values() if outcome is not None]
             kept = {entry.id for entry in added}
