@@ -1,7 +1,7 @@
 """Hold the built-in policy against other searches, at equal effort, on requests that are known to be feasible.
 
     python benchmarks/search/run.py [CASE …] [--part open|aside] [--seeds N] [--policy NAME …] [--workers N]
-                                    [--no-memory] [--beside] [--fresh] [--dry] [--pages]
+                                    [--memory all|built-in|none] [--beside] [--fresh] [--dry] [--pages]
 
 Every run is a whole `shipfit optimize` without its command line, in a home of its own; it ends with its first success,
 or after six attempts. Runs with memory share one home for each policy and seed, and go through the cases in an order
@@ -58,7 +58,7 @@ def main() -> int:
     bench = Bench(CACHE / "record", CACHE / "products", _probe())
     with _pool(options) as pool:
         known, trials = _alone(pool, bench, cases, options)
-        trials += [] if options.no_memory else _remembering(pool, bench, cases, options)
+        trials += _remembering(pool, bench, cases, options)
     ran_s = time.monotonic() - started
     held = prove([*known, *trials], load(), bench.products, options.workers)
     results = Results(
@@ -79,7 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of each case and policy")
     parser.add_argument("--policy", action="append", choices=[*POLICIES, *ADVISED], help="one policy; may be repeated")
     parser.add_argument("--workers", type=int, default=2, help="processes side by side; one at a time measures time")
-    parser.add_argument("--no-memory", action="store_true", help="leave the runs with memory out")
+    parser.add_argument("--memory", choices=("all", "built-in", "none"), default="all", help="who also remembers")
     parser.add_argument("--beside", action="store_true", help="take no measuring lock of the host")
     parser.add_argument("--fresh", action="store_true", help="run every job anew")
     parser.add_argument("--dry", action="store_true", help="write to the cache")
@@ -148,7 +148,7 @@ def _remembering(
     pool: ProcessPoolExecutor, bench: Bench, cases: Sequence[Case], options: argparse.Namespace
 ) -> list[Trial]:
     """Return the trials of policies that remember, each through all cases in one home."""
-    names = options.policy or list(POLICIES)
+    names = [name for name in options.policy or list(POLICIES) if options.memory in ("all", name)]
     tasks = [pool.submit(_through, bench, cases, name, seed) for seed in range(options.seeds) for name in names]
     return [trial for task in tasks for trial in task.result()]
 

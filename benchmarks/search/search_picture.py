@@ -11,16 +11,20 @@ from shipfit.interfaces.report.axes import Axis
 
 Points = Sequence[tuple[float, float]]
 
-_WIDTH, _HEIGHT, _TOP, _BOTTOM = 960, 400, 92, 340
+_WIDTH, _HEIGHT, _TOP, _BOTTOM = 960, 372, 92, 340
 _LEFT, _MIDDLE, _RIGHT = (56, 500), (556, 800), 816
 _SHARE = Axis(0.0, 1.0, 0.25, _BOTTOM, _TOP, suffix="%", factor=100)
 _DASHES = {"built-in": "none", "default recipe": "2 3", "random": "7 4", "TPE": "10 3 2 3"}
 _STYLE = """
-.line { fill: none; stroke-width: 2; } .memory { opacity: .55; } .thin { stroke-width: 1.2; }
+.line { fill: none; stroke-width: 2; } .memory { opacity: .85; } .thin { stroke-width: 1.2; }
 .c0 { stroke: #0969da; } .c1 { stroke: #9a6700; } .c2 { stroke: #59636e; } .c3 { stroke: #cf222e; }
+.c4 { stroke: #8250df; } .f4 { fill: #8250df; }
+.c5 { stroke: #1a7f37; } .f5 { fill: #1a7f37; }
 .f0 { fill: #0969da; } .f1 { fill: #9a6700; } .f2 { fill: #59636e; } .f3 { fill: #cf222e; }
 @media (prefers-color-scheme: dark) {
   .c0 { stroke: #4493f8; } .c1 { stroke: #d29922; } .c2 { stroke: #9198a1; } .c3 { stroke: #f85149; }
+  .c4 { stroke: #ab7df8; } .f4 { fill: #ab7df8; }
+  .c5 { stroke: #3fb950; } .f5 { fill: #3fb950; }
   .f0 { fill: #4493f8; } .f1 { fill: #d29922; } .f2 { fill: #9198a1; } .f3 { fill: #f85149; }
 }
 """
