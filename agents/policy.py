@@ -9,7 +9,7 @@ from .explain import reason
 from .plans import plans
 from .predict import chance, estimate
 from .recall import is_avoided, remembered, standing, was_searched
-from .say import heard, say
+from .say import ADVISERS, heard, say
 
 FURTHER_GAIN = 1.10
 WORTH_TRYING = 0.35
@@ -43,11 +43,25 @@ class BuiltInPolicy:
 
 
 def _first_choices(ranked: list[tuple[float, Plan]], state: PolicyState) -> list[tuple[float, Plan]]:
-    """Return what may be tried next: before the first attempt not what failed on models like this one."""
+    """Return what may be tried next: before anything is met, nothing that is pruned for its worth alone.
+
+    Before the first attempt not what failed on models like this one either.
+    """
+    needed = [item for item in ranked if _needs_its_pruning(item[1], state)]
     if state.attempts:
-        return ranked
-    hopeful = [item for item in ranked if _chance(item[1]) >= HOPELESS and not is_avoided(item[1], state)]
-    return hopeful or ranked
+        return needed or ranked
+    hopeful = [item for item in needed if _chance(item[1]) >= HOPELESS and not is_avoided(item[1], state)]
+    return hopeful or needed or ranked
+
+
+def _needs_its_pruning(plan: Plan, state: PolicyState) -> bool:
+    """Tell whether pruning, which always costs quality, makes the plan likelier to meet every bound.
+
+    What an adviser proposes is weighed by its say alone.
+    """
+    if plan.prune is None or plan.proposer in ADVISERS:
+        return True
+    return _chance(plan) > chance(plan.model_copy(update={"prune": None}), state)[0]
 
 
 def _promise(plan: Plan, state: PolicyState) -> float:

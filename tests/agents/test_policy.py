@@ -168,16 +168,24 @@ def test_the_last_attempt_goes_to_what_is_safest(conv_profile: Profile) -> None:
     assert safe.size_ratio > bold.size_ratio
 
 
-def test_a_bold_plan_waits_until_something_is_met(conv_profile: Profile) -> None:
-    """Half of the channels gone promises eight times as much, at half the odds: not before a safe plan is met."""
-    profile = conv_profile.model_copy(update={"inner_share": 0.8})
-    state = make_state(profile, labelled=False, max_size_ratio=0.3, min_fidelity_db=27)
-    allowed = OptimizationConfig(level="aggressive")
-    state = state.model_copy(update={"request": state.request.model_copy(update={"optimization": allowed})})
-    first = propose(state)
+@pytest.mark.parametrize(("need", "most"), [(27, 0.3), (34, 0.16), (24, 0.3)])
+def test_a_bold_plan_waits_until_something_is_met(conv_profile: Profile, need: float, most: float) -> None:
+    """Channels gone promise much more worth at hardly less odds: not before a safe plan is met."""
+    first = propose(prunable(conv_profile, max_size_ratio=most, min_fidelity_db=need))
     assert first.prune is None
-    assert first.predicted is not None
-    assert first.predicted.chance > 0.5
+
+
+def test_what_nothing_else_meets_is_pruned_at_once(conv_profile: Profile) -> None:
+    first = propose(prunable(conv_profile, max_size_ratio=0.09, min_fidelity_db=15))
+    assert first.prune is not None
+    assert first.prune.ratio is not None
+
+
+def prunable(profile: Profile, **bounds: float) -> PolicyState:
+    """A request that allows pruning, for a model of which most channels are inner ones."""
+    state = make_state(profile.model_copy(update={"inner_share": 0.8}), labelled=False, **bounds)
+    allowed = OptimizationConfig(level="aggressive")
+    return state.model_copy(update={"request": state.request.model_copy(update={"optimization": allowed})})
 
 
 def test_quality_to_spare_is_traded_for_size(conv_profile: Profile) -> None:
