@@ -88,7 +88,7 @@ class Passage:
         about = self.quantity()
         quality = about in ("", "accuracy", "fidelity")
         sides = {item.value("direction") for item in self.clause.items}
-        if "accuracy-" in sides:
+        if "accuracy-" in sides or any(item.value("not_worse") == "accuracy" for item in self.clause.items):
             return quality
         if any(item.has("loss") for item in self.clause.items):
             return quality and not any(each.startswith(("size", "speed")) for each in sides)

@@ -19,9 +19,13 @@ class QualityPassage(Passage):
     def floor(self, measure: Measure) -> list[Outcome] | None:
         """Return a least accuracy from `must not fall below 90 %`."""
         places = [item for item in self.clause.items if item.has("upper", "lower") and item.start < self.item.start]
-        falls = any(item.value("loss") in ("verb", "drop") or item.has("change") for item in self.before)
+        falls = any(item.has("loss", "change") for item in self.before)
         refused = self.negated() or any(item.has("refused") for item in self.after) or self.clause.opened_by("if")
         value = _score(measure)
+        worse = any(item.value("direction") == "accuracy-" for item in self.before)
+        limited = (worse and self.negated()) or self.has("not_worse")
+        if limited and measure.kind == "percent" and value is not None and value > _LEAST_ACCURACY:
+            return [self.statement("min_accuracy", value, "accuracy")]
         if not (places and falls and value is not None and value >= _LEAST_ACCURACY):
             return None
         below = places[-1].has("upper") or places[-1].has("not_under")
@@ -38,6 +42,8 @@ class QualityPassage(Passage):
 
     def drop(self, measure: Measure, comparator: str) -> list[Outcome] | None:
         value = measure.top
+        if measure.kind == "percent" and value > _LEAST_ACCURACY:
+            return None  # a score, not a loss
         if measure.kind == "bare" and not 0 <= value <= _LARGEST_BARE_DROP:
             return None
         if measure.kind not in ("percent", "points", "bare") or not 0 <= value < 1:

@@ -48,12 +48,14 @@ class Reading:
     """How a phrasing was read.
 
     Attributes:
+        understanding: what was read.
         missed: fields that the words ask for and the reader did not give, or gave otherwise.
         invented: fields with a value that the words do not ask for.
         remarks: what else differs: passages told or not told as not understood, contradictions.
     """
 
     phrasing: Phrasing
+    understanding: Understanding
     missed: tuple[str, ...]
     invented: tuple[str, ...]
     remarks: tuple[str, ...]
@@ -86,7 +88,7 @@ def compare(phrasing: Phrasing, read: Callable[[str], Understanding]) -> Reading
     got, gold = fields_of(understanding), _filled(phrasing.gold)
     missed = tuple(name for name, value in gold.items() if not _same(got.get(name), value))
     invented = tuple(name for name, value in got.items() if name not in gold or not _same(gold[name], value))
-    return Reading(phrasing, missed, invented, tuple(_remarks(phrasing, understanding)))
+    return Reading(phrasing, understanding, missed, invented, tuple(_remarks(phrasing, understanding)))
 
 
 def fields_of(understanding: Understanding) -> dict[str, Any]:
