@@ -60,9 +60,10 @@ class Spool:
         self, rows: Mapping[str, np.ndarray], label: int | None = None, target: np.ndarray | str | None = None
     ) -> None:
         """Append one sample; its digest covers names, types, shapes and values of its inputs, not its answer."""
-        inputs = b"".join(array.tobytes() for array in rows.values())
-        digest = hashlib.sha256(repr(_signature(rows)).encode() + inputs).hexdigest()
-        self._items.append(Item(len(self._items), digest, label))
+        digest = hashlib.sha256(repr(_signature(rows)).encode())
+        for array in rows.values():
+            digest.update(_content(array))
+        self._items.append(Item(len(self._items), digest.hexdigest(), label))
         self._texts.append(target if isinstance(target, str) else None)
         self._append(rows if target is None or isinstance(target, str) else {**rows, TARGET: target})
 
@@ -73,9 +74,9 @@ class Spool:
             self._list.append(_Kind(signature, self._folder / f"rows-{len(self._list)}"))
             self._counts.append(0)
         kind = self._kinds[signature]
-        content = b"".join(array.tobytes() for array in rows.values())
         with self._list[kind].path.open("ab") as file:
-            file.write(content)
+            for array in rows.values():
+                file.write(_content(array))
         self._records.append(_Record(kind, self._counts[kind]))
         self._counts[kind] += 1
 
@@ -123,6 +124,11 @@ class Spool:
             rows[name] = np.frombuffer(content, dtype, count, start).reshape(shape)
             start += count * np.dtype(dtype).itemsize
         return rows
+
+
+def _content(array: np.ndarray) -> memoryview:
+    """Return the bytes of an array, without a copy where they lie in order."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _signature(rows: Mapping[str, np.ndarray]) -> tuple[tuple[str, str, tuple[int, ...]], ...]:

@@ -25,7 +25,7 @@ from .trial import ENOUGH_ELEMENTS, copy_model, elements_of, opened, run
 GROUP_BYTES = 32 * 2**20
 COUNTED_AT_ONCE = 2**20
 # Ranges are settled that the last samples widened by less than this share, once so many values were seen.
-SETTLED_ELEMENTS, SETTLED_SAMPLES, STILL = 4 * ENOUGH_ELEMENTS, 4, 0.01
+SETTLED_ELEMENTS, SETTLED_SAMPLES, STILL = 2 * ENOUGH_ELEMENTS, 4, 0.01
 AXES_AS_INPUT = 18  # reductions have them as an attribute below
 _BY_CHANNEL = ("ReduceMin", "ReduceMax", "ReduceSumSquare")
 

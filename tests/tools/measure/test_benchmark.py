@@ -1,13 +1,14 @@
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from shipfit.contracts import Benchmark, Interval, Job, Quantity, RequestError, RuntimeSettings, ToolError
 from shipfit.tools import BenchmarkTool
 from shipfit.tools.context import MODEL_FILE, ToolContext
 from shipfit.tools.measure import footprint
-from shipfit.tools.measure.benchmark import Patience, benchmark_models, benchmark_tool, latency, throughput
+from shipfit.tools.measure.benchmark import Patience, _different, benchmark_models, benchmark_tool, latency, throughput
 from shipfit.tools.measure.footprint import measure_footprints
 from shipfit.tools.measure.session import stock
 from shipfit.tools.measure.synthesize import synthesize_feeds
@@ -75,6 +76,13 @@ def test_a_model_is_as_fast_as_itself(digits_model: Path):
 def test_feeds_that_do_not_fit(digits_model: Path, mlp_model: Path):
     with pytest.raises(ToolError, match="does not run"):
         benchmark_models(digits_model, digits_model, synthesize_feeds(mlp_model, 1, 0), SHORT)
+
+
+def test_feeds_that_differ_in_values_alone_are_tried_once():
+    images = [{"x": np.full((1, size), value, np.float32)} for size in (2, 3) for value in range(3)]
+    assert [feed["x"].shape for feed in _different(images)] == [(1, 2), (1, 3)]
+    words = [{"ids": np.full((1, 2), value)} for value in range(3)]  # a number may be beyond the table
+    assert len(_different(words)) == 3
 
 
 def test_settings_are_checked(digits_model: Path):
