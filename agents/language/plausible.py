@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 
 from ..reading.measures import Measure
 
-TOLERANCE = 0.011
+# A third may be written .33; what is a number in the words is that number.
+ROUNDED, EXACT = 0.011, 1e-6
 _BYTES = (1.0, 1e3, 1e6, 1e9, 2.0**10, 2.0**20, 2.0**30)
 
 
 def follows(field: str, value: float, amounts: Sequence[Measure]) -> bool:
     """Return whether `value` of `field` is one of `amounts`, as people may mean it: a share left or taken, a factor."""
-    return any(math.isclose(value, each, rel_tol=TOLERANCE) for amount in amounts for each in _meanings(field, amount))
+    tolerance = ROUNDED if field.endswith("_ratio") or field == "min_speedup" else EXACT
+    return any(math.isclose(value, each, rel_tol=tolerance) for amount in amounts for each in _meanings(field, amount))
 
 
 def _meanings(field: str, amount: Measure) -> Iterator[float]:
@@ -28,8 +30,10 @@ def _meanings(field: str, amount: Measure) -> Iterator[float]:
             yield from _as_speedup(amount.kind, number)
         elif field == "min_throughput_per_s":
             yield from _as_rate(amount.kind, number)
-        elif field in ("min_accuracy", "max_accuracy_drop"):
+        elif field == "min_accuracy":
             yield from _as_fraction(amount.kind, number)
+        elif field == "max_accuracy_drop":
+            yield from (each for share in _as_fraction(amount.kind, number) for each in (share, 1 - share))
         elif field == "min_fidelity_db" and amount.kind in ("decibel", "bare"):
             yield number
 
@@ -76,6 +80,6 @@ def _as_rate(kind: str, number: float) -> Iterator[float]:
 
 def _as_fraction(kind: str, number: float) -> Iterator[float]:
     if kind in ("percent", "points", "share"):
-        yield from (number, 1 - number)
+        yield number
     elif kind == "bare":
-        yield from (number, number / 100, 1 - number, 1 - number / 100)
+        yield from (number, number / 100)
