@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from ...contracts import Attempt, Budget, Event, NodeFinished, NodeStarted, Progress, RunFinished, units
-from ..facts import plan_text, quality_text, size_ratio_text, speed_text, verdict_text
+from ..facts import plan_text, proposer_text, quality_text, size_ratio_text, speed_text, verdict_text
 from ..text import clean
 from .board import Board, describe
 from .console import messages, say
@@ -144,10 +144,16 @@ def attempts_table(attempts: list[Attempt], delivered: int | None = None) -> Tab
         style = VERDICT_STYLES[attempt.verdict.kind]
         table.add_row(
             str(attempt.index),
-            Text(plan_text(attempt)),
+            Text(_plan(attempt)),
             size_ratio_text(attempt.comparison),
             speed_text(attempt.comparison),
             quality_text(attempt.comparison),
             Text(verdict_text(attempt, delivered), style=style),
         )
     return table
+
+
+def _plan(attempt: Attempt) -> str:
+    """Return what was tried, and who asked for it where that was not the policy."""
+    proposer = proposer_text(attempt.plan.proposer)
+    return f"{plan_text(attempt)} ({proposer})" if proposer else plan_text(attempt)

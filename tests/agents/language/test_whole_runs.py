@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from shipfit.agents.service import Service
-from shipfit.contracts import Attempt, Constraints, OptimizationResponse, Request, Settings
+from shipfit.contracts import Attempt, Budget, Constraints, OptimizationResponse, Request, Settings
 
 from ...provider import Provider, completion, send, serve
 
@@ -63,7 +63,7 @@ def fit(
         )
         request = Request(
             model=str(model), data=str(data), constraints=bounds, allow_regression=("latency", "memory"),
-            budget={"max_attempts": 3, "time_limit_s": 300}, memory=False,
+            budget=Budget(max_attempts=3, time_limit_s=300), memory=False,
         )  # fmt: skip
         service = Service(settings)
         run = service.start(request)

@@ -51,3 +51,18 @@ def test_without_a_language_model_nothing_speaks_of_one() -> None:
     page = render(responses.response(analysis=Analysis(optimizations=(ruled,))))
     assert "storage int8" in page
     assert "language model" not in page.lower()
+
+
+def test_the_terminal_says_who_proposed() -> None:
+    from rich.console import Console
+
+    from shipfit.interfaces.cli.progress import attempts_table
+
+    attempt = responses.response().attempts[1]
+    for proposer, told in (("planner", "proposed by the planner agent"), ("memory", "recalled"), ("policy", "")):
+        plan = attempt.plan.model_copy(update={"proposer": proposer})
+        console = Console(width=300)
+        with console.capture() as capture:
+            console.print(attempts_table([attempt.model_copy(update={"plan": plan})]))
+        assert told in capture.get()
+        assert ("proposed" in capture.get()) == (proposer == "planner")
