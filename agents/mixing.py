@@ -46,12 +46,12 @@ def mix(lever: QuantizeLever, state: RunState, context: RunContext, draft: Draft
     Raises:
         ToolError: no form could be measured.
     """
-    draft, tables, told = _tables(lever, state, context, draft)
-    lever, draft = _corrected(lever, told, state, draft)
     timed: dict[str, ArtifactRef] = {}
     gained = 1.0
-    if lever.compute:
+    if lever.compute:  # first, because it is quickly said where it cannot be had
         draft, timed, gained = _times(state, context, draft)
+    draft, tables, told = _tables(lever, state, context, draft)
+    lever, draft = _corrected(lever, told, state, draft)
     inputs = {"model": draft.artifact, **tables, **timed}
     done = context.execute("mixture", MixtureReport, inputs=inputs, params=_params(lever, state, context, gained))
     update = {"effort": add_effort(draft.effort, done.effort), "forecast": done.report.forecast}

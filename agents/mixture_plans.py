@@ -27,7 +27,7 @@ def mixture_levers(
     recovery: tuple[Recovery, ...] = (),
     calibration: CalibrationMethod = "minmax",
 ) -> Iterator[QuantizeLever]:
-    """Yield mixtures of the forms that `offers` have by operator type.
+    """Yield mixtures of the forms that `offers` have by operator type; of storage alone where time cannot be known.
 
     They carry the corrections of what was measured, so that none is tried twice.
     """
@@ -36,6 +36,8 @@ def mixture_levers(
     need, ratio, speed = quality_need(state), size_aim(state), speed_aim(state)
     widths = list(storages)
     for offered in offers:
+        if offered and not state.profile.is_timed_by_unit:
+            continue
         compute: dict[str, Compute] = {op_type: forms[0] for op_type, forms in offered.items()}
         for storage in widths:
             for margin in margins:

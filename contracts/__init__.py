@@ -96,7 +96,7 @@ from .metrics import (
 )
 from .outcome import OUTCOME_VERSION, Outcome, Recalled
 from .preprocess import Preprocess
-from .profile import OperatorShare, Profile, TensorSpec
+from .profile import TIMED_BY_UNIT_BYTES, OperatorShare, Profile, TensorSpec
 from .proposal import (
     Consultation,
     Dropped,
@@ -214,6 +214,7 @@ __all__ = [
     "SERVED_PLATFORMS",
     "SERVED_PRECISIONS",
     "SERVED_RUNTIMES",
+    "TIMED_BY_UNIT_BYTES",
     "Account",
     "Action",
     "AdmitReport",

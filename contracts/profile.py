@@ -27,6 +27,10 @@ class OperatorShare(Contract):
     depthwise: int = 0
 
 
+# Several forms of a model stand in memory at once while its units are timed.
+TIMED_BY_UNIT_BYTES = 600 * 10**6
+
+
 class Profile(Contract):
     """Facts about a model that plans are made from.
 
@@ -71,6 +75,11 @@ class Profile(Contract):
     domains: tuple[str, ...] = ()
     latency_ms: float | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_timed_by_unit(self) -> bool:
+        """Whether it is small enough for the time of each unit in each form to be measured."""
+        return self.weight_bytes <= TIMED_BY_UNIT_BYTES
 
     def operator(self, op_type: str) -> OperatorShare | None:
         """Return the entry of `op_type`, if the model has it."""

@@ -105,7 +105,7 @@ def test_forms_are_measured_then_chosen_and_the_effort_is_counted() -> None:
         min_speedup=1.4, corrections=Corrections(noise={"static": 0.2}, saving=0.9, size_ratio=0.01),
     )  # fmt: skip
     draft, step = resolve(lever, script)
-    assert [tool for tool, _, _ in script.asked] == ["sensitivity", "unit_times", "mixture"]
+    assert [tool for tool, _, _ in script.asked] == ["unit_times", "sensitivity", "mixture"]
     _, params, inputs = script.asked[-1]
     assert set(inputs) == {"model", "table_static", "table_int8", "table_int8_block", "times"}
     assert params["max_size_bytes"] == 400_000

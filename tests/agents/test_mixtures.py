@@ -114,6 +114,14 @@ def test_the_aims_are_the_bounds_with_a_margin(conv_profile: Profile) -> None:
     assert min(lever.min_fidelity_db or 0 for lever in levers) > 28
 
 
+def test_a_model_whose_units_are_not_timed_is_mixed_of_storage_alone(conv_profile: Profile) -> None:
+    large = conv_profile.model_copy(update={"weight_bytes": 2_300_000_000})
+    offers: list[dict[str, tuple[Compute, ...]]] = [{"Conv": ("static",)}, {}]
+    levers = list(mixture_levers(make_state(large, labelled=False, **BOUNDS), offers, ["int8"]))
+    assert levers
+    assert not any(lever.compute for lever in levers)
+
+
 def test_units_are_told_apart_where_a_form_by_class_lost_too_much(mobile_profile: Profile) -> None:
     bounds: dict[str, Any] = {"max_size_ratio": 0.4, "min_fidelity_db": 28, "min_speedup": 1.1}
     first = POLICY.propose(make_state(mobile_profile, labelled=False, **bounds))

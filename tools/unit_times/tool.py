@@ -14,7 +14,16 @@ from typing import Any
 
 from onnx import ModelProto, helper
 
-from ...contracts import Boundary, NodeForm, Progress, ProgressSink, TimeTable, ToolError, UnitTime
+from ...contracts import (
+    TIMED_BY_UNIT_BYTES,
+    Boundary,
+    NodeForm,
+    Progress,
+    ProgressSink,
+    TimeTable,
+    ToolError,
+    UnitTime,
+)
 from ..context import TABLE_FILE, ToolAnswer, ToolContext, silent
 from ..measure.data import open_data
 from ..measure.lock import measuring_lock
@@ -28,7 +37,6 @@ from .regions import Edge, Regions, divide
 from .timing import call_seconds, cpu_times, is_slow
 from .variants import Forms, Variant, Variants
 
-MAX_BYTES = 600 * 10**6
 _FEEDS = 4
 _CALIBRATION = 2
 
@@ -74,8 +82,8 @@ def time_units(
         ToolError: the model is too large to be held in several forms, does not load, or does not run.
     """
     started = time.perf_counter()
-    if weight_bytes(model) > MAX_BYTES:
-        raise ToolError(f"a model above {MAX_BYTES // 10**6} MB is not timed unit by unit")
+    if weight_bytes(model) > TIMED_BY_UNIT_BYTES:
+        raise ToolError(f"a model above {TIMED_BY_UNIT_BYTES // 10**6} MB is not timed unit by unit")
     variants = Variants(model, feeds[:_CALIBRATION])
     units = list(dict.fromkeys(unit for able in variants.able.values() for unit in able))
     regions = divide(model, units)
@@ -87,7 +95,7 @@ def time_units(
     mixtures = _mixtures(variants, regions, profiles, seed, few=is_slow(slow))
     progress(Progress(tool="unit_times", message=f"timing {len(arms) + len(mixtures)} models", fraction=0.5))
     variants_timed = [arm for arm, _ in arms.values()] + mixtures
-    beside = [original] if original is not None and weight_bytes(original) <= MAX_BYTES else []
+    beside = [original] if original is not None and weight_bytes(original) <= TIMED_BY_UNIT_BYTES else []
     timed = cpu_times([*(each.model for each in variants_timed), *beside], feeds, slow)
     measured = [Measured(each.forms, us) for each, us in zip(variants_timed, timed, strict=False)]
     totals = dict(zip(arms, measured, strict=False))

@@ -178,6 +178,6 @@ def test_the_model_as_it_came_is_timed_beside():
 
 
 def test_too_large_a_model(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tool, "MAX_BYTES", 100)
+    monkeypatch.setattr(tool, "TIMED_BY_UNIT_BYTES", 100)
     with pytest.raises(ToolError, match="is not timed"):
         time_units(parsed(CHAIN), [{"x": np.ones((1, 8), np.float32)}])
