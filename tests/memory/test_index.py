@@ -85,6 +85,7 @@ def test_an_open_snapshot_sees_what_another_process_adds_and_forgets(
     assert recalled(outcomes, make_profile()) == {"mine-1", "their-0"}
 
 
+@pytest.mark.slow
 def test_what_another_process_built_anew_is_taken(
     outcomes: ChromaOutcomeStore, home: Path, make_outcome: MakeOutcome, make_profile: MakeProfile
 ):

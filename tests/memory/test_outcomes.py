@@ -152,7 +152,7 @@ def of_another_ledger(folder: Path) -> None:
     (folder / "mark.json").write_text(json.dumps({**mark, "ledger": "another", "change": 10**6}))
 
 
-@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize("is_open", [pytest.param(True, marks=pytest.mark.slow), False])
 @pytest.mark.parametrize("damage", [vanish, garbage, half, empty, displaced, killed_meanwhile, of_another_ledger])
 def test_the_index_is_built_anew_from_the_ledger(
     outcomes: ChromaOutcomeStore,

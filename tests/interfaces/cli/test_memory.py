@@ -126,27 +126,27 @@ def poisoned(**changes: Any) -> str:
     return json.dumps(outcome("p").model_dump(mode="json") | changes)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "{", "null", "[" * 100_000, '"x"', poisoned(size_ratio="NaN"), poisoned(speedup=-1),
-        poisoned(speedup="Infinity"),
-        poisoned(id=""), poisoned(id="a\nb"), poisoned(id="x" * 1000), poisoned(version=3),
-        poisoned(unknown=1), poisoned(created=-5), poisoned(drop="NaN"), poisoned(model="\u202e"),
-        poisoned(profile=outcome("p").profile.model_dump() | {"parameters": 10**400}),
-        poisoned(constraints={"max_size_bytes": 10**400}), poisoned(verdict="excellent"), "x" * (2**20 + 1), "\udcff",
-    ],
+NONE_OF_OURS = (
+    "{", "null", "[" * 100_000, '"x"', poisoned(size_ratio="NaN"), poisoned(speedup=-1), poisoned(speedup="Infinity"),
+    poisoned(id=""), poisoned(id="a\nb"), poisoned(id="x" * 1000), poisoned(version=3), poisoned(unknown=1),
+    poisoned(created=-5), poisoned(drop="NaN"), poisoned(model="\u202e"), poisoned(verdict="excellent"),
+    poisoned(profile=outcome("p").profile.model_dump() | {"parameters": 10**400}),
+    poisoned(constraints={"max_size_bytes": 10**400}), "x" * (2**20 + 1), "\udcff",
 )  # fmt: skip
-def test_lines_that_are_no_outcomes_of_ours_are_refused_one_by_one(shipfit: Shipfit, tmp_path: Path, line: str):
+
+
+def test_lines_that_are_no_outcomes_of_ours_are_refused_one_by_one(shipfit: Shipfit, tmp_path: Path):
     file = tmp_path / "foreign.jsonl"
-    good = outcome("good").model_dump_json()
-    file.write_bytes(b"\n".join([line.encode("utf-8", "surrogateescape"), good.encode(), b""]))
+    lines = [line.encode("utf-8", "surrogateescape") for line in NONE_OF_OURS]
+    file.write_bytes(b"\n".join([*lines, outcome("good").model_dump_json().encode(), b""]))
     answer = shipfit("memory", "import", str(file), "--json")
     assert answer.status == 0
     taken = json.loads(answer.out)
-    assert (taken["added"], taken["refused_count"]) == (1, 1)
+    assert (taken["added"], taken["refused_count"]) == (1, len(lines))
+    assert [number for number, _ in taken["refused"]] == list(range(1, len(lines) + 1))
     assert answer.err.startswith("line 1 refused: ")
-    file.write_bytes(line.encode("utf-8", "surrogateescape"))
+    assert "\x1b" not in answer.err
+    file.write_bytes(lines[0])
     alone = shipfit("memory", "import", str(file))
     assert alone.status == 2
     assert "line 1" in alone.error
