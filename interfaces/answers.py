@@ -6,7 +6,19 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
-from ..contracts import Action, Answer, Changes, Constraints, Guarded, Lever, Objective, RequestError, units, validate
+from ..contracts import (
+    Action,
+    Answer,
+    Changes,
+    Constraints,
+    Guarded,
+    Lever,
+    Objective,
+    Request,
+    RequestError,
+    units,
+    validate,
+)
 from .cli.bounds import BOUND_NAMES, bound_fields, read_bound
 from .text import clean
 
@@ -30,11 +42,16 @@ _NAMES = re.compile(
 _LEAD = re.compile(r"^(?:edit|set|please|and|with)?[\s,;:]*$", re.IGNORECASE)
 
 
-def read_answer(text: str, by: str = "person") -> Answer:
-    """Return what was answered.
+def read_answer(text: str, by: str = "person", request: Request | None = None) -> Answer:
+    """Return what was answered: one of the words, settings, or else a wish in plain language.
+
+    Args:
+        text: as it was typed.
+        by: who answers.
+        request: as it stands; a wish adds to the guards and levers that it names.
 
     Raises:
-        RequestError: it is none of the words, and no settings either; or one of these cannot be read.
+        RequestError: it is nothing of the kind, or something in it cannot be read.
     """
     words = " ".join(text.split()).strip(" .!")
     if len(text) > MAX_ANSWER:
@@ -42,9 +59,31 @@ def read_answer(text: str, by: str = "person") -> Answer:
     if (action := _ACTIONS.get(words.lower())) is not None:
         return Answer(action=action, words=words, by=by)
     settings = list(_settings(words))
-    if not settings:
+    changes = read_changes(settings) if settings else _wished(words, request)
+    return validate(Answer, {"action": "edit", "changes": changes, "words": words, "by": by})
+
+
+def _wished(words: str, request: Request | None) -> Changes:
+    """Return a wish in plain language as an edit; all of it must be understood, and the target stays as it is."""
+    from ..agents.reading import read
+
+    found = read(words)
+    if found.is_empty:
         raise RequestError(f"{clean(words, 80)!r} is no answer; write {HOW}")
-    return validate(Answer, {"action": "edit", "changes": read_changes(settings), "words": words, "by": by})
+    for problem in found.contradictions:
+        raise RequestError(clean(problem, 300))
+    if found.not_understood:
+        raise RequestError(f"{clean(found.not_understood[0], 80)!r} was not understood; write {HOW}")
+    if found.target.model_fields_set:
+        raise RequestError("where the model will run cannot change while it is worked on; start another run")
+    lifted = request.allow_regression if request else ()
+    forbidden = request.optimization.forbid if request else ()
+    return Changes(
+        constraints=found.constraints.model_dump(exclude_unset=True),
+        allow_regression=tuple(dict.fromkeys((*lifted, *found.allow_regression))) if found.allow_regression else None,
+        forbid=tuple(dict.fromkeys((*forbidden, *found.forbid))) if found.forbid else None,
+        objective=found.objective,
+    )
 
 
 def _settings(text: str) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from ...contracts import Interrupted, Question, RequestError
+from ...contracts import Answer, Interrupted, Question, RequestError, edits_between
 from ..answers import read_answer
 from ..questions import question_lines
 from .console import say
@@ -31,14 +31,22 @@ def ask(service: Service, run: str, question: Question, as_json: bool) -> None:
         if text is None:
             raise Interrupted(how_to_answer(run), details={"run": run, "question": question.model_dump(mode="json")})
         try:
-            service.answer(run, read_answer(text, person()))
+            answer = read_answer(text, person(), question.request)
+            service.answer(run, answer)
         except RequestError as error:
             say(error.message, style="red")
             # Somebody else may have answered meanwhile: then there is nothing left to ask.
             if service.question(run) != question:
                 raise
         else:
+            tell_edits(question, answer)
             return
+
+
+def tell_edits(question: Question, answer: Answer) -> None:
+    """Say what an answer changes: words may have been read otherwise than they were meant."""
+    for edit in edits_between(question.request, answer.changes.applied_to(question.request)):
+        say(f"edited: {edit.text()}")
 
 
 def how_to_answer(run: str) -> str:

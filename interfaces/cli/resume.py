@@ -32,10 +32,14 @@ def resume(
     service = open_service(trace)
     if answer is not None:
         from ..answers import read_answer
-        from .ask import person
+        from .ask import person, tell_edits
 
         run = service.run(run).id if run else service.ledger.runs.latest_unfinished().id
-        service.answer(run, read_answer(answer, person()))
+        question = service.question(run)
+        given = read_answer(answer, person(), question.request if question else None)
+        service.answer(run, given)
+        if question is not None:
+            tell_edits(question, given)
     if finished := undelivered(service, run):
         return conclude(service, finished, json)
     return follow(service, service.resume(run), json)
