@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import get_args
 
-from ..contracts import OptimizationConfig, Plan, PolicyState, Topic
+from ..contracts import Compute, OptimizationConfig, Plan, PolicyState, Storage, Topic
 from .plans import plans
 from .predict import chance, estimate
 
@@ -33,23 +33,29 @@ def topics_in(words: str) -> tuple[Topic, ...]:
     return tuple(topic for topic, pattern in _PATTERNS.items() if pattern.search(words))
 
 
+_STORED: Mapping[Storage, Topic] = {"fp16": "fp16", "int8": "int8", "int8_block": "int8", "int4": "int4"}
+_COMPUTED: Mapping[Compute, tuple[Topic, ...]] = {
+    "static": ("static", "int8"),
+    "dynamic": ("dynamic", "int8"),
+    "half": ("fp16",),
+}
+
+
 def topics_of(plan: Plan) -> frozenset[Topic]:
     """Return every kind that a plan is of."""
-    lever = plan.quantize
-    found: set[Topic] = {"graph"} if plan.graph else set()
+    found: set[Topic] = set()
+    if plan.graph:
+        found.add("graph")
     if plan.prune:
         found.add("pruning")
-    if lever is None:
+    if (lever := plan.quantize) is None:
         return frozenset(found)
-    stored: dict[str, Topic] = {"fp16": "fp16", "int8": "int8", "int8_block": "int8", "int4": "int4"}
-    computed: dict[str, tuple[Topic, ...]] = {
-        "static": ("static", "int8"),
-        "dynamic": ("dynamic", "int8"),
-        "half": ("fp16",),
-    }
-    found |= {topic for form in lever.forms for topic in computed[form]}
-    found |= {stored[lever.storage]} if lever.storage in stored else set()
-    return frozenset(found | ({"mixture"} if lever.mixture else set()))
+    found.update(topic for form in lever.forms for topic in _COMPUTED[form])
+    if lever.storage in _STORED:
+        found.add(_STORED[lever.storage])
+    if lever.mixture:
+        found.add("mixture")
+    return frozenset(found)
 
 
 def open_plans(state: PolicyState) -> list[Plan]:

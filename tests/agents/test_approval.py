@@ -150,13 +150,13 @@ def test_a_candidate_that_edited_bounds_allow_is_gone_on_with() -> None:
         "profile": seen.profile, "original": ref, "model": ref, "data": data, "host": seen.host, "attempts": (missed,),
         "opened": (1,),
     }  # fmt: skip
-    update = plan(state, context)
+    update = cast("dict[str, Any]", plan(state, context))
     assert update["draft"] is not None
     assert update["draft"].plan.same_as(missed.plan)
     assert update["draft"].index == 2
     assert "attempt 1 misses nothing" in events[0].plan.reason
     assert update["opened"] == ()
-    left = plan({**state, "opened": ()}, context)["draft"]
+    left = cast("dict[str, Any]", plan({**state, "opened": ()}, context))["draft"]
     assert left is None or not left.plan.same_as(missed.plan)
 
 
