@@ -41,10 +41,7 @@ def test_any_mixture_of_known_words_is_read(pieces: list[str]) -> None:
     check(" ".join(pieces))
 
 
-@pytest.mark.parametrize(
-    "piece",
-    ["(", "1,", "-", "under ", "10 MB, ", "no ", "and ", "a.b-c/", "one hundred and ", "x", "½", "=", "1."],
-)
+@pytest.mark.parametrize("piece", ["(", "1,", "under ", "10 MB, ", "no and ", "a.b-c/", "one hundred and ", "="])
 def test_time_grows_with_length_only(piece: str) -> None:
     started = time.process_time()
     read((piece * MAX_WORDS)[:MAX_WORDS])
