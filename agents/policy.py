@@ -18,6 +18,10 @@ CANDIDATES_FOR_OFFERS = 3
 # How much more the logarithm of the chance counts than that of the worth while nothing is met: a bold plan that misses
 # costs an attempt, a safe one that meets can still be followed by a bold one.
 CAUTION = 3.0
+# A first mixture costs its tables, which a plan by operator class does not.
+UNTRIED = 0.7
+# Recovery builds a candidate several times over: something quicker that promises nearly as much goes first.
+SLOW_TO_BUILD = 0.8
 
 
 class BuiltInPolicy:
@@ -104,13 +108,21 @@ def _alike(plan: Plan, before: Predicted) -> bool:
 
 
 def _rank(plan: Plan, state: PolicyState) -> tuple[float, Plan]:
-    """Return log utility, raised by its proposer's say, and the plan with its prediction and reason.
+    """Return log utility, less what building takes, by its proposer's say, and the plan with its prediction and reason.
 
     What failed on models like this one is ranked down.
     """
     likely, predicted = chance(plan, state)
-    utility = _utility(likely * standing(plan, state), predicted, state) + math.log(say(plan, state))
+    utility = _utility(likely * standing(plan, state), predicted, state)
+    utility += math.log(ease(plan, state)) + math.log(say(plan, state))
     return utility, plan.model_copy(update={"predicted": predicted, "reason": reason(plan, predicted, state)})
+
+
+def ease(plan: Plan, state: PolicyState) -> float:
+    """Return what is left of a plan's worth for the work of building it, at most 1; it says nothing of its chance."""
+    lever = plan.quantize
+    untried = UNTRIED if lever is not None and lever.mixture and not state.attempts else 1.0
+    return untried * (SLOW_TO_BUILD if lever is not None and lever.recovery else 1.0)
 
 
 def value(state: PolicyState, reached: Predicted) -> float:

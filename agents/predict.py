@@ -26,10 +26,6 @@ SAVING_LOST_PER_DB = 0.04
 MOST_SAVED = 0.9
 # What is left of an expected saving for the units that gain, once all together were measured to gain less.
 LEFT_OF_SLOW = 0.3
-# A first mixture costs its tables, which a plan by operator class does not.
-UNTRIED = 0.7
-# Recovery builds a candidate several times over: something quicker that promises nearly as much goes first.
-SLOW_TO_BUILD = 0.8
 
 
 @dataclass(frozen=True)
@@ -296,10 +292,6 @@ def chance(plan: Plan, state: PolicyState) -> tuple[float, Predicted]:
     predicted = Predicted(size_ratio=ratio, speedup=guess.speedup, fidelity_db=guess.fidelity_db)
     logit = _log_odds(guess, state)
     likely = 0.001 if guess.failed else math.exp(logit)
-    if plan.quantize is not None and plan.quantize.mixture and not state.attempts:
-        likely *= UNTRIED
-    if plan.quantize is not None and plan.quantize.recovery:
-        likely *= SLOW_TO_BUILD
     return likely, predicted.model_copy(update={"chance": min(max(likely, 0.0), 1.0)})
 
 

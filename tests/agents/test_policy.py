@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shipfit.agents.policy import BuiltInPolicy, best_met, plans, value
+from shipfit.agents.policy import BuiltInPolicy, best_met, ease, plans, value
 from shipfit.agents.predict import chance, estimate, quality_need
 from shipfit.agents.validator import failed_before
 from shipfit.contracts import (
@@ -179,6 +179,14 @@ def test_what_nothing_else_meets_is_pruned_at_once(conv_profile: Profile) -> Non
     first = propose(prunable(conv_profile, max_size_ratio=0.09, min_fidelity_db=15))
     assert first.prune is not None
     assert first.prune.ratio is not None
+
+
+def test_work_makes_a_plan_worth_less_and_no_less_likely(conv_profile: Profile) -> None:
+    state = make_state(conv_profile, labelled=False, max_size_ratio=0.6, min_fidelity_db=25)
+    plain = Plan(quantize=QuantizeLever(compute=STATIC, storage="int8"))
+    careful = Plan(quantize=QuantizeLever(compute=STATIC, storage="int8", recovery=("bias",)))
+    assert ease(careful, state) < ease(plain, state) == 1.0
+    assert chance(careful, state)[0] > chance(plain, state)[0]
 
 
 def prunable(profile: Profile, **bounds: float) -> PolicyState:
