@@ -131,7 +131,7 @@ def test_damage_is_asked_for_as_the_step_will_be_made() -> None:
     script = Script()
     lever = QuantizeLever(mixture=True, compute={"LSTM": "dynamic"}, clip_recurrent=99.0, rounding="error_feedback")
     _, step = resolve(lever, script)
-    assert script.asked[0][1]["forms"]["dynamic"]["clip_recurrent"] == step.clip_recurrent == 99.0
+    assert script.asked[1][1]["forms"]["dynamic"]["clip_recurrent"] == step.clip_recurrent == 99.0
 
 
 def test_storage_alone_is_not_timed() -> None:
@@ -242,7 +242,7 @@ def test_what_graph_passes_gained_is_timed_with_the_units() -> None:
     script, rewritten = Script(gained=3.0), ArtifactRef(id="b" * 64, size_bytes=1_000_000)
     lever = QuantizeLever(mixture=True, compute={"Conv": "static"})
     resolve(lever, script)
-    assert "original" not in script.asked[-2][2]
+    assert "original" not in script.asked[0][2]
     resolve(lever, script, artifact=rewritten)
-    assert script.asked[-2][2] == {"model": rewritten, "original": MODEL}
+    assert script.asked[-3][2] == {"model": rewritten, "original": MODEL}
     assert script.asked[-1][1]["gained"] == pytest.approx(3)
