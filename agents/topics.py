@@ -25,12 +25,14 @@ _WORDS: dict[Topic, str] = {
     "fp16": r"fp16|float16|half|(?:16|sixteen)[- ]?bits?",
     "mixture": r"mix(?:ed|ture|tures)?|per[- ]layer",
 }
-_PATTERNS = {topic: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for topic, words in _WORDS.items()}
+_PATTERNS: dict[Topic, re.Pattern[str]] = {
+    topic: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for topic, words in _WORDS.items()
+}
 
 
 def topics_in(words: str) -> tuple[Topic, ...]:
     """Return the kinds of plans that words name."""
-    return tuple(topic for topic, pattern in _PATTERNS.items() if pattern.search(words))
+    return tuple(topic for topic in TOPICS if _PATTERNS[topic].search(words))
 
 
 _STORED: Mapping[Storage, Topic] = {"fp16": "fp16", "int8": "int8", "int8_block": "int8", "int4": "int4"}
