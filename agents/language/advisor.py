@@ -159,7 +159,7 @@ class Advisor:
 
     def _sent(self, sent: Sent) -> None:
         body = {
-            "purpose": self._purpose,
+            "purpose": self._purpose or "check",
             "model": self.model,
             "messages": [{"role": item["role"], "content": _cut(item["content"])} for item in sent.messages],
             "answer": _cut(sent.answer),

@@ -9,11 +9,16 @@ from ..reading.measures import Measure
 
 # A third may be written .33; what is a number in the words is that number.
 ROUNDED, EXACT = 0.011, 1e-6
+# A bound takes the place of a guard, so one that asks for less than the guard would lift it: nobody asks for that.
+_SENSIBLE = {"min_speedup": (1.0, 1e6), "min_accuracy": (0.5, 1.0), "max_accuracy_drop": (0.0, 0.25)}
 _BYTES = (1.0, 1e3, 1e6, 1e9, 2.0**10, 2.0**20, 2.0**30)
 
 
 def follows(field: str, value: float, amounts: Sequence[Measure]) -> bool:
     """Return whether `value` of `field` is one of `amounts`, as people may mean it: a share left or taken, a factor."""
+    low, high = _SENSIBLE.get(field, (0.0, math.inf))
+    if not low <= value <= high:
+        return False
     tolerance = ROUNDED if field.endswith("_ratio") or field == "min_speedup" else EXACT
     return any(math.isclose(value, each, rel_tol=tolerance) for amount in amounts for each in _meanings(field, amount))
 

@@ -29,6 +29,9 @@ CASES = [
     ("95 percent", "min_accuracy", 0.95, True),
     ("35 dB", "min_fidelity_db", 35.0, True),
     ("quickly", "min_speedup", 2.0, False),
+    ("1 percent accuracy", "min_accuracy", 0.01, False),  # would lift the guard on accuracy
+    ("three times", "min_speedup", 0.3333, False),  # and this the one on latency
+    ("70 percent", "max_accuracy_drop", 0.7, False),
 ]
 
 
