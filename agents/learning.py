@@ -9,6 +9,7 @@ from typing import get_args
 
 from ..contracts import (
     AgentState,
+    LanguageModelError,
     LanguageModelSettings,
     MachineError,
     OptimizationResponse,
@@ -61,9 +62,15 @@ def tune(
         present = tuned.modules_for(opened.advisor.model, known.values())
         for agent in agents:
             found = exercises(past, agent)
-            report = tuning.tune(
-                agent, found, opened.advisor, present.get(agent), lambda made: tuned.save(settings.agents, made)
-            )
+            try:
+                report = tuning.tune(
+                    agent, found, opened.advisor, present.get(agent), lambda made: tuned.save(settings.agents, made)
+                )
+            except LanguageModelError as error:
+                if opened.advisor.use.calls < llm.max_calls:
+                    raise
+                told = f"the budget of {llm.max_calls} questions is spent (--budget) before the {agent} agent was tuned"
+                raise LanguageModelError(f"{told}; what was adopted by then stays", lasting=True) from error
             reports.append(report)
             tell(report)
     return reports

@@ -130,7 +130,7 @@ def test_too_few_models_are_said_and_cost_no_question(tmp_path: Path) -> None:
 
 def test_a_spent_budget_adopts_nothing(tmp_path: Path) -> None:
     settings = home(tmp_path)
-    with pytest.raises(LanguageModelError, match="spent"):
+    with pytest.raises(LanguageModelError, match="--budget"):
         tune(settings, follows_examples, budget=2)
     assert not settings.agents.exists()
 
