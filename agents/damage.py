@@ -49,9 +49,11 @@ def damage_tables(
         failed, effort = done.report.failed, done.effort
         for table in done.report.tables:
             context.tables[keys[table.form]] = table, done.outputs[f"table_{table.form}"]
-    found = {form: context.tables[keys[form]] for form in forms if keys[form] in context.tables}
-    whole = {form: ref for form, (_, ref) in found.items()}
-    return Damages({form: table for form, (table, _) in found.items()}, whole, failed, effort)
+    tables, whole = dict[QuantizedForm, SensitivityTable](), dict[QuantizedForm, ArtifactRef]()
+    for form in forms:
+        if keys[form] in context.tables:
+            tables[form], whole[form] = context.tables[keys[form]]
+    return Damages(tables, whole, failed, effort)
 
 
 def _making(form: QuantizedForm, asked: QuantizeLever) -> dict[str, Any]:
