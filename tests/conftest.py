@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from shipfit.contracts.settings import PROBE_VARIABLE
+from shipfit.contracts.settings import LLM_VARIABLE, PROBE_VARIABLE
 from shipfit.tools.hardware import fingerprint
 
 from . import hosts, models
@@ -26,6 +26,7 @@ def known_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path.write_text(hosts.make_host(fingerprint()).model_dump_json())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(PROBE_VARIABLE, str(path))
+        patch.delenv(LLM_VARIABLE, raising=False)  # whoever runs the tests may have a language model set
         yield path
 
 
