@@ -189,7 +189,7 @@ def test_work_makes_a_plan_worth_less_and_no_less_likely(conv_profile: Profile) 
     assert chance(careful, state)[0] > chance(plain, state)[0]
 
 
-def prunable(profile: Profile, **bounds: float) -> PolicyState:
+def prunable(profile: Profile, **bounds: Any) -> PolicyState:
     """A request that allows pruning, for a model of which most channels are inner ones."""
     state = make_state(profile.model_copy(update={"inner_share": 0.8}), labelled=False, **bounds)
     allowed = OptimizationConfig(level="aggressive")
