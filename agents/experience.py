@@ -18,6 +18,7 @@ from . import priors
 PRIOR_WEIGHT = 0.3
 # Under this likeness a model teaches nothing about another; at 1 it is as good as the same.
 LEAST_LIKENESS = 0.85
+CHANNELS = "channels taken out"
 # A lesson says no more than this, whatever it claims.
 MOST_LOG_SIZE, MOST_LOG_SPEED, MOST_DB = 0.3, 0.7, 12.0
 _KINDS = {
@@ -56,7 +57,7 @@ def forms_of(plan: Plan) -> frozenset[str]:
     if lever.storage != "none":
         forms.add(f"stored {lever.storage}")
     if plan.prune is not None:
-        forms.add("weights zeroed" if plan.prune.ratio is None else "channels taken out")
+        forms.add("weights zeroed" if plan.prune.ratio is None else CHANNELS)
     forms |= {
         name for name, there in (("mixed", lever.mixture), ("spared", lever.min_fidelity_db is not None)) if there
     }
@@ -95,5 +96,10 @@ def _tells(attempt: Attempt, forms: frozenset[str]) -> bool:
 
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
-    """Return the share of forms that both have (Jaccard's index); two plans without any are alike."""
+    """Return the share of forms that both have (Jaccard's index); two plans without any are alike.
+
+    What taking channels out does outweighs all else, so that plans with it and without tell nothing of each other.
+    """
+    if (CHANNELS in one) != (CHANNELS in other):
+        return 0.0
     return len(one & other) / len(one | other) if one | other else 1.0

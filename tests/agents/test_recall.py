@@ -187,6 +187,16 @@ def test_lessons_move_predictions_and_what_is_measured_replaces_them(conv_profil
     assert estimate(plan, now) == estimate(plan, state.model_copy(update={"attempts": (measured,)}))
 
 
+def test_lessons_without_pruning_say_nothing_of_pruned_plans(conv_profile: Profile):
+    """Weights that stood 8 bits better than expected do not let channels go."""
+    stored = Plan(quantize=QuantizeLever(storage="int8"))
+    lesson = Lesson(forms=tuple(sorted(forms_of(stored))), weight=1.0, log_size=0.0, fidelity_db=12.0)
+    state = make_state(conv_profile).model_copy(update={"lessons": (lesson,)})
+    pruned = stored.model_copy(update={"prune": PruneLever(ratio=0.5)})
+    assert learned(stored, state).fidelity_db > 6
+    assert learned(pruned, state).weight == 0
+
+
 def test_a_mixture_of_a_sibling_aims_where_the_one_that_met_was_predicted(conv_profile: Profile):
     state = make_state(conv_profile, labelled=False, max_size_ratio=0.4, min_fidelity_db=38)
     lever = QuantizeLever(
