@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 from ..contracts import (
     Account,
@@ -147,7 +148,7 @@ def _setting(name: str, state: PolicyState) -> str:
     for part in name.split("."):
         value = getattr(value, part)
     if isinstance(value, tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(str, cast("tuple[object, ...]", value)))
     return "as switched" if name == "graph" else str(value).lower()
 
 

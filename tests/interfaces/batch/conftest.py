@@ -59,12 +59,12 @@ class BatchService(FakeService):
         self.during = lambda: services.during(self.name, self.executor)
         self.finish = lambda request: services.finish(request)
 
-    def start(self, request: Request) -> str:
+    def start(self, request: Request, advised: Any = None) -> str:
         self.name = Path(request.model).stem
         self.services.started.append(self.name)
         if self.name in self.services.refuse:
             raise ModelFileError(f"'{self.name}.onnx' is not a model")
-        return super().start(request)
+        return super().start(request, advised)
 
     def resume(self, run: str | None = None) -> str:
         found = super().resume(run)
