@@ -14,6 +14,9 @@ class AllowanceWish(Wish):
 
     def indifference(self) -> list[Outcome] | None:
         """`I don't care about the size`, `latency doesn't matter`."""
+        unimportant = self._unimportant()
+        if unimportant:
+            return self._allowed(unimportant)
         marker = next((item for item in self.items if item.has("indifferent") and not item.has("negation")), None)
         if marker is None or not self.names():
             return None
@@ -28,6 +31,18 @@ class AllowanceWish(Wish):
             names += [item.value("quantity") for item in self.context.pending]
             self.context.pending.clear()
         return self._allowed(names) if names else None
+
+    def _unimportant(self) -> list[str]:
+        """Return what `neither size nor memory matters` names."""
+        end = next((item for item in self.items if item.has("mattering") and not item.has("indifferent")), None)
+        negation = self.negation(end) if end else None
+        if end is None or negation is None or self.has("only"):
+            return []
+        between = [item for item in self.clause.before(end) if item.start > negation.start]
+        telling = [
+            item for item in between if item.readings and not item.has("article", "negation", "and", "or", "modal")
+        ]
+        return [item.value("quantity") for item in telling] if all(item.has("quantity") for item in telling) else []
 
     def _allowed(self, names: list[str]) -> list[Outcome]:
         guards = dict.fromkeys(GUARD_OF[name] for name in names if name in GUARD_OF)

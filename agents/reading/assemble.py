@@ -71,7 +71,10 @@ def _corrected(outcomes: Sequence[Outcome]) -> tuple[list[Statement], set[tuple[
             standing = [other for other in standing if (other.field, other.value) != (each.field, each.value)]
         else:
             if each.replaces:
-                standing = [other for other in standing if other.about != each.about or other.field in _LISTS]
+                same = [other for other in standing if other.about == each.about and other.field not in _LISTS]
+                if each.restates and not same:
+                    _take_back(standing, Retraction(each.start))
+                standing = [other for other in standing if other not in same]
             standing.append(each)
     return standing, unread
 

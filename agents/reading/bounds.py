@@ -42,7 +42,9 @@ def _is_telling(passage: Passage) -> bool:
 
 
 def _is_retracted(passage: Passage) -> bool:
-    """Tell whether the measure is what is not wanted any more: `not 20 ms but …`, `instead of 20 ms`."""
+    """Tell whether the measure is what is not wanted any more: `not 20 ms but …`, `I never said 20 ms`."""
+    if any(item.has("unsaid") for item in passage.before):
+        return True
     previous = passage.before[-1] if passage.before else None
     if previous is None:
         return False

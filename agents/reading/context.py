@@ -21,6 +21,7 @@ class Context:
         towards: the sign of what is wished for the topic: `make it faster, 1.5x`.
         measure: the latest absolute measure, whose unit a bare number may take up.
         measured: the statement that it made.
+        number: the latest number of a statement, as written; a correction may give it another unit.
         repeat: does to one more quantity what was done to the last: `I don't care about size or memory`.
         pending: quantities that wait for what is said of them: `size and memory below 50 MB`.
         levers: likewise.
@@ -36,6 +37,7 @@ class Context:
     towards: str = ""
     measure: Measure | None = None
     measured: Statement | None = None
+    number: float | None = None
     repeat: Repeat | None = None
     pending: list[Item] = field(default_factory=list[Item])
     levers: list[Item] = field(default_factory=list[Item])

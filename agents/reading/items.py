@@ -12,6 +12,8 @@ from .measures import Measure, MeasureGrammar
 from .tokens import Token, tokenize
 
 _DEVICE = re.compile(r"[a-z]+\d*|[a-z]+")
+# What leads the eye to a number: `SIZE ...... 5 MB`.
+_LEADER = re.compile(r"[.·_]{4,}(?=[^\S\n]*[<>≤≥~=]{0,2}[^\S\n]*\d)")
 _FEW = 3
 _NO_READINGS: Readings = {}
 
@@ -52,8 +54,12 @@ def items_of(words: str, lexicon: Lexicon) -> list[Item]:
 
 
 def _visible(words: str) -> str:
-    """Return the words, each character in its place, with blanks for control codes and what else cannot be seen."""
-    return "".join(" " if unicodedata.category(each)[0] == "C" and each != "\n" else each for each in words)
+    """Return the words, each character in its place, with blanks for what cannot be seen, as control codes.
+
+    A row of dots that leads to a number becomes a colon.
+    """
+    seen = "".join(" " if unicodedata.category(each)[0] == "C" and each != "\n" else each for each in words)
+    return _LEADER.sub(lambda found: ":".ljust(len(found[0])), seen)
 
 
 def _tagged(tokens: Sequence[Token], lexicon: Lexicon) -> list[Item]:

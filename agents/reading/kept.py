@@ -48,8 +48,18 @@ class KeptWish(Wish):
         if self.is_vague() or bounded or self.has("negation", "upper", "adjective"):
             return self.unread()
         self.context.pending.clear()
+        told = self._told(keep)
+        if told is not None:
+            return [told]
         self.context.repeat = self._kept_again()
         return [outcome for name in names for outcome in self.bound_of_one(name) or []]
+
+    def _told(self, keep: Item) -> Statement | None:
+        """Return what was told before, as a bound, where `keep that pace` points at it."""
+        last, after = self.context.measured, self.clause.after(keep)
+        points = bool(after) and after[0].has("that")
+        alike = last is not None and GUARD_OF.get(last.about) in {GUARD_OF.get(name) for name in self.names()}
+        return replace(last, strength="firm") if last is not None and points and alike else None
 
     def _is_what_is_kept(self, item: Item, keep: Item) -> bool:
         """Tell whether a noun follows `keep`, or is called `the same`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from .clauses import Clause, trimmed
 from .context import Context
@@ -80,8 +81,17 @@ class Passage:
         return self.measure.kind in ("rate", "decibel")
 
     def is_refused(self, comparator: Item) -> bool:
-        """Tell whether what lies beyond the bound is called bad: `anything over 10 MB is a problem`."""
-        return any(item.has("refused") and item.start > comparator.start for item in self.clause.items)
+        """Tell whether what lies beyond the bound is called bad: `anything over 10 MB is a problem`, `is too big`."""
+        later = [item for item in self.clause.items if item.start > comparator.start]
+        too = any(one.has("too") and self._is_excess(two, comparator) for one, two in pairwise(later))
+        return too or any(item.has("refused") for item in later)
+
+    def _is_excess(self, item: Item, comparator: Item) -> bool:
+        """Tell whether an adjective says what is wrong with what lies beyond: `over 10 MB is too big`."""
+        side = item.value("adjective") or item.value("direction")
+        if side == "speed-":
+            side = "-" if self.measure.kind == "rate" else "+"
+        return side[-1:] == ("-" if comparator.has("upper") else "+")
 
     def is_of_loss(self) -> bool:
         """Tell whether the clause speaks of lost quality."""
@@ -107,7 +117,7 @@ class Passage:
         if self.has("past") and not self.has("goal", "modal") and not comparator:
             return True
         told = any(item.has("present") for item in self.clause.items)
-        named = any(item.has("reference") for item in self.before) and self.has("is", "quantity")
+        named = any(item.has("reference") for item in self.before) and self.has("is", "quantity", "attains")
         attained = self.has("attains") and not self.context.wishes
         if told or named or attained or self.is_fact():
             return not wished and not comparator
@@ -192,7 +202,11 @@ class Passage:
         start, end = self.span()
         soft = self.has("hedge")
         made = Statement(field, value, start, end, "soft" if soft else "firm", about)
-        return replace(made, replaces=self.context.correcting, provided=self.clause.opened_by("provided"))
+        number = self.measure.bare or self.measure.value
+        restates = self.context.correcting and number == self.context.number
+        self.context.number = number
+        made = replace(made, replaces=self.context.correcting, restates=restates)
+        return replace(made, provided=self.clause.opened_by("provided"))
 
     def unread(self) -> Unread:
         return Unread(*self.span())

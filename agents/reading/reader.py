@@ -13,6 +13,7 @@ from .levers import read_levers
 from .lexicon import Lexicon
 from .statements import Outcome, Retraction, Statement, Unread
 from .targets import read_targets
+from .together import together
 from .wishes import WishReader
 
 
@@ -29,7 +30,7 @@ def read(words: str, lexicon: Lexicon = ENGLISH) -> Understanding:
     if len(words) > MAX_WORDS:
         raise RequestError(f"the request in words has {len(words):,} characters; keep it under {MAX_WORDS:,}")
     context = Context()
-    for sentence in sentences(items_of(words, lexicon)):
+    for sentence in sentences(together(items_of(words, lexicon))):
         context.new_sentence()
         first = len(context.outcomes)
         for clause in clauses(sentence):

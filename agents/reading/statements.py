@@ -23,6 +23,7 @@ class Statement:
         strength: see above.
         about: the quantity, lever or target it speaks of; what a correction replaces.
         replaces: whether it was said to correct what came before.
+        restates: whether the correction has the number of the statement before: `20 MB, sorry, 20 ms`.
         below: a bound on the other side, which no field holds but which may contradict one.
         provided: whether it is the condition of the statement before.
     """
@@ -34,6 +35,7 @@ class Statement:
     strength: Strength = "firm"
     about: str = ""
     replaces: bool = False
+    restates: bool = False
     below: bool = False
     provided: bool = False
 

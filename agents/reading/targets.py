@@ -14,14 +14,15 @@ _IN_BROWSERS = ("wasm", "webgpu", "webgl")
 
 def read_targets(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]]:
     """Return the clause without targets, and what they say."""
-    places = [item for item in clause.items if _names(item, clause)]
+    named = [item for item in clause.items if _names(item, clause)]
+    places = [item for item in named if not _is_named_by_another(item, clause)]
     found: list[Outcome] = []
     for item in places:
         if _is_refused(item, clause):
             found.append(Unread(item.start, item.end))
         elif not _is_talk(item, clause):
             found += _said(item, context)
-    return clause.without(places), found
+    return clause.without(named), found
 
 
 def _names(item: Item, clause: Clause) -> bool:
@@ -42,7 +43,18 @@ def _is_meant(item: Item, clause: Clause) -> bool:
     led = bool(before) and (
         before[-1].has("through", "of", "inside", "is", "by", "to") or before[-1].text in ("=", ":")
     )
-    return led or len(clause.items) == 1 or clause.has("targeting") or clause.opened_by("through", "or", "and")
+    after = clause.after(item)
+    serves = bool(after) and after[0].value("platform") == "server"
+    return (
+        led or serves or len(clause.items) == 1 or clause.has("targeting") or clause.opened_by("through", "or", "and")
+    )
+
+
+def _is_named_by_another(item: Item, clause: Clause) -> bool:
+    """Tell whether what stands before it says what it is: `a node server`, `the wasm backend`."""
+    before = clause.before(item)[-1:]
+    named = bool(before) and (before[0].value("platform") == "node" or before[0].has("runtime"))
+    return item.value("platform") == "server" and named
 
 
 def _said(item: Item, context: Context) -> list[Outcome]:

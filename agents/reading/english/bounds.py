@@ -17,8 +17,9 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "not bigger than|no heavier than|no longer than|not longer than|no slower than|not slower than|"
             "inferior to|less then|lower then|smaller then|not exceeding|without exceeding|no more then|"
             "not more then|allowance|at the most|at worst|at the very most|less or equal|less or equal to|"
-            "less than or equal to|lte|lt|or so max|comes in under|south of|shy of|not beyond|not past|sub|"
-            "no higher than|not higher than|at the maximum|squeeze it into|fit it into|fit it in|fit this in|"
+            "less than or equal to|lte|lt|comes in under|south of|shy of|not beyond|not past|sub|"
+            "no higher than|not more of|no more of|not more as|no more as|less as|or so max|"
+            "not higher than|at the maximum|squeeze it into|fit it into|fit it in|fit this in|"
             "fit this into|maxes out at|topping out at|not surpass|nothing above|nothing over|nothing more than|"
             "upper bounded by|bounded by|maximum allowed|max allowed|stays under|room for|not surpassing|limits|"
             "less that|no more that|maximum is|at max|lower or equal to|no worse than"
@@ -36,7 +37,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "never below|never under|surpass|surpasses|past|superior to|gte|gt|more then|higher then|"
             "not smaller than|at the very least|threshold|nothing below|nothing under|minimum required|or bigger|"
             "over and above|in excess of|minima|mini|no smaller than|not worse than|top|go over|goes over|go above|"
-            "goes above"
+            "goes above|not less of|no less of|not less as|no less as"
         ),
         "mark": ">|>=|≥|=>",
     },
@@ -48,7 +49,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     },
     "not_under": {"": "not below|not under|never below|never under|no lower than|not lower than|no less than"},
     "approximate": {
-        "": "around|about|roughly|approximately|approx|circa|ca|~|≈|nearly|almost|some|more or less|close to|near",
+        "": "around|about|roughly|approximately|approx|circa|ca|~|≈|nearly|almost|some|more or less|close to|near|"
+        "or more less|more less|or more or less|or so",
     },
     "goal": {
         "": (
@@ -85,11 +87,18 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "is taking|consumes|uses"
         ),
     },
-    "past": {"": "was|were|used to be|had been|went|grew|rose|jumped|ballooned|regressed|has grown|has gone"},
+    "past": {
+        "": (
+            "was|were|used to be|had been|went|grew|rose|jumped|ballooned|regressed|has grown|has gone|ran|ran at|"
+            "ran in|finished in|came in at|clocked in at|weighed"
+        ),
+    },
     "saving": {
         "": "over budget|over the budget|over the limit|above budget|save|saves|saving|shave|shave off|knock|knock off"
     },
     "bare_cut": {"": "reduce|trim|trimming|reducing|slim down|cut|slash|downsize"},
     "gain_noun": {"": "speedup|speedups|acceleration|speed up factor"},
+    "becomes": {"": "become|becomes|turn into|turned into|turns into"},
+    "that": {"": "that|this|those|these"},
     "without": {"": "without|w/o|wo|sans"},
 }

@@ -24,8 +24,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "worse than"
         ),
         "accuracy+": "better|more accurate|more precise",
-        "-": "less|lower|fewer|down|decreased|reduced",
-        "+": "more|higher|up|increased|greater|extra|additional|raised",
+        "-": "less|lower|fewer|down|decreased|reduced|↓|⬇|↘",
+        "+": "more|higher|up|increased|greater|extra|additional|raised|↑|⬆|↗",
     },
     "adjective": {
         "size-": "small|tiny|compact|light|lightweight|slim|lean",

@@ -27,7 +27,9 @@ PLACES: dict[Concept, dict[str, str]] = {
             "mobile browser|mobile safari|mobile chrome|edge browser|microsoft edge|opera|javascript|js|web pages|"
             "mobile web|web frontend|frontend|front end|browser extension|browser tab|chrome extension|chromebook"
         ),
-        "node": "node|nodejs|node js|node.js",
+        "node": (
+            "node|nodejs|node js|node.js|node service|node app|node application|node process|node script|node program"
+        ),
         "unknown": (
             "laptop|laptops|desktop|pc|mac|macbook|gpu|gpus|cuda|tensorrt|npu|tpu|notebook|workstation|fpga|dsp|"
             "coreml|core ml|tflite|openvino"

@@ -8,7 +8,8 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
     "quantity": {
         "size": (
             "size|sizes|file size|model size|disk size|file|files|download|download size|weights|on disk|disk|"
-            "disk space|disk footprint|storage|flash|bundle|bundle size|bundle budget|payload|package|package size|"
+            "disk space|disk footprint|on disk footprint|storage footprint|file footprint|"
+            "storage|flash|bundle|bundle size|bundle budget|payload|package|package size|"
             "binary|binary size|footprint on disk|size on disk|weight file|weight|bytes|asset|asset size|rom"
         ),
         "memory": (
@@ -38,6 +39,7 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "loaded|loads in|start|starts|boots"
         ),
     },
+    "score": {"": "precision"},
     "statistic": {
         "p50": "p50|median|50th percentile|in the median|medians",
         "p95": "p95|95th percentile|95 percentile",
@@ -93,6 +95,8 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
     "plus": {"": "and"},
     "decimal": {"": "point"},
     "factor": {"": "factor of|factor"},
-    "attains": {"": "reaches|achieves|scores|obtains|yields|delivers|gets|has|have|gives|attains|runs at|hits"},
+    "attains": {
+        "": "reaches|achieves|scores|obtains|yields|delivers|gets|has|have|gives|attains|runs at|hits|does|did|manages"
+    },
     "has": {"": "has|have|with only|comes with|we have|owns|got"},
 }

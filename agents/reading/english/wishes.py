@@ -45,7 +45,8 @@ WISHES: dict[Concept, dict[str, str]] = {
             "lots of"
         ),
         "after": (
-            "doesn't matter|does not matter|do not matter|don't matter|is not important|not important|is irrelevant|"
+            "doesn't matter|does not count|do not count|don't count|"
+            "does not matter|do not matter|don't matter|is not important|not important|is irrelevant|"
             "irrelevant|isn't important|is no concern|is not a concern|isn't a concern|not a concern|no concern|"
             "is not an issue|isn't an issue|not an issue|is no issue|no issue|is no problem|no problem|unimportant|"
             "is not a problem|isn't a problem|not a problem|is secondary|secondary|can be whatever|is whatever|"
@@ -60,6 +61,15 @@ WISHES: dict[Concept, dict[str, str]] = {
             "is not really important|isn't really important|is a non issue|non issue|doesn't matter that much|"
             "doesn't matter much|doesn't matter at all|is not a big deal|no big deal|isn't a big deal|not a big deal|"
             "can suffer|may suffer|might suffer|won't bother me|do not bother me|is not crucial|isn't crucial"
+        ),
+    },
+    "mattering": {
+        "": "matter|matters|count|counts|important|relevant|is important|are important|is relevant|interests me"
+    },
+    "unsaid": {
+        "": (
+            "never said|did not say|didn't say|nobody said|no one said|never asked|did not ask|didn't ask|nobody asked|"
+            "not saying|not asking|never wanted|never told|didn't mean|did not mean"
         ),
     },
     "sacrificing": {"": "at the expense of|at the cost of|sacrifice|trade away|at any cost to"},
@@ -86,7 +96,9 @@ WISHES: dict[Concept, dict[str, str]] = {
         "pruning": (
             "pruning|prune|pruned|prunes|sparsity|sparsify|sparse|sparsification|weight pruning|channel pruning|"
             "structured pruning|prunning|sparse weights|magnitude pruning|zeroing weights|prune weights|"
-            "removing channels|remove channels|drop channels"
+            "removing channels|remove channels|drop channels|remove any channels|remove weights|remove any weights|"
+            "removing weights|drop weights|drop any weights|drop any channels|remove neurons|remove filters|"
+            "remove any neurons|remove any filters|cut channels|cut away channels|cut weights|throw away weights"
         ),
         "quantization": (
             "quantization|quantize|quantized|quantise|quantisation|quantizing|quantising|quantised|quantizes|"

@@ -1,0 +1,106 @@
+"""Items that say something else together than each by itself: `no accuracy drop above 1 %`, `99 % of requests`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .items import Item
+from .lexicon import Readings
+
+_STATISTIC_OF = {0.5: "p50", 0.95: "p95", 0.99: "p99"}
+_NEAR = 6
+_SHORT: dict[str, Readings] = {"+": {"upper": ""}, "-": {"lower": ""}}
+
+
+def together(items: Sequence[Item]) -> list[Item]:
+    """Return the items with those rewritten that others around them give another meaning."""
+    kept = list(items)
+    for rewrite in (_negated_comparatives, _limited_losses, _scores, _shares_of_calls, _without_origins):
+        kept = rewrite(kept)
+    return kept
+
+
+def _negated_comparatives(items: list[Item]) -> list[Item]:
+    """Take `not more 1 %` for `not more than 1 %`."""
+    out: list[Item] = []
+    for index, item in enumerate(items):
+        before, after = out[-1] if out else None, items[index + 1] if index + 1 < len(items) else None
+        short = _SHORT.get(item.value("direction"))
+        if short and before and before.has("negation") and after and after.measure and not item.has("upper", "lower"):
+            out[-1] = replace(before, end=item.end, readings=short)
+        else:
+            out.append(item)
+    return out
+
+
+def _without_origins(items: list[Item]) -> list[Item]:
+    """Drop what something is before it becomes something else: `44 MB should become 12 MB`."""
+    return [item for index, item in enumerate(items) if not _is_origin(item, items[index + 1 : index + 1 + _NEAR])]
+
+
+def _is_origin(item: Item, after: Sequence[Item]) -> bool:
+    joint = next((at for at, each in enumerate(after) if each.has("becomes")), None)
+    if item.measure is None or joint is None or any(each.kind == "end" or each.measure for each in after[:joint]):
+        return False
+    rest = next((each.measure for each in after[joint:] if each.measure), None)
+    return rest is not None and rest.kind == item.measure.kind
+
+
+def _limited_losses(items: list[Item]) -> list[Item]:
+    """Take `no accuracy drop` for a loss with a limit where a limit follows."""
+    return [
+        replace(item, readings={"negation": "", "loss": "noun"}) if _is_limited(item, items[index + 1 :]) else item
+        for index, item in enumerate(items)
+    ]
+
+
+def _is_limited(item: Item, after: Sequence[Item]) -> bool:
+    rest = [each for each in after[:_NEAR] if not each.has("article", "quantity") and each.text not in ("of", "in")]
+    if not item.has("lossless") or len(rest) < 2 or not rest[0].has("lower"):
+        return False
+    return rest[1].measure is not None and rest[1].measure.kind in ("percent", "points", "bare")
+
+
+def _scores(items: list[Item]) -> list[Item]:
+    """Take `precision` for a score where a score follows; elsewhere it is the width of numbers."""
+    return [
+        replace(item, readings={"quantity": "accuracy"}) if _is_score(item, items[index + 1 :]) else item
+        for index, item in enumerate(items)
+    ]
+
+
+def _is_score(item: Item, after: Sequence[Item]) -> bool:
+    measure = next((each.measure for each in after[:_NEAR] if each.measure), None)
+    return item.has("score") and measure is not None and measure.kind in ("percent", "points", "bare")
+
+
+def _shares_of_calls(items: list[Item]) -> list[Item]:
+    """Take `99 % of the requests` for a percentile where a duration follows in the sentence."""
+    out: list[Item] = []
+    gone = 0
+    for index, item in enumerate(items):
+        length = _share_of_calls(items[index:])
+        if length and item.measure:
+            named = _STATISTIC_OF.get(item.measure.value, "other")
+            last = items[index + length - 1]
+            out.append(Item(item.start, last.end, item.text, "word", {"statistic": named}))
+            gone = length - 1
+        elif gone:
+            gone -= 1
+        else:
+            out.append(item)
+    return out
+
+
+def _share_of_calls(items: Sequence[Item]) -> int:
+    """Return how many items `99 % of all the requests` takes at the start of `items`, 0 where they are none."""
+    first = items[0].measure
+    if first is None or first.kind != "percent" or len(items) < 3 or not items[1].has("whole", "article"):
+        return 0
+    counted = next((at for at in range(2, min(5, len(items))) if items[at].has("counted")), 0)
+    if not counted or not all(item.has("article", "everything") for item in items[2:counted]):
+        return 0
+    end = next((at for at, item in enumerate(items) if item.kind == "end"), len(items))
+    later = next((item.measure for item in items[counted:end] if item.measure), None)
+    return counted + 1 if later is not None and later.kind == "duration" else 0
