@@ -20,7 +20,10 @@ The deterministic reader on `scenarios/language`. Exact: every field right, none
 is told and nothing else is. One half was written before there was a grammar: at the first try 133 of its 153 phrasings
 were exact (87 %), and 13 fields were too much or wrong; the rules that came of it are general, and six golds were
 mended where the reading was the better one. The others were written beside the grammar; those tagged `round` guard
-rather than measure, for their golds were taken from readings that had been looked over.
+rather than measure, for their golds were taken from readings that had been looked over. Of those tagged
+`blind` the golds were written and frozen before the reader saw them: of 157 written without a look at grammar or suite
+138 were exact at the first try (88 %), with 8 fields too much or wrong and 4 false contradictions; of 61 written by the
+one who had mended those, 55 (90 %), with 3 fields and 1 contradiction. Words nobody has seen will do about as well.
 
 """
 

@@ -36,7 +36,9 @@ class AbsolutePassage(Passage):
         if about == "size" or about == "memory":
             value = int(value)
         made = self.statement(_FIELDS[about], value, about)
-        if self.is_present(comparator):
+        if self._goes_on_telling(comparator) and self.context.measured is not None:
+            made = replace(made, strength=self.context.measured.strength)
+        elif self.is_present(comparator):
             told = self.has("present", "past", "reference") or self.clause.opener is not None
             made = replace(made, strength="present" if told else "fact")
         self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
@@ -46,6 +48,16 @@ class AbsolutePassage(Passage):
         if comparator and comparator != wanted:
             return [replace(made, below=True)]
         return [made, *self._statistic(about)]
+
+    def _goes_on_telling(self, comparator: str) -> bool:
+        """Tell whether the amount is one more of what there is: `we are at 70 MB and 45 ms`."""
+        last, before = self.context.measured, self.context.measure
+        told = last is not None and last.strength in ("present", "fact") and last is self.context.last()
+        other = before is not None and before.kind != self.measure.kind
+        wished = comparator or self.has("goal", "modal", "only", "to", "fine", "hedge", "keep")
+        opener = self.clause.opener
+        listed = opener is not None and (opener.has("and") or (opener.text == "," and len(self.clause.items) == 1))
+        return told and other and not wished and listed
 
     def _opposed(self, about: str, comparator: str) -> str:
         """Return the quantity of the bound before where this is its other side: `below 100 MB and at least 50 MB`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .items import Item
 from .measures import Measure
+from .shares import Way
 from .statements import Outcome, Statement
 
 Repeat = Callable[[str, Item], list[Statement]]
@@ -21,6 +22,7 @@ class Context:
         towards: the sign of what is wished for the topic: `make it faster, 1.5x`.
         measure: the latest absolute measure, whose unit a bare number may take up.
         measured: the statement that it made.
+        relation: quantity, sign and way of the last relative bound, which a corrected number takes up.
         number: the latest number of a statement, as written; a correction may give it another unit.
         repeat: does to one more quantity what was done to the last: `I don't care about size or memory`.
         pending: quantities that wait for what is said of them: `size and memory below 50 MB`.
@@ -37,6 +39,7 @@ class Context:
     towards: str = ""
     measure: Measure | None = None
     measured: Statement | None = None
+    relation: tuple[str, str, Way] | None = None
     number: float | None = None
     repeat: Repeat | None = None
     pending: list[Item] = field(default_factory=list[Item])

@@ -190,7 +190,8 @@ class Passage:
         if previous is not None and previous.has("by") and not previous.has("of"):
             return "by"
         cut = any(item.has("change") for item in self.clause.items)
-        taken_off = cut and self.measure.kind != "factor" and any(item.value("change") for item in self.before)
+        taken = any(item.has("change", "losing") or item.value("loss") == "drop" for item in self.before)
+        taken_off = taken and self.measure.kind != "factor"
         if not taken_off and (self.is_compared_at_all() or self.is_part_of_whole()):
             return "to"
         halved = previous is not None and previous.has("inside") and self.measure.kind == "share"

@@ -62,6 +62,9 @@ class QualityPassage(Passage):
             fits = measure.kind == "bare" and comparator != "upper" and 0 < measure.value <= 200
             return [self.statement("min_fidelity_db", measure.value, "fidelity")] if fits else None
         value = _score(measure)
+        fallen = self.left_of(measure) if self.has("modal", "fine") else None
+        if fallen is not None:
+            return fallen
         if value is None or self.has("change") or measure.sign:
             return None
         whole = self.has("reference") or (self.has("keep") and self.is_part_of_whole())

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from .measures import Measure
 from .quality import QualityPassage
-from .shares import faster_by_time, ratio, rounded, speedup
-from .statements import Outcome
+from .shares import Way, faster_by_time, ratio, rounded, speedup
+from .statements import Outcome, Statement
 
 
 class RelativePassage(QualityPassage):
@@ -63,10 +63,26 @@ class RelativePassage(QualityPassage):
             return [self.statement(last.field, measure.value, last.about)]
         if last.field == "min_speedup" and measure.kind in ("factor", "bare") and measure.value > 0:
             return [self.statement(last.field, measure.value, last.about)]
+        again = last.field == "min_speedup" or last.field.endswith("_ratio")
+        if (
+            again
+            and self.context.relation
+            and not self.has("by", "to")
+            and measure.kind in ("percent", "share", "factor")
+        ):
+            return self._again(measure, last, *self.context.relation)
         if last.field.endswith("_ratio") and measure.kind in ("percent", "share") and measure.value > 0:
             taken = 1 - measure.value if self.has("by") else measure.value
             return [self.statement(last.field, rounded(taken), last.about)] if taken > 0 else None
         return None
+
+    def _again(self, measure: Measure, last: Statement, about: str, sign: str, way: Way) -> list[Outcome] | None:
+        """Return the last relative bound with another number: `40 % smaller, no, 60 %`."""
+        if last.about != ("speed" if about == "latency" else about):
+            return None
+        value = speedup(measure, way, sign) if about == "speed" else ratio(measure, way, sign)
+        value = faster_by_time(value) if about == "latency" else value
+        return None if value is None else [self.statement(last.field, value, last.about)]
 
     def _is_called_accurate(self) -> bool:
         """Tell whether `accurate` follows the number: `90 % accurate`."""
@@ -103,6 +119,7 @@ class RelativePassage(QualityPassage):
         grows, left = value > 1, way == "to"
         if not self._is_sensible(comparator, grows, left):
             return None
+        self.context.relation = about, sign, way
         return [self.statement(f"max_{about}_ratio", value, about)]
 
     def _is_led_to_noun(self) -> bool:
@@ -119,6 +136,7 @@ class RelativePassage(QualityPassage):
         value = faster_by_time(left)
         if value is None or left is None or not self._is_sensible(comparator, left > 1, way == "to"):
             return None
+        self.context.relation = "latency", sign, way
         return [self.statement("min_speedup", value, "speed")]
 
     def _sped(self, measure: Measure, about: str, sign: str, comparator: str) -> list[Outcome] | None:
@@ -133,6 +151,7 @@ class RelativePassage(QualityPassage):
         if measure.kind == "percent" and not sign and way == "to" and measure.value < 1:
             way = "by" if any(item.has("gain_noun") for item in self.quantities()) else way
         value = speedup(measure, way, sign)
+        self.context.relation = "speed", sign, way
         slower = sign == "-" or (value is not None and value < 1)
         if value is None or (measure.kind == "bare"):
             return None
