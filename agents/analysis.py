@@ -16,7 +16,7 @@ from ..contracts import (
     label,
     units,
 )
-from .trajectory import levers, points
+from .search.trajectory import levers, points
 
 # Gains below this are none; entries beside those of the product.
 LEAST_GAIN = 1.02

@@ -14,11 +14,11 @@ from typing import Any, Literal
 from langgraph.types import interrupt
 
 from ..contracts import Answer, Attempt, AttemptJudgedAgain, Decision, Question, Request, edits_between, validate
-from .allowed import allowed
 from .context import RunContext
 from .evidence import judged_again
 from .planner import policy_state
 from .respond import delivered
+from .search.allowed import allowed
 from .state import RunState
 
 REJECTED = "every bound and guard holds, but it was rejected by a person"

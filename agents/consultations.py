@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..contracts import Consultation, Policy, validate
 from ..memory.trail import Trail
-from .language_policy import LanguagePolicy
+from .search.language_policy import LanguagePolicy
 
 if TYPE_CHECKING:
     from .language.advisor import Advisor

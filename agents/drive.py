@@ -47,9 +47,9 @@ from .cpu import CpuMeter
 from .execute import GRACE_S, Execution
 from .host import probe_host
 from .language.opening import Advised
-from .language_policy import counts
 from .monitor import OptimizationMonitor
 from .respond import product_of, respond
+from .search.language_policy import counts
 from .state import RunInput, RunState
 from .timeline import timeline
 from .tracing import open_tracer

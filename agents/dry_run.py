@@ -31,7 +31,7 @@ from ..tools.hardware import fingerprint
 from .execute import Execution
 from .host import known_host, probe_host
 from .intake import admit, normalized
-from .lessons import informed
+from .search.lessons import informed
 
 # What an attempt costs beside running the model: child processes that start and load the runtime.
 ATTEMPT_S = 9.0

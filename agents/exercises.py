@@ -21,10 +21,10 @@ from ..contracts import (
     RuntimeProposal,
     Specialist,
 )
-from . import priors
-from .language_policy import advice, who_may_help
-from .policy import BuiltInPolicy
-from .proposals import FAMILIES, SHARES, Part
+from .search import priors
+from .search.language_policy import advice, who_may_help
+from .search.policy import BuiltInPolicy
+from .search.proposals import FAMILIES, SHARES, Part
 
 # Decisions at most for each side, and the share of models that is held back.
 TRAINED_AT_MOST, HELD_AT_MOST = 24, 12

@@ -18,13 +18,13 @@ from ..contracts import (
     WeightForm,
 )
 from .context import RunContext
-from .corrections import noise_factors
 from .damage import damage_tables
 from .joined import joined_products
 from .prospects import given_up, not_worth_building
+from .search.corrections import noise_factors
+from .search.told_by_class import rows_by_class
 from .state import Draft, RunState, add_effort
 from .tables import held_tables
-from .told_by_class import rows_by_class
 
 # Stored form → forms that may be chosen with it: itself, and wider ones where it damages too much.
 WIDTHS: dict[str, tuple[WeightForm, ...]] = {

@@ -6,9 +6,9 @@ from typing import Literal
 
 from ..contracts import Attempt, Plan, Planned, PolicyState, units
 from .context import RunContext
-from .lessons import informed
-from .policy import best_met
-from .recall import is_believed
+from .search.lessons import informed
+from .search.policy import best_met
+from .search.recall import is_believed
 from .state import Draft, RunState
 
 

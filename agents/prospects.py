@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..contracts import Attempt, MixtureReport, QuantizeLever, QuantizeStep, Verdict, units
-from .mixture_plans import SPEED_MARGIN
+from .search.mixture_plans import SPEED_MARGIN
 from .state import Draft
 
 # By how much a corrected prediction must miss: in dB, and as a share of the speed.

@@ -15,7 +15,7 @@ from ..memory.outcome_form import Unreadable, read_outcome
 from ..memory.outcome_log import Kept
 from ..memory.outcomes import ChromaOutcomeStore
 from .dry_run import foresee
-from .experience import forms_of
+from .search.experience import forms_of
 
 
 class Remembered(Contract):

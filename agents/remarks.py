@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..contracts import Analysis, Attempt, LanguageModelError, PolicyState, Recommendation
 from .analysis import analyse
 from .context import RunContext
-from .trajectory import summarize
+from .search.trajectory import summarize
 
 _FACTS_AT_MOST = 4000
 

@@ -40,17 +40,17 @@ from .answers import attempts_of, check_answer, phases_of, unanswered
 from .cpu import CpuMeter
 from .drive import LANGUAGE, Drive
 from .dry_run import DryRun, dry_run
-from .explanation import explain
 from .host import known_host
+from .inquiry.explanation import explain
+from .inquiry.past import alike, past_of
+from .inquiry.what_if import what_if
 from .intake import admit
 from .language.opening import Advised, open_advisor
 from .monitor import merged
-from .past import alike, past_of
-from .policy import BuiltInPolicy
 from .recollection import Found, Recollection
+from .search.policy import BuiltInPolicy
 from .timeline import timeline
 from .tracing import check_tracing
-from .what_if import what_if
 
 
 class Service:

@@ -22,7 +22,7 @@ from ..contracts import (
 from ..tools.judge import Evidence, describe, judge
 from .context import RunContext
 from .execute import Executed
-from .needs import QUALITY
+from .search.needs import QUALITY
 from .state import Draft, RunState, add_effort
 
 

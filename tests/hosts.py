@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipfit.agents.reference import REFERENCE
+from shipfit.agents.search.reference import REFERENCE
 from shipfit.contracts import FormTime, HostProbe, Interval
 
 

@@ -19,9 +19,9 @@ from shipfit.agents.language.access import Access, access_of
 from shipfit.agents.language.advisor import Advisor
 from shipfit.agents.language.opening import open_advisor
 from shipfit.agents.planner import after_plan
-from shipfit.agents.policy import plans
-from shipfit.agents.predict import chance
 from shipfit.agents.quantization import resolve
+from shipfit.agents.search.policy import plans
+from shipfit.agents.search.predict import chance
 from shipfit.contracts import (
     Contract,
     DataRef,

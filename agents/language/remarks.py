@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from ...contracts import Analysis, Impact, Optimization, Recommendation
 from ..figures import sentences, stands_in
-from ..quoting import plain
+from ..search.quoting import plain
 from .modules.analysis import DeploymentAnalysisModule, SaidOptimization, SaidRecommendation
 from .modules.validator import ValidatorModule
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from ...contracts import LanguageModelError, Specialist
-from ..proposals import Part
+from ..search.proposals import Part
 from .modules.planner import PlannerModule
 from .modules.pruning import PruningModule
 from .modules.quantization import QuantizationModule

@@ -12,7 +12,7 @@ import dspy
 from pydantic import TypeAdapter, ValidationError
 
 from ...contracts import AgentState, MachineError, Specialist, TunedModule
-from ..proposals import Part
+from ..search.proposals import Part
 from .specialists import PROPOSING
 
 MAX_BYTES = 256 * 1024

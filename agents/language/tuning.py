@@ -18,7 +18,7 @@ import dspy
 
 from ...contracts import LanguageModelError, Specialist, TunedModule, TuningReport
 from ..exercises import LEAST_HELD, LEAST_MODELS, Exercise, split
-from ..trajectory import summarize
+from ..search.trajectory import summarize
 from .advisor import Advisor
 from .specialists import PROPOSING, proposals_of
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import random
 from typing import get_args
 
-from shipfit.agents.language_policy import PROPOSALS_AT_MOST, LanguagePolicy
-from shipfit.agents.policy import BuiltInPolicy
-from shipfit.agents.proposals import FAMILIES, Part
+from shipfit.agents.search.language_policy import PROPOSALS_AT_MOST, LanguagePolicy
+from shipfit.agents.search.policy import BuiltInPolicy
+from shipfit.agents.search.proposals import FAMILIES, Part
 from shipfit.contracts import (
     CalibrationMethod,
     Consultation,

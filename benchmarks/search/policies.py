@@ -14,8 +14,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from space import Space, plan, space
 
-from shipfit.agents import priors
-from shipfit.agents.policy import BuiltInPolicy
+from shipfit.agents.search import priors
+from shipfit.agents.search.policy import BuiltInPolicy
 from shipfit.contracts import Attempt, Compute, Plan, Policy, PolicyState, QuantizeLever, Storage
 
 # Of a draw that repeats a plan: how often it is made again before there is nothing new.

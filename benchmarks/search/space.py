@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shipfit.agents import priors
+from shipfit.agents.search import priors
 from shipfit.contracts import GraphLever, Plan, PolicyState, QuantizeLever
 
 # Choice → what may be chosen.

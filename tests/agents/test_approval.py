@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shipfit import DeploymentOptimizationAgent
 from shipfit.agents.evidence import judged_again
 from shipfit.agents.planner import after_plan, plan
-from shipfit.agents.policy import BuiltInPolicy
+from shipfit.agents.search.policy import BuiltInPolicy
 from shipfit.agents.service import Service
 from shipfit.agents.state import RunState
 from shipfit.contracts import (

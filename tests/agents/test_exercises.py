@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shipfit.agents.exercises import exercises, part_of, split, would_meet
-from shipfit.agents.plans import plans
-from shipfit.agents.proposals import UnusableProposal, to_plan
+from shipfit.agents.search.plans import plans
+from shipfit.agents.search.proposals import UnusableProposal, to_plan
 from shipfit.contracts import (
     Attempt,
     Constraints,

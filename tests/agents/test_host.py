@@ -12,9 +12,9 @@ import pytest
 from shipfit.agents import host as host_module
 from shipfit.agents.dry_run import scratch
 from shipfit.agents.host import RETRY_S, known_host, probe_host
-from shipfit.agents.policy import BuiltInPolicy
-from shipfit.agents.priors import time_factor
-from shipfit.agents.reference import REFERENCE, scale
+from shipfit.agents.search.policy import BuiltInPolicy
+from shipfit.agents.search.priors import time_factor
+from shipfit.agents.search.reference import REFERENCE, scale
 from shipfit.agents.service import Service
 from shipfit.contracts import (
     Compute,

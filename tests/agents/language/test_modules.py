@@ -11,9 +11,9 @@ from shipfit.agents.language.access import Access
 from shipfit.agents.language.advisor import Advisor
 from shipfit.agents.language.remarks import deployment_analysis, explanation
 from shipfit.agents.language.specialists import PROPOSING, ModuleAdvisers
-from shipfit.agents.language_policy import LanguagePolicy
-from shipfit.agents.policy import BuiltInPolicy
-from shipfit.agents.trajectory import summarize
+from shipfit.agents.search.language_policy import LanguagePolicy
+from shipfit.agents.search.policy import BuiltInPolicy
+from shipfit.agents.search.trajectory import summarize
 from shipfit.contracts import (
     Consultation,
     LanguageModelError,

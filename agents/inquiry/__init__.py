@@ -1,0 +1,1 @@
+"""Questions about runs, answered by rule from their trail."""

@@ -1,0 +1,66 @@
+"""Taking inner channels out: when it is planned, and what is learned from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shipfit.agents.search.plans import plans
+from shipfit.agents.search.predict import estimate
+from shipfit.agents.search.sizes import expected_bytes
+from shipfit.contracts import OptimizationConfig, Plan, PolicyState, Profile, PruneLever, QuantizeLever
+
+from ..facts import make_attempt, make_profile, make_state
+
+STATIC = QuantizeLever(compute={"Conv": "static"}, storage="int8")
+BARE, PRUNED = Plan(quantize=STATIC), Plan(quantize=STATIC, prune=PruneLever(ratio=0.5))
+
+
+@pytest.fixture
+def network() -> Profile:
+    made = make_profile(Conv=(14, 10_000_000, 0.97), Gemm=(1, 10_000, 0.01), Add=(5, 0, 0.02))
+    return made.model_copy(update={"inner_share": 0.9})
+
+
+def allowed(state: PolicyState, **options: Any) -> PolicyState:
+    optimization = OptimizationConfig.model_validate(options)
+    return state.model_copy(update={"request": state.request.model_copy(update={"optimization": optimization})})
+
+
+def ratios(state: PolicyState) -> set[float | None]:
+    return {plan.prune.ratio for plan in plans(state) if plan.prune is not None}
+
+
+def test_only_where_pruning_is_allowed_and_there_are_inner_channels(network: Profile):
+    state = make_state(network, min_speedup=4.5)
+    assert ratios(state) == set()
+    assert ratios(allowed(state, level="aggressive")) == {None, 0.25, 0.5}
+    assert ratios(allowed(state, level="aggressive", pruning={"method": "magnitude"})) == {None}
+    assert ratios(allowed(state, level="aggressive", pruning={"method": "structured"})) == {0.25, 0.5}
+    flat = allowed(make_state(network.model_copy(update={"inner_share": 0.1})), level="aggressive")
+    assert ratios(flat) == {None}
+
+
+def test_it_is_expected_smaller_faster_and_less_alike(network: Profile):
+    state = make_state(network)
+    bare, pruned = estimate(BARE, state), estimate(PRUNED, state)
+    assert pruned.size_bytes == pytest.approx(bare.size_bytes * 0.55)
+    assert pruned.speedup == pytest.approx(bare.speedup / 0.55)
+    assert pruned.fidelity_db < bare.fidelity_db
+
+
+def test_what_it_reached_tells_of_channels_and_nothing_of_the_form_alone(network: Profile):
+    before = make_state(network)
+    attempt = make_attempt(1, PRUNED, "not_met", size=0.05, speed=9.0, db=15.0, violated=("min_fidelity_db",))
+    after = make_state(network, attempt)
+    assert estimate(BARE, after) == estimate(BARE, before)
+    assert expected_bytes(STATIC, 30.0, after) == expected_bytes(STATIC, 30.0, before)
+    gentler = Plan(quantize=STATIC, prune=PruneLever(ratio=0.25))
+    assert estimate(gentler, after).fidelity_db < estimate(gentler, before).fidelity_db
+
+
+def test_a_failure_of_pruning_ends_pruning_alone(network: Profile):
+    state = make_state(network, make_attempt(1, PRUNED, "failed"))
+    assert estimate(PRUNED, state).failed
+    assert not estimate(BARE, state).failed
