@@ -36,7 +36,7 @@ from shipfit.contracts import (
 )
 
 from ..facts import make_attempt, make_profile, make_state
-from ..test_proposals import whole_proposals as proposals
+from .test_proposals import whole_proposals as proposals
 
 CONV = make_profile(Conv=(8, 7_000_000, 0.9), Gemm=(1, 500_000, 0.05))
 INNER = CONV.model_copy(update={"inner_share": 0.6})
