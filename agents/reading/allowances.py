@@ -14,6 +14,8 @@ class AllowanceWish(Wish):
 
     def indifference(self) -> list[Outcome] | None:
         """`I don't care about the size`, `latency doesn't matter`."""
+        if self.clause.opened_by("except") and self.names():  # `all but the accuracy may get worse`
+            return self.unread() if self.has("indifferent", "modal", "fine") else None
         unimportant = self._unimportant()
         if unimportant:
             return self._allowed(unimportant)

@@ -43,7 +43,8 @@ def _is_telling(passage: Passage) -> bool:
 
 def _is_retracted(passage: Passage) -> bool:
     """Tell whether the measure is what is not wanted any more: `not 20 ms but …`, `I never said 20 ms`."""
-    if any(item.has("unsaid") for item in passage.before):
+    asks_why = passage.clause.first and passage.clause.items[0].has("why")
+    if asks_why or any(item.has("unsaid") for item in passage.before):
         return True
     previous = passage.before[-1] if passage.before else None
     if previous is None:

@@ -13,7 +13,7 @@ from .tokens import Token, tokenize
 
 _DEVICE = re.compile(r"[a-z]+\d*|[a-z]+")
 # What leads the eye to a number: `SIZE ...... 5 MB`.
-_LEADER = re.compile(r"[.·_]{4,}(?=[^\S\n]*[<>≤≥~=]{0,2}[^\S\n]*\d)")
+_LEADER = re.compile(r"(?<![.·_])[.·_]{4,}+(?=[^\S\n]{0,8}[<>≤≥~=]{0,2}[^\S\n]{0,8}\d)")
 _FEW = 3
 _NO_READINGS: Readings = {}
 
@@ -88,8 +88,10 @@ def _without_brackets(items: list[Item]) -> list[Item]:
             opened = index
         elif item.kind == "mark" and item.text == ")" and opened is not None:
             inside = items[opened + 1 : index]
-            if len(inside) <= _FEW and not any(each.measure or each.kind in ("mark", "end") for each in inside):
-                gone |= {opened, index}
+            commas = {at for at in range(opened, index) if items[at].text == ","}
+            words = [each for each in inside if each.text != ","]
+            if len(words) <= _FEW and not any(each.measure or each.kind in ("mark", "end") for each in words):
+                gone |= {opened, index, *commas}
             opened = None
     return [item for index, item in enumerate(items) if index not in gone]
 

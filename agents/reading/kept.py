@@ -56,10 +56,14 @@ class KeptWish(Wish):
 
     def _told(self, keep: Item) -> Statement | None:
         """Return what was told before, as a bound, where `keep that pace` points at it."""
-        last, after = self.context.measured, self.clause.after(keep)
-        points = bool(after) and after[0].has("that")
-        alike = last is not None and GUARD_OF.get(last.about) in {GUARD_OF.get(name) for name in self.names()}
-        return replace(last, strength="firm") if last is not None and points and alike else None
+        after = self.clause.after(keep)
+        return self._pointed_at(self.names()) if after and after[0].has("that") else None
+
+    def _pointed_at(self, names: list[str]) -> Statement | None:
+        """Return the amount told last as a bound, if it is of what `names` names."""
+        last = self.context.measured
+        alike = last is not None and GUARD_OF.get(last.about) in {GUARD_OF.get(name) for name in names}
+        return replace(last, strength="firm") if last is not None and alike else None
 
     def _is_what_is_kept(self, item: Item, keep: Item) -> bool:
         """Tell whether a noun follows `keep`, or is called `the same`."""
@@ -102,6 +106,9 @@ class KeptWish(Wish):
                 return self.unread()  # everything at once is no field
             if negation is None and not (self.has("refused") and item.has("direction")):
                 continue
+            if self.items[-1].has("that") and self.items[-1].start > item.start:  # `not larger than that`
+                told = self._pointed_at([quantity])
+                return [told] if told is not None else []
             if self.is_vague() and quantity in BETTER and sign != BETTER[quantity]:
                 return self.unread()
             if quantity not in BETTER:

@@ -61,7 +61,8 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
         return [Statement("forbid", _lever(item), start, end, "lift", _lever(item)) for item in levers]
     refused = clause.has("refused") or (clause.items[-1].has("negation") and clause.items[-1].start > first.start)
     in_list = context.forbids and not clause.opened_by("but") and _is_bare_list(clause)
-    if refused or in_list or _is_negated(first, clause):
+    excepted = clause.opened_by("except") and not context.forbids and _is_bare_list(clause)
+    if refused or in_list or excepted or _is_negated(first, clause):
         waiting = [_lever(item) for item in context.levers] if refused else []
         context.levers.clear()
         context.forbids = True

@@ -9,15 +9,15 @@ from typing import Literal
 from .tokens import Token, fold, tokenize
 
 Concept = Literal[
-    "adjective", "and", "approximate", "article", "as", "attains", "becomes", "bare_cut", "bare_possible", "between",
-    "but", "by", "change", "choice", "correct", "counted", "decimal", "device", "direction", "divide",
-    "everything", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge", "if", "indifferent",
-    "inside", "instead", "is", "keep", "label", "lever", "losing", "loss", "lossless", "lower", "mattering",
-    "mild", "modal", "model", "negation", "no", "not_under", "not_worse", "nothing", "of", "one", "only", "or",
-    "over", "past", "per", "platform", "plus", "possible", "present", "priority", "provided", "quantity",
-    "reference", "refused", "retract", "runtime", "sacrificing", "saving", "score", "second", "several", "so",
-    "statistic", "superlative", "talk", "targeting", "that", "the", "through", "to", "too", "unlevered",
-    "unsaid", "upper", "vague", "whole", "wished", "without",
+    "adjective", "and", "approximate", "article", "as", "attains", "bare_cut", "bare_possible", "becomes",
+    "between", "but", "by", "change", "choice", "correct", "counted", "decimal", "device", "direction",
+    "divide", "everything", "except", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge",
+    "idiom", "if", "indifferent", "inside", "instead", "is", "keep", "label", "lever", "losing", "loss",
+    "lossless", "lower", "mattering", "mild", "modal", "model", "negation", "no", "not_under", "not_worse",
+    "nothing", "of", "one", "only", "or", "over", "past", "per", "platform", "plus", "possible", "present",
+    "priority", "provided", "quantity", "reference", "refused", "retract", "runtime", "sacrificing", "saving",
+    "score", "second", "several", "so", "statistic", "superlative", "talk", "targeting", "that", "the",
+    "through", "to", "too", "unlevered", "unsaid", "upper", "vague", "whole", "why", "wished", "without",
 ]  # fmt: skip
 Readings = Mapping[Concept, str]
 # Slips are mended in words of these; elsewhere words are too many, and too like others.

@@ -50,7 +50,9 @@ class RelativePassage(QualityPassage):
             return self._sped(measure, about, sign, comparator)
         if about in ("accuracy", "fidelity") or self._is_called_accurate():
             return self.accuracy(measure, about, comparator)
-        allowed = measure.kind == "points" and (self.has("fine", "modal") or comparator == "upper")
+        allowed = measure.kind == "points" and (
+            self.has("fine", "modal") or comparator == "upper" or measure.sign == "-"
+        )
         return self.drop(measure, comparator) if allowed else None
 
     def _correction_of(self, measure: Measure) -> list[Outcome] | None:

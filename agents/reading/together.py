@@ -6,19 +6,36 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .items import Item
-from .lexicon import Readings
+from .lexicon import Concept, Readings
 
 _STATISTIC_OF = {0.5: "p50", 0.95: "p95", 0.99: "p99"}
-_NEAR = 6
+_NEAR, _FAR = 6, 24
 _SHORT: dict[str, Readings] = {"+": {"upper": ""}, "-": {"lower": ""}}
 
 
 def together(items: Sequence[Item]) -> list[Item]:
     """Return the items with those rewritten that others around them give another meaning."""
     kept = list(items)
-    for rewrite in (_negated_comparatives, _limited_losses, _scores, _shares_of_calls, _without_origins):
+    for rewrite in (_compared_as, _negated_comparatives, _limited_losses, _scores, _shares_of_calls, _without_origins):
         kept = rewrite(kept)
     return kept
+
+
+def _compared_as(items: list[Item]) -> list[Item]:
+    """Take `more as 1 %` for `more than 1 %`."""
+    out = list[Item]()
+    skipped = False
+    for index, item in enumerate(items):
+        following = items[index + 1 : index + 3]
+        if skipped:
+            skipped = False
+        elif item.has("direction") and len(following) == 2 and following[0].has("as") and following[1].measure:
+            bound: Concept = "lower" if item.value("direction") in ("+", "size+", "speed-", "accuracy+") else "upper"
+            out.append(replace(item, end=following[0].end, readings={**item.readings, bound: ""}))
+            skipped = True
+        else:
+            out.append(item)
+    return out
 
 
 def _negated_comparatives(items: list[Item]) -> list[Item]:
@@ -50,7 +67,9 @@ def _is_origin(item: Item, after: Sequence[Item]) -> bool:
 def _limited_losses(items: list[Item]) -> list[Item]:
     """Take `no accuracy drop` for a loss with a limit where a limit follows."""
     return [
-        replace(item, readings={"negation": "", "loss": "noun"}) if _is_limited(item, items[index + 1 :]) else item
+        replace(item, readings={"negation": "", "loss": "noun"})
+        if _is_limited(item, items[index + 1 : index + 1 + _FAR])
+        else item
         for index, item in enumerate(items)
     ]
 
@@ -65,7 +84,9 @@ def _is_limited(item: Item, after: Sequence[Item]) -> bool:
 def _scores(items: list[Item]) -> list[Item]:
     """Take `precision` for a score where a score follows; elsewhere it is the width of numbers."""
     return [
-        replace(item, readings={"quantity": "accuracy"}) if _is_score(item, items[index + 1 :]) else item
+        replace(item, readings={"quantity": "accuracy"})
+        if _is_score(item, items[index + 1 : index + 1 + _FAR])
+        else item
         for index, item in enumerate(items)
     ]
 
@@ -80,7 +101,7 @@ def _shares_of_calls(items: list[Item]) -> list[Item]:
     out: list[Item] = []
     gone = 0
     for index, item in enumerate(items):
-        length = _share_of_calls(items[index:])
+        length = _share_of_calls(items[index : index + _FAR])
         if length and item.measure:
             named = _STATISTIC_OF.get(item.measure.value, "other")
             last = items[index + length - 1]

@@ -99,7 +99,10 @@ class _Tokenizer:
         if stripped:
             yield from self._piece(stripped, at)
         rest = text[len(core) :]
-        if "." in rest and not self._is_marker(stripped, at):
+        behind = at + len(stripped) + len(rest)
+        after = self._words[behind : behind + 1]
+        shortened = rest == "." and bool(after) and after in "),:;"  # `(max.)`
+        if "." in rest and not shortened and not self._is_marker(stripped, at):
             yield Token("end", ".", at + len(stripped), at + len(stripped) + 1)
 
     def _is_marker(self, text: str, at: int) -> bool:

@@ -65,7 +65,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
         "noun": (
             "loss|losses|tolerance|slack|leeway|degradation|deterioration|drops|accuracy drop|decline|worsening|"
             "penalty|hit on|regression|sacrifice|dip|decay|deviation|quality loss|accuracy loss|quality drop|impact|"
-            "degrade of|erosion|damage|difference|performance loss"
+            "accuracy hit|quality hit|hit in|hit to|accuracy penalty|quality penalty|degrade of|erosion|damage|"
+            "difference|performance loss"
         ),
         "verb": (
             "lose|loses|losing|lost|loosing|loose|give up|giving up|degrade|degrades|degrading|deteriorate|fall|"
@@ -152,7 +153,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
     "priority": {
         "before": (
             "prioritize|prioritise|focus on|optimize for|optimise for|priority is|the priority is|emphasis on|go for|"
-            "tuned for|favor|favour|most important is|most important thing is|care most about|care about|"
+            "tuned for|favor|favour|most important is|most important thing is|care most about|"
+            "care mostly about|care mainly about|mostly care about|care about|"
             "what counts is|what matters is|all that matters is|only care about|care only about|i only care about|"
             "optimizing for|optimising for|prefer|concentrate on|all about|main goal is|main thing is|important is|"
             "objective is|tune for|optimised for|optimized for|optimize it for|optimise it for|optimize this for|"
@@ -165,7 +167,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "comes first|counts most|is more important|matters more|is what matters|is the most important thing|"
             "over everything|matters|is paramount|is essential|is crucial|is critical|is what counts|is our priority|"
             "is all that matters|has priority|before everything|is number one|is our top priority|counts|most of all|"
-            "is the main thing|is what i care about|is vital"
+            "is what matters most|is what counts most|is what matters to me|is the main thing|"
+            "is what i care about|is vital"
         ),
     },
     "over": {"": "over|before"},

@@ -39,6 +39,12 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "loaded|loads in|start|starts|boots"
         ),
     },
+    "idiom": {
+        "": (
+            "this time|next time|every time|each time|any time|at the same time|on time|at a time|some time|"
+            "all the time|for the time being|at all times|first time|in time"
+        ),
+    },
     "score": {"": "precision"},
     "statistic": {
         "p50": "p50|median|50th percentile|in the median|medians",

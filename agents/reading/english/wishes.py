@@ -26,7 +26,9 @@ WISHES: dict[Concept, dict[str, str]] = {
             "a no go|no go|isn't an option|is not an option|off limits|ruled out|is ruled out|excluded|a problem|"
             "is a problem|too much|useless|is useless|won't work|will not work|doesn't work|does not work|no good|"
             "won't do|won't fly|rejected|will be rejected|gets rejected|fails|is a fail|a deal breaker|a dealbreaker|"
-            "dealbreaker|deal breaker|a show stopper|showstopper|is unacceptable|would be unacceptable|can't be used|"
+            "dealbreaker|deal breaker|a show stopper|showstopper|is unacceptable|would be unacceptable|"
+            "won't sign off|won't accept|won't pass|"
+            "will not accept|will not pass|is refused|can't be used|"
             "cannot be used|is not permitted|are prohibited|are banned|not tolerated|not tolerable|intolerable|"
             "no use|of no use|isn't acceptable|are out|must be avoided|should be avoided|not desired|breaks the deal|"
             "are off|is off"
@@ -135,7 +137,8 @@ WISHES: dict[Concept, dict[str, str]] = {
     "but": {
         "": (
             "but|however|though|although|yet|while|whereas|because|since|otherwise|so that|whilst|even though|"
-            "even if|in return|in exchange|that said|except|when|then again|which|who|where"
+            "even if|in return|in exchange|that said|except|except for|apart from|aside from|other than|when|"
+            "then again|which|who|where"
         ),
     },
     "provided": {
@@ -145,6 +148,8 @@ WISHES: dict[Concept, dict[str, str]] = {
         ),
     },
     "if": {"": "if|in case|once|unless|should it|whenever"},
+    "except": {"": "except|except for|apart from|aside from|other than"},
+    "why": {"": "why|how come"},
     "choice": {"": "either|whichever|one of"},
     "instead": {"": "instead of|rather than|in place of|as opposed to|in lieu of"},
     "correct": {
