@@ -57,7 +57,7 @@ def test_import(tmp_path: Path):
         ["scenarios", "--help"],
         ["memory", "--help"],
         ["memory", "list"],
-        ["memory", "forget"],
+        ["memory", "forget", "--help"],
     ],
     ids=" ".join,
 )
