@@ -9,14 +9,25 @@ import pytest
 
 from shipfit.agents.context import RunContext, node
 from shipfit.agents.state import RunState
+from shipfit.agents.tracing import NoTracer
 from shipfit.contracts import Budget, Limits, Request
 
 
 def time_left(name: str, elapsed_s: float) -> float:
     """Seconds that a job of node `name` may take, of a budget of 40."""
     request = Request(model="model.onnx", budget=Budget(time_limit_s=40))
-    execute = SimpleNamespace(limits=Limits(), waited_s=0.0)
-    context = cast(RunContext, SimpleNamespace(request=request, execute=execute, emit=lambda _: None))
+    execute = SimpleNamespace(limits=Limits(), waited_s=0.0, tracer=NoTracer())
+    nothing = cast(Any, None)
+    context = RunContext(
+        run="run",
+        request=request,
+        execute=cast(Any, execute),
+        policy=nothing,
+        outcomes=nothing,
+        hardware="",
+        find_host=nothing,
+        emit=lambda _: None,
+    )
     seen: list[float] = []
 
     def work(state: RunState, context: RunContext) -> RunState:

@@ -76,6 +76,7 @@ def test_a_request_is_met_and_its_repetition_takes_one_attempt(
     assert again.artifact.sha256 == response.artifact.sha256
 
 
+@pytest.mark.slow
 def test_an_impossible_request_gives_the_original_back_with_offers(
     settings: Settings, digits_model: Path, digits_data: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_shuffled_labels_are_never_met(
     assert len(response.attempts) <= 4
 
 
+@pytest.mark.slow
 def test_a_target_that_cannot_be_measured_here_is_unverified(
     settings: Settings, digits_model: Path, digits_data: Path
 ) -> None:
@@ -217,6 +219,7 @@ def test_a_crash_is_a_failed_attempt_and_the_run_goes_on(
     assert "SIGSEGV" in broken.verdict.reason
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_is_resumed_without_repeating_work(
     settings: Settings, digits_model: Path, digits_data: Path
 ) -> None:
