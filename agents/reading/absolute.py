@@ -69,6 +69,10 @@ class AbsolutePassage(Passage):
     def _absolute_quantity(self, measure: Measure) -> str:
         named, usual = self.quantity(), OF_KIND[measure.kind]
         if measure.kind == "bytes":
+            if named == "first" and self.has("model"):
+                return usual  # `the page loads a model of 2 MB`
+            if not named and self.context.measured is not None and self.after and self.after[0].has("whole"):
+                return self.context.measured.about if self.context.measured.about == "memory" else usual  # `of it`
             return "memory" if named == "memory" else "" if named == "first" else usual
         if measure.kind == "duration":
             statistics = [item.value("statistic") for item in self.clause.items if item.has("statistic")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .context import Repeat
 from .items import Item
 from .passage import BETTER
@@ -63,10 +65,17 @@ class AllowanceWish(Wish):
 
         return repeat
 
+    def _free(self) -> list[str]:
+        """Return what `any size will do` names."""
+        pairs = pairwise(self.items)
+        return [two.value("quantity") for one, two in pairs if one.has("any") and two.has("quantity")]
+
     def permission(self) -> list[Outcome] | None:
         """`slower is fine`, `memory may grow`, `accuracy can suffer`."""
         if not self.has("fine", "modal", "indifferent") or self.has("negation"):
             return None
+        if self.has("fine") and (free := self._free()):
+            return self._allowed(free)
         for _, quantity, sign in self.changes():
             if quantity in BETTER and sign != BETTER[quantity]:
                 mild = quantity == "accuracy" and self.has("mild")

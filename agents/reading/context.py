@@ -29,6 +29,7 @@ class Context:
         levers: likewise.
         forbids: whether levers in a list are being ruled out.
         correcting: whether what comes next corrects what came before.
+        telling: whether the clause before said how things are and asked for nothing.
         wishes: whether something in the sentence says that something is wanted.
         choice: whether the sentence leaves a choice, which no request can.
         last_topic: the topic of the sentence before: `Could you speed it up? Maybe 2x?`.
@@ -46,6 +47,7 @@ class Context:
     levers: list[Item] = field(default_factory=list[Item])
     forbids: bool = False
     correcting: bool = False
+    telling: bool = False
     wishes: bool = False
     choice: bool = False
     last_topic: tuple[str, str] = ("", "")
@@ -55,7 +57,7 @@ class Context:
         """Forget what does not reach beyond a sentence."""
         self.last_topic = (self.topic, self.towards)
         self.topic, self.towards, self.repeat = "", "", None
-        self.forbids = self.wishes = self.choice = False
+        self.forbids = self.wishes = self.choice = self.telling = False
         self.pending.clear()
         self.levers.clear()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from .context import Repeat
 from .items import Item
-from .passage import BETTER
+from .passage import BETTER, OPPOSITE
 from .statements import Outcome, Statement
 from .wish import GUARD_OF, Wish
 
@@ -116,5 +117,14 @@ class KeptWish(Wish):
             if sign == BETTER[quantity]:
                 return []  # what need not get better
             self.context.repeat = self._kept_again()
-            return self.bound_of_one(quantity)
+            return [made for name in (quantity, *self._nor(item)) for made in self.bound_of_one(name)]
         return None
+
+    def _nor(self, first: Item) -> list[str]:
+        """Return what else is refused, as in `neither slower nor bigger`."""
+        joints = {two.start for one, two in pairwise(self.items) if one.has("negation") and one.has("and")}
+        return [
+            quantity
+            for item, quantity, sign in self.changes()
+            if item.start > first.start and item.start in joints and sign == OPPOSITE[BETTER[quantity]]
+        ]

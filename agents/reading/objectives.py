@@ -46,7 +46,8 @@ class ObjectiveWish(Wish):
         known = [OBJECTIVE_OF.get(name, name) for name in objectives if name in OBJECTIVE_OF or name == "balanced"]
         if not objectives or (not known and not self.quantities()):
             return None
-        if self.has("negation") or not known:
+        told = [*self.names(), *(item.value("quantity") for item in self.context.pending)]
+        if self.has("negation") or not known or (known == ["balanced"] and {"accuracy", "memory"} & set(told)):
             return self.unread()
         self.context.repeat = None if "balanced" in known else self._objective_again()
         return [self.statement("objective", name, "objective") for name in dict.fromkeys(known)]
@@ -124,6 +125,11 @@ class ObjectiveWish(Wish):
 
         return repeat
 
+    def _is_wanted(self, index: int) -> bool:
+        """Tell whether an adjective says what is wanted: `I want a small model`."""
+        before = self.items[max(index - 2, 0) : index]
+        return len(before) == 2 and before[0].has("goal") and before[1].has("one")
+
     def _is_complaint(self, item: Item) -> bool:
         before = self.clause.before(item)
         return bool(before) and before[-1].has("too")
@@ -146,7 +152,7 @@ class ObjectiveWish(Wish):
             )
             if (before is not None and before.has("too") and sign != BETTER[quantity]) or (
                 sign == BETTER[quantity]
-                and not attribute
+                and (not attribute or self._is_wanted(index))
                 and (before is None or before.has("article", "goal", "vague", "is", "and", "keep"))
             ):
                 found.append(OBJECTIVE_OF[quantity])

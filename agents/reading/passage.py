@@ -119,7 +119,10 @@ class Passage:
         told = any(item.has("present") for item in self.clause.items)
         named = any(item.has("reference") for item in self.before) and self.has("is", "quantity", "attains")
         attained = self.has("attains") and not self.context.wishes
-        if told or named or attained or self.is_fact():
+        goes_on = (
+            self.context.telling and self.clause.opened_by("and") and not self.has("hedge", "fine", "keep", "only")
+        )
+        if told or named or attained or goes_on or self.is_fact():
             return not wished and not comparator
         opener = self.clause.opener
         lead = self.clause.lead

@@ -42,6 +42,8 @@ class QualityPassage(Passage):
 
     def drop(self, measure: Measure, comparator: str) -> list[Outcome] | None:
         value = measure.top
+        if self.has("lost") and not comparator and not self.has("goal", "modal", "fine", "only", "negation", "refused"):
+            return None  # what was lost, as in `int8 lost 4 points`
         if measure.kind == "percent" and value > _LEAST_ACCURACY:
             return None  # a score, not a loss
         if measure.kind == "bare" and not 0 <= value <= _LARGEST_BARE_DROP:

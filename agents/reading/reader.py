@@ -54,9 +54,18 @@ def _read_clause(clause: Clause, context: Context) -> None:
     context.choice = context.choice or clause.has("choice")
     if rest.items and not (rest.measured is None and any(isinstance(each, Statement) for each in levers)):
         said += _bounds_and_wishes(rest, context, bool(levers))
+    context.telling = _tells(clause, context, said)
     context.outcomes += said
     if any(isinstance(each, Statement) for each in said):
         context.correcting = False
+
+
+def _tells(clause: Clause, context: Context, said: list[Outcome]) -> bool:
+    """Tell whether a clause says how things are and asks for nothing: `it has 11 million parameters and …`."""
+    wished = context.wishes or clause.has("goal", "modal", "only", "upper", "lower", "fine", "keep", "hedge")
+    asked = any(isinstance(each, Statement) and each.strength not in ("present", "fact") for each in said)
+    goes_on = context.telling and clause.opened_by("and")
+    return not wished and not asked and (goes_on or clause.has("has", "attains", "present", "past"))
 
 
 def _bounds_and_wishes(clause: Clause, context: Context, told: bool) -> list[Outcome]:
@@ -129,7 +138,10 @@ def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
     if items and items[0].has("no") and len(items) == 1:
         return Clause((), clause.opener), True
     for item in clause.items:
-        if item.has("retract"):
+        if item.value("retract") == "the" and not (item.has("indifferent") and clause.measured is None):
+            context.outcomes.append(Retraction(item.start))
+            return Clause((), clause.opener), True
+        if item.has("retract") and item.value("retract") != "the":
             context.outcomes.append(Retraction(item.start))
             correcting = True
             items.remove(item)

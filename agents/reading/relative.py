@@ -9,6 +9,8 @@ from .quality import QualityPassage
 from .shares import Way, faster_by_time, ratio, rounded, speedup
 from .statements import Outcome, Statement
 
+_SCORE = 0.5  # a share of this or less is hardly a score
+
 
 class RelativePassage(QualityPassage):
     """A clause whose measure says how the product stands to the original."""
@@ -50,10 +52,21 @@ class RelativePassage(QualityPassage):
             return self._sped(measure, about, sign, comparator)
         if about in ("accuracy", "fidelity") or self._is_called_accurate():
             return self.accuracy(measure, about, comparator)
+        if self._is_told_score():
+            return self.accuracy(measure, "accuracy", comparator)
         allowed = measure.kind == "points" and (
             self.has("fine", "modal") or comparator == "upper" or measure.sign == "-"
         )
         return self.drop(measure, comparator) if allowed else None
+
+    def _is_told_score(self) -> bool:
+        """Tell whether a number is a score, since one was told of: `it has 95 % accuracy, I would accept 93 %`."""
+        told = (
+            "accuracy" in (self.context.topic, self.context.last_topic[0])
+            and self.measure.kind == "percent"
+            and self.measure.value > _SCORE
+        )
+        return told and self.has("fine", "goal") and all(item.has("fine", "is") for item in self.after)
 
     def _correction_of(self, measure: Measure) -> list[Outcome] | None:
         """Return the last statement with another number, where that is all the clause says."""

@@ -34,6 +34,7 @@ def _names(item: Item, clause: Clause) -> bool:
     # `in torch` is a runtime, `my torch model` is not.
     before, after = clause.before(item), clause.after(item)
     led = any(each.has("through", "inside") or each.text in ("=", ":") for each in before[-2:])
+    led = led or any(each.has("targeting") for each in before[-1:])
     return (led or clause.opened_by("through")) and not (after and after[0].has("model"))
 
 

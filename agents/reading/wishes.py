@@ -40,6 +40,7 @@ class WishReader(AllowanceWish, ObjectiveWish, KeptWish):
             item
             for item in self.items
             if not item.has("quantity", "article", "everything", "of", "goal", "is", "negation", "approximate")
+            and not (item is self.items[-1] and item.has("too"))
         ]
         if not names or others or len(self.items) > len(names) + 3:
             return None

@@ -139,7 +139,9 @@ CHANGES: dict[Concept, dict[str, str]] = {
         "balanced": (
             "balanced|best balance|good balance|balance of|best compromise|good compromise|best trade off|"
             "good trade off|best tradeoff|good tradeoff|balance between|a balance|compromise between|"
-            "trade off between|best overall|best all round|sweet spot|well balanced|balance"
+            "trade off between|best overall|best all round|sweet spot|well balanced|balance|matter equally|"
+            "equally important|"
+            "are equally important|matter the same|count equally"
         ),
         "-": (
             "minimize|minimise|minimizing|minimising|minimal possible|lowest|least|minimum possible|lowest possible|"
@@ -159,7 +161,7 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "optimizing for|optimising for|prefer|concentrate on|all about|main goal is|main thing is|important is|"
             "objective is|tune for|optimised for|optimized for|optimize it for|optimise it for|optimize this for|"
             "goal is maximum|optimize|optimise|optimizing|objective|priority|it is all about|biggest concern is|"
-            "main concern is"
+            "main concern is|top concern is|main focus is|focus is"
         ),
         "after": (
             "first|matters most|is most important|is the most important|is the priority|is my priority|"
@@ -168,7 +170,9 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "over everything|matters|is paramount|is essential|is crucial|is critical|is what counts|is our priority|"
             "is all that matters|has priority|before everything|is number one|is our top priority|counts|most of all|"
             "is what matters most|is what counts most|is what matters to me|is the main thing|"
-            "is what i care about|is vital"
+            "is what i care about|is vital|is the main concern|is our main concern|is my main concern|"
+            "is the biggest concern|"
+            "is the top concern|is the main goal|is the main point|is the focus|is the main priority"
         ),
     },
     "over": {"": "over|before"},

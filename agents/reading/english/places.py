@@ -19,7 +19,8 @@ PLACES: dict[Concept, dict[str, str]] = {
             "iot device|wearable|watch|smartwatch|smart watch|drone|pixel|galaxy|coral|micro controller|nrf52|rp2040|"
             "beaglebone|on device|handheld|handset|handsets|teensy|micro controllers|smart camera|gadget|headset|"
             "glasses|smart speaker|hearing aid|earbuds|robot|car|single board computer|sbc|pi 4|pi 5|pi 3|gateway|"
-            "phone app|phone apps|mobile apps|wearables|watches|smartwatches|smart watches|drones|robots|cars|headsets|"
+            "phone app|phone apps|mobile apps|wearables|watches|smartwatches|smart watches|drones|robots|cars|"
+            "headsets|"
             "smart speakers|hearing aids|embedded systems|embedded boards|gateways|raspberry pis|arduinos|ipads|"
             "iot devices|embedded devices|set top box|set top boxes|smart tv|smart tvs|smart cameras|gadgets"
         ),
@@ -58,6 +59,6 @@ PLACES: dict[Concept, dict[str, str]] = {
         ),
     },
     "targeting": {
-        "": "target|targets|targeting|deploy|deployed|deployment|platform|run|runs|running|ship|shipping|execute",
+        "": "use|target|targets|targeting|deploy|deployed|deployment|platform|run|runs|running|ship|shipping|execute",
     },
 }

@@ -15,13 +15,14 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
         "memory": (
             "memory|ram|memory footprint|memory usage|memory use|memory consumption|peak memory|ram usage|peak ram|"
             "footprint|working set|rss|resident memory|heap|sram|runtime memory|mem|memory peak|ram consumption|"
-            "memory at runtime|resident set|resident size|dram"
+            "memory at runtime|resident set|resident size|dram|psram|vram"
         ),
         "latency": (
             "latency|latencies|inference time|response time|runtime per call|run time|delay|time per image|"
             "time per call|time per inference|time per frame|time per request|execution time|inference latency|"
             "processing time|time|lag|duration|call time|turnaround|inference|forward pass|answer time|runtimes|"
-            "inference speed in ms|prediction time|reaction time"
+            "inference speed in ms|prediction time|reaction time|response times|inference times|run times|"
+            "execution times|response latency"
         ),
         "speed": "speed|inference speed|speedup|speedups|acceleration|performance|velocity|speed up factor|pace",
         "throughput": "throughput|rate|frame rate|framerate|inference rate|bandwidth|requests per second|qps|fps|rps",
@@ -66,7 +67,8 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
         "": (
             "windows|window|clip|clips|chunks|chunk|segment|segments|snippets|parameters|parameter|params|flops|macs|"
             "operations|data|dataset|images|image|corpus|recordings|video|audio|footage|photos|pictures|training|log|"
-            "logs|text|of data|cache|swap|samples|input image|upload|traffic|sd card|hard drive|records|rows"
+            "logs|text|of data|cache|swap|samples|input image|upload|traffic|display|screen|monitor|camera|sensor|"
+            "microphone|signal|sd card|hard drive|records|rows"
         ),
     },
     "model": {
@@ -104,5 +106,6 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
     "attains": {
         "": "reaches|achieves|scores|obtains|yields|delivers|gets|has|have|gives|attains|runs at|hits|does|did|manages"
     },
+    "any": {"": "any|whatever|whichever"},
     "has": {"": "has|have|with only|comes with|we have|owns|got"},
 }

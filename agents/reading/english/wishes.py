@@ -70,7 +70,8 @@ WISHES: dict[Concept, dict[str, str]] = {
     },
     "unsaid": {
         "": (
-            "never said|did not say|didn't say|nobody said|no one said|never asked|did not ask|didn't ask|nobody asked|"
+            "never said|did not say|didn't say|nobody said|no one said|never asked|did not ask|didn't ask|"
+            "nobody asked|"
             "not saying|not asking|never wanted|never told|didn't mean|did not mean"
         ),
     },
@@ -167,8 +168,9 @@ WISHES: dict[Concept, dict[str, str]] = {
         "": (
             "scratch that|forget that|strike that|cancel that|scrap that|ignore that|delete that|forget what i wrote|"
             "forget what i said|disregard that|never mind that|nevermind that|undo that|scratch|drop that|scratch it|"
-            "forget what|scrap|forget the|no longer"
+            "forget what|scrap|no longer"
         ),
+        "the": "forget the|forget about the|ignore the|disregard the|scrap the|never mind the|nevermind the",
     },
     "hedge": {
         "": (
