@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from .measures import Measure
 from .passage import Passage
@@ -92,8 +93,21 @@ class AbsolutePassage(Passage):
 
     def _is_owned(self) -> bool:
         """Tell whether the amount is what there is: `we have 45 MB`, `my phone has 6 GB of RAM`."""
+        if self._is_blamed() and not self.comparator():
+            return True
+        if self._is_called() and not self.comparator() and not self.has("goal", "only", "modal"):
+            return True
         owns = any(item.has("has") and not item.has("is") for item in self.before)
         return owns and not self.comparator() and not self.has("goal", "only")
+
+    def _is_blamed(self) -> bool:
+        """Tell whether the amount is called too much, or too little: `40 MB is too big`."""
+        return any(one.has("too") and two.has("adjective", "direction", "several") for one, two in pairwise(self.after))
+
+    def _is_called(self) -> bool:
+        """Tell whether the amount only says which model is meant: `the 70 MB file`."""
+        led = self.before[-1:] and self.before[-1].has("article") and not self.before[-1].has("one")
+        return bool(led) and bool(self.after) and self.after[0].has("model") and not self.after[0].has("one")
 
     def _statistic(self, about: str) -> list[Statement]:
         if about != "latency":

@@ -30,6 +30,7 @@ class Context:
         forbids: whether levers in a list are being ruled out.
         correcting: whether what comes next corrects what came before.
         telling: whether the clause before said how things are and asked for nothing.
+        refusing: whether the clause before said what is not wanted.
         wishes: whether something in the sentence says that something is wanted.
         choice: whether the sentence leaves a choice, which no request can.
         last_topic: the topic of the sentence before: `Could you speed it up? Maybe 2x?`.
@@ -48,6 +49,7 @@ class Context:
     forbids: bool = False
     correcting: bool = False
     telling: bool = False
+    refusing: bool = False
     wishes: bool = False
     choice: bool = False
     last_topic: tuple[str, str] = ("", "")
@@ -57,7 +59,7 @@ class Context:
         """Forget what does not reach beyond a sentence."""
         self.last_topic = (self.topic, self.towards)
         self.topic, self.towards, self.repeat = "", "", None
-        self.forbids = self.wishes = self.choice = self.telling = False
+        self.forbids = self.wishes = self.choice = self.telling = self.refusing = False
         self.pending.clear()
         self.levers.clear()
 

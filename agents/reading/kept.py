@@ -41,6 +41,8 @@ class KeptWish(Wish):
         keep = next((item for item in self.items if item.has("keep")), None)
         if keep is None or self.changes():
             return None
+        if any(one.has("modal") and two is keep for one, two in pairwise(self.items)):
+            return []  # `the size may stay the same`
         names = [item.value("quantity") for item in self.quantities() if self._is_what_is_kept(item, keep)]
         names += [item.value("quantity") for item in self.context.pending]
         if not names:

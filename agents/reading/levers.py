@@ -19,7 +19,7 @@ _OTHERS = {"int8": ("int4", "fp16"), "int4": ("int8", "fp16"), "fp16": ("int8", 
 def read_levers(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]]:
     """Return the clause without the levers it speaks of, and what it says of them."""
     named = [item for item in clause.items if _lever(item)]
-    levers = [item for item in named if not _names_a_model(item, clause)]
+    levers = [item for item in named if not _names_a_model(item, clause) and not _is_kind_of(item, named)]
     bare = [item for item in clause.items if item.has("unlevered")]
     if bare and not named:
         start, end = trimmed(clause.items, is_content)
@@ -43,6 +43,12 @@ def _lever(item: Item) -> str:
     return item.value("lever")
 
 
+def _is_kind_of(item: Item, named: list[Item]) -> bool:
+    """Tell whether a width before it says which kind is meant: `4-bit quantization`."""
+    widths = [each for each in named if _lever(each) in _BITS and 0 <= item.start - each.end <= 1]
+    return _lever(item) == "quantization" and bool(widths)
+
+
 def _names_a_model(item: Item, clause: Clause) -> bool:
     """Tell whether a lever only says which model is meant: `the int8 model should be faster`."""
     after = clause.after(item)
@@ -60,7 +66,8 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
     if _is_allowed(clause) and not any(_is_negated(item, clause) for item in levers):
         return [Statement("forbid", _lever(item), start, end, "lift", _lever(item)) for item in levers]
     refused = clause.has("refused") or (clause.items[-1].has("negation") and clause.items[-1].start > first.start)
-    in_list = context.forbids and not clause.opened_by("but") and _is_bare_list(clause)
+    listed = _is_bare_list(clause) or (_is_or(clause) and not clause.has("fine", "modal", "only"))
+    in_list = context.forbids and not clause.opened_by("but") and listed
     excepted = clause.opened_by("except") and not context.forbids and _is_bare_list(clause)
     if refused or in_list or excepted or _is_negated(first, clause):
         waiting = [_lever(item) for item in context.levers] if refused else []
@@ -73,6 +80,10 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
     if clause.measured is not None and all(_lever(item) == "fp32" for item in levers):
         return []  # what it is compared with
     return [Unread(start, end)]
+
+
+def _is_or(clause: Clause) -> bool:
+    return clause.opened_by("or") or (clause.opener is not None and clause.opener.text == "/")
 
 
 def _is_bare_list(clause: Clause) -> bool:
@@ -88,11 +99,12 @@ def _forbidden(levers: tuple[str, ...], start: int, end: int, context: Context) 
 
 
 def _is_negated(item: Item, clause: Clause) -> bool:
-    return any(each.has("negation") for each in clause.before(item))
+    kept_out = clause.has("keep") and any(each.has("out") for each in clause.after(item))
+    return kept_out or any(each.has("negation") for each in clause.before(item))
 
 
 def _is_only(clause: Clause) -> bool:
-    return clause.has("only", "keep") and not clause.has("negation")
+    return clause.has("only", "keep") and not clause.has("negation", "out")
 
 
 def _is_allowed(clause: Clause) -> bool:

@@ -10,11 +10,11 @@ from .tokens import Token, fold, tokenize
 
 Concept = Literal[
     "adjective", "and", "any", "approximate", "article", "as", "attains", "bare_cut", "bare_possible", "becomes",
-    "between", "but", "by", "change", "choice", "correct", "counted", "decimal", "device", "direction",
+    "between", "but", "by", "change", "choice", "correct", "costs", "counted", "decimal", "device", "direction",
     "divide", "everything", "except", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge",
     "idiom", "if", "indifferent", "inside", "instead", "is", "keep", "label", "lever", "losing", "loss", "lost",
     "lossless", "lower", "mattering", "mild", "modal", "model", "negation", "no", "not_under", "not_worse",
-    "nothing", "of", "one", "only", "or", "over", "past", "per", "platform", "plus", "possible", "present",
+    "nothing", "of", "one", "only", "or", "out", "over", "past", "per", "platform", "plus", "possible", "present",
     "priority", "provided", "quantity", "reference", "refused", "retract", "runtime", "sacrificing", "saving",
     "score", "second", "several", "so", "statistic", "superlative", "talk", "targeting", "that", "the",
     "through", "to", "too", "unlevered", "unsaid", "upper", "vague", "whole", "why", "wished", "without",

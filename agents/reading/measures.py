@@ -132,6 +132,8 @@ class MeasureGrammar:
         skip = length
         skip += 1 if self._is(at + skip, "whole") else 0
         skip += 1 if self._is(at + skip, "one") else 0
+        dozens, several = self.number(at + skip) if self._is(at + skip - 1, "one") else (0, 0.0)
+        skip, part = skip + dozens, part * several if dozens else part
         taken, kind, unit = self._unit(at + skip)
         if taken and kind in _COUNTABLE and not self._is(at + skip, "quantity"):
             return self._trailing(at, skip + taken, self._of(part, kind, unit))

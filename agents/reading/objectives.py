@@ -27,15 +27,13 @@ class ObjectiveWish(Wish):
             before = self.items[index - 1] if index else None
             after = self.items[index + 1 :][:4]
             possible = next((each for each in after if each.has("possible")), None)
-            if (
-                side
-                and possible
-                and ((before is not None and before.has("as")) or possible.has("bare_possible") or side[:-1])
-            ):
+            led = before is not None and before.has("as")
+            led = led or (item.has("adjective") and possible is not None and after[0] is possible)
+            if side and possible and (led or possible.has("bare_possible") or side[:-1]):
                 quantity = side[:-1] or next((name for name in self.names()), "")
                 if self.has("loss"):  # `a loss as small as possible`
                     quantity, side = "accuracy", _OPPOSITE.get(side[-1], "")
-                if (before is not None and before.has("as")) or item.has("direction", "change"):
+                if led or item.has("direction", "change"):
                     objectives.append(quantity if side[-1] == BETTER.get(quantity) else "")
             found = item.value("superlative")
             if found in OBJECTIVE_OF or found == "balanced":
@@ -84,7 +82,12 @@ class ObjectiveWish(Wish):
         """`size over speed`."""
         for one, over, two in zip(self.items, self.items[1:], self.items[2:], strict=False):
             objective = OBJECTIVE_OF.get(one.value("quantity"))
-            if objective and over.has("over") and two.has("quantity") and not self.has("negation"):
+            if (
+                objective
+                and (over.has("over") or over.value("lower") == "mark")
+                and two.has("quantity")
+                and not self.has("negation")
+            ):
                 return [self.statement("objective", objective, "objective")]
         return None
 
@@ -103,7 +106,7 @@ class ObjectiveWish(Wish):
         compared = any(item.has("upper", "lower") and not item.has("direction") for item in self.items)
         if not found or compared or {"first", "error"} & set(self.names()):
             return None
-        if self.has("negation") and self.has("too"):  # `not too slow`
+        if self.has("too") and self.has("negation", "past"):  # `not too slow`, `was too slow`
             return self.unread()
         self._remember_topic()
         self.context.repeat = self._weakly_again()
@@ -153,7 +156,7 @@ class ObjectiveWish(Wish):
             if (before is not None and before.has("too") and sign != BETTER[quantity]) or (
                 sign == BETTER[quantity]
                 and (not attribute or self._is_wanted(index))
-                and (before is None or before.has("article", "goal", "vague", "is", "and", "keep"))
+                and (before is None or before.has("article", "goal", "vague", "is", "and", "keep", "only"))
             ):
                 found.append(OBJECTIVE_OF[quantity])
         return found

@@ -17,6 +17,7 @@ from .statements import Statement, Unread
 BETTER = {
     "size": "-", "memory": "-", "latency": "-", "speed": "+", "throughput": "+", "accuracy": "+", "fidelity": "+"
 }  # fmt: skip
+_LESS_IS_BETTER = ("bytes", "duration")
 OPPOSITE = {"-": "+", "+": "-"}
 
 
@@ -66,6 +67,10 @@ class Passage:
         near = near or [item for item in places if not item.has("direction")][:1]
         if not near:
             return ""
+        if near[0].value("lower") == "better" and self.measure.kind in _LESS_IS_BETTER:
+            return "lower" if self.negated(near[0]) else "upper"
+        if self._goes_on_refusing(near[0]):
+            return "lower" if near[0].has("upper") else "upper"
         upper = near[0].has("upper") and not (near[0].has("lower") and self.prefers_lower())
         if near[0].value("upper") == "within":
             upper = True
@@ -76,6 +81,13 @@ class Passage:
         elif upper and self.is_refused(near[0]):
             upper = False
         return "upper" if upper else "lower"
+
+    def _goes_on_refusing(self, comparator: Item) -> bool:
+        """Tell whether what is refused goes on: `I want no model over 5 MB or slower than 15 ms`."""
+        unwanted = "lower" if self.measure.kind in _LESS_IS_BETTER else "upper"
+        absolute = self.measure.kind in (*_LESS_IS_BETTER, "rate")
+        goes_on = self.context.refusing and self.clause.opened_by("or") and not self.has("negation")
+        return goes_on and absolute and comparator.has(unwanted)
 
     def prefers_lower(self) -> bool:
         return self.measure.kind in ("rate", "decibel")
@@ -97,7 +109,9 @@ class Passage:
         """Tell whether the clause speaks of lost quality."""
         about = self.quantity()
         quality = about in ("", "accuracy", "fidelity")
-        sides = {item.value("direction") for item in self.clause.items}
+        turning = [item for item in self.clause.items if not item.has("upper", "lower") or item.has("not_worse")]
+        sides = {item.value("direction") for item in turning}
+        sides |= {item.value("direction") for item in self.clause.items if item.value("direction") == "accuracy-"}
         if "accuracy-" in sides or any(item.value("not_worse") == "accuracy" for item in self.clause.items):
             return quality
         if any(item.has("loss") for item in self.clause.items):
@@ -119,15 +133,20 @@ class Passage:
         told = any(item.has("present") for item in self.clause.items)
         named = any(item.has("reference") for item in self.before) and self.has("is", "quantity", "attains")
         attained = self.has("attains") and not self.context.wishes
-        goes_on = (
-            self.context.telling and self.clause.opened_by("and") and not self.has("hedge", "fine", "keep", "only")
-        )
+        goes_on = self.context.telling and self._is_one_more() and not self.has("hedge", "fine", "keep", "only")
+        if self.before and self.before[-1].has("past") and not self.has("goal", "modal"):
+            return True  # `the limit was 10 MB`
         if told or named or attained or goes_on or self.is_fact():
             return not wished and not comparator
         opener = self.clause.opener
         lead = self.clause.lead
         of_a_model = lead is not None and (lead.kind == "name" or lead.has("model"))
         return not wished and opener is not None and opener.text == "(" and of_a_model and not self.quantities()
+
+    def _is_one_more(self) -> bool:
+        """Tell whether the clause goes on with what was told: `…, each around 30 MB`."""
+        opener = self.clause.opener
+        return opener is not None and (opener.has("and") or (opener.text == "," and self.has("everything")))
 
     def is_fact(self) -> bool:
         """Tell whether the measure follows `is`: `the model is 50 MB`."""

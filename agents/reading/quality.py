@@ -10,6 +10,7 @@ from .shares import rounded
 from .statements import Outcome
 
 _LEAST_ACCURACY, _UNLIKELY_ACCURACY = 0.5, 0.3
+_LOWEST_ACCURACY = 0.05
 _LARGEST_BARE_DROP = 0.1
 
 
@@ -72,7 +73,7 @@ class QualityPassage(Passage):
         whole = (self.has("reference") and not self.is_fact()) or (self.has("keep") and self.is_part_of_whole())
         if measure.kind == "percent" and whole and value >= _LEAST_ACCURACY and comparator != "upper":
             return [self.statement("max_accuracy_drop", rounded(1 - value), "drop")]
-        if value < _UNLIKELY_ACCURACY and comparator != "lower":
+        if value < (_LOWEST_ACCURACY if comparator == "lower" else _UNLIKELY_ACCURACY):
             return None
         made = self.statement("min_accuracy", value, "accuracy")
         if self.is_present(comparator):

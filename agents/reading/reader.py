@@ -54,6 +54,7 @@ def _read_clause(clause: Clause, context: Context) -> None:
     context.choice = context.choice or clause.has("choice")
     if rest.items and not (rest.measured is None and any(isinstance(each, Statement) for each in levers)):
         said += _bounds_and_wishes(rest, context, bool(levers))
+    context.refusing = clause.has("negation") or (context.refusing and clause.opened_by("or"))
     context.telling = _tells(clause, context, said)
     context.outcomes += said
     if any(isinstance(each, Statement) for each in said):
@@ -64,7 +65,7 @@ def _tells(clause: Clause, context: Context, said: list[Outcome]) -> bool:
     """Tell whether a clause says how things are and asks for nothing: `it has 11 million parameters and …`."""
     wished = context.wishes or clause.has("goal", "modal", "only", "upper", "lower", "fine", "keep", "hedge")
     asked = any(isinstance(each, Statement) and each.strength not in ("present", "fact") for each in said)
-    goes_on = context.telling and clause.opened_by("and")
+    goes_on = context.telling and (clause.opened_by("and") or (clause.opener is None and not clause.first))
     return not wished and not asked and (goes_on or clause.has("has", "attains", "present", "past"))
 
 

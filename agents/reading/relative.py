@@ -66,7 +66,8 @@ class RelativePassage(QualityPassage):
             and self.measure.kind == "percent"
             and self.measure.value > _SCORE
         )
-        return told and self.has("fine", "goal") and all(item.has("fine", "is") for item in self.after)
+        wished = self.has("fine", "goal") or self.comparator() == "lower"
+        return told and wished and all(item.has("fine", "is") for item in self.after)
 
     def _correction_of(self, measure: Measure) -> list[Outcome] | None:
         """Return the last statement with another number, where that is all the clause says."""

@@ -16,7 +16,15 @@ _SHORT: dict[str, Readings] = {"+": {"upper": ""}, "-": {"lower": ""}}
 def together(items: Sequence[Item]) -> list[Item]:
     """Return the items with those rewritten that others around them give another meaning."""
     kept = list(items)
-    for rewrite in (_compared_as, _negated_comparatives, _limited_losses, _scores, _shares_of_calls, _without_origins):
+    for rewrite in (
+        _compared_as,
+        _negated_comparatives,
+        _costs,
+        _limited_losses,
+        _scores,
+        _shares_of_calls,
+        _without_origins,
+    ):
         kept = rewrite(kept)
     return kept
 
@@ -64,6 +72,21 @@ def _is_origin(item: Item, after: Sequence[Item]) -> bool:
     return rest is not None and rest.kind == item.measure.kind
 
 
+def _costs(items: list[Item]) -> list[Item]:
+    """Take `costs` for a loss where it is quality that it costs: `unless it costs more than 1 % accuracy`."""
+    return [
+        replace(item, readings={"loss": "verb"}) if item.has("costs") and _is_of_quality(items[index + 1 :]) else item
+        for index, item in enumerate(items)
+    ]
+
+
+def _is_of_quality(after: Sequence[Item]) -> bool:
+    near = after[:_NEAR]
+    end = next((at for at, each in enumerate(near) if each.kind == "end"), len(near))
+    named = next((each.value("quantity") for each in near[:end] if each.has("quantity")), "")
+    return named == "accuracy"
+
+
 def _limited_losses(items: list[Item]) -> list[Item]:
     """Take `no accuracy drop` for a loss with a limit where a limit follows."""
     return [
@@ -101,7 +124,7 @@ def _shares_of_calls(items: list[Item]) -> list[Item]:
     out: list[Item] = []
     gone = 0
     for index, item in enumerate(items):
-        length = _share_of_calls(items[index : index + _FAR])
+        length = _share_of_calls(items[index : index + _FAR], out)
         if length and item.measure:
             named = _STATISTIC_OF.get(item.measure.value, "other")
             last = items[index + length - 1]
@@ -114,7 +137,7 @@ def _shares_of_calls(items: list[Item]) -> list[Item]:
     return out
 
 
-def _share_of_calls(items: Sequence[Item]) -> int:
+def _share_of_calls(items: Sequence[Item], before: Sequence[Item]) -> int:
     """Return how many items `99 % of all the requests` takes at the start of `items`, 0 where they are none."""
     first = items[0].measure
     if first is None or first.kind != "percent" or len(items) < 3 or not items[1].has("whole", "article"):
@@ -122,6 +145,8 @@ def _share_of_calls(items: Sequence[Item]) -> int:
     counted = next((at for at in range(2, min(5, len(items))) if items[at].has("counted")), 0)
     if not counted or not all(item.has("article", "everything") for item in items[2:counted]):
         return 0
+    if len(before) > 1 and before[-1].has("of") and before[-2].measure and before[-2].measure.kind == "duration":
+        return counted + 1  # `20 ms for 99 % of the requests`
     end = next((at for at, item in enumerate(items) if item.kind == "end"), len(items))
     later = next((item.measure for item in items[counted:end] if item.measure), None)
     return counted + 1 if later is not None and later.kind == "duration" else 0

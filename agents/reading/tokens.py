@@ -114,8 +114,13 @@ class _Tokenizer:
 
     def _piece(self, text: str, at: int) -> Iterator[Token]:
         folded = fold(text)
-        if folded in self._known or folded.isalpha():
+        unit, slash, rest = text.partition("/")
+        if folded in self._known or folded.isalpha() or folded == "%":
             yield Token("word", folded, at, at + len(text))
+        elif slash and rest[:1].isdigit() and fold(unit) in self._units:  # `12 MB/8 ms`
+            place = at + len(unit)
+            yield from (Token("word", fold(unit), at, place), Token("mark", "/", place, place + 1))
+            yield from self._piece(rest, place + 1)
         elif self._opens_entry(text, at):
             yield Token("end", ")", at, at + len(text))
         elif (found := _TIMES.match(folded)) is not None:

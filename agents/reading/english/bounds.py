@@ -21,6 +21,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "no higher than|not more of|no more of|not more as|no more as|less as|or so max|"
             "not higher than|at the maximum|squeeze it into|fit it into|fit it in|fit this in|"
             "fit this into|maxes out at|topping out at|not surpass|nothing above|nothing over|nothing more than|"
+            "largest acceptable|highest acceptable|maximum acceptable|longest acceptable|biggest acceptable|"
+            "slowest acceptable|largest allowed|highest allowed|maximal acceptable|"
             "upper bounded by|bounded by|maximum allowed|max allowed|stays under|room for|not surpassing|limits|"
             "less that|no more that|maximum is|at max|lower or equal to|no worse than"
         ),
@@ -31,14 +33,16 @@ BOUNDS: dict[Concept, dict[str, str]] = {
         "": (
             "at least|minimum|minimal|min|at minimum|at the least|no less than|not less than|or more|or higher|"
             "or above|or greater|greater than|more than|above|over|exceed|exceeds|exceeding|exceeded|beyond|"
-            "larger than|bigger than|heavier than|longer than|slower than|higher than|better than|not below|"
+            "larger than|bigger than|heavier than|longer than|slower than|higher than|not below|"
             "not under|floor|no lower than|not lower than|no fewer than|upwards of|a minimum of|minimum of|min of|"
             "north of|greater or equal|greater or equal to|greater than or equal to|lower bound|lower limit|"
             "never below|never under|surpass|surpasses|past|superior to|gte|gt|more then|higher then|"
             "not smaller than|at the very least|threshold|nothing below|nothing under|minimum required|or bigger|"
             "over and above|in excess of|minima|mini|no smaller than|not worse than|top|go over|goes over|go above|"
+            "worst acceptable|lowest acceptable|minimum acceptable|lowest allowed|minimal acceptable|minimum allowed|"
             "goes above|not less of|no less of|not less as|no less as"
         ),
+        "better": "better than",
         "mark": ">|>=|≥|=>",
     },
     "only": {"": "only|just|exclusively|nothing but|solely|simply|purely"},
@@ -89,13 +93,15 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     },
     "past": {
         "": (
-            "was|were|used to be|had been|went|grew|rose|jumped|ballooned|regressed|has grown|has gone|ran|ran at|"
+            "was|were|used to|used to be|had been|went|grew|rose|jumped|ballooned|regressed|has grown|has gone|"
+            "ran|ran at|"
             "ran in|finished in|came in at|clocked in at|weighed|got us|got me|gave us|gave me|produced|ended up at|"
             "came out at|reached|achieved|delivered|yielded|managed|turned out|shipped|we had|it had|last time|"
             "we measured|i measured|we benchmarked|i benchmarked|last week|last month|last quarter|last year|"
             "last release"
         ),
     },
+    "costs": {"": "cost|costs|costing"},
     "lost": {"": "lost|dropped|cost us|cost me"},
     "saving": {
         "": "over budget|over the budget|over the limit|above budget|save|saves|saving|shave|shave off|knock|knock off"

@@ -172,6 +172,9 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "is what matters most|is what counts most|is what matters to me|is the main thing|"
             "is what i care about|is vital|is the main concern|is our main concern|is my main concern|"
             "is the biggest concern|"
+            "is my top priority|is my highest priority|is our highest priority|is the highest priority|"
+            "is my main priority|"
+            "is our main priority|is the number one priority|is our number one priority|is my number one priority|"
             "is the top concern|is the main goal|is the main point|is the focus|is the main priority"
         ),
     },

@@ -40,6 +40,7 @@ WISHES: dict[Concept, dict[str, str]] = {
             "do not mind|not worried about|regardless of|no matter|whatever|any size or|irrespective of|never mind|"
             "nevermind|not concerned about|don't worry about|no limit on|no limits on|without regard to|"
             "not interested in|i could care less about|couldn't care less about|no need to worry about|unlimited|"
+            "nobody cares about|no one cares about|who cares about|"
             "at any|at the expense of|at the cost of|forget about|not care about|no constraint on|no restriction on|"
             "no constraints on|no restrictions on|no requirement on|no requirements on|no bound on|not fussed about|"
             "sacrifice|trade away|not bothered about|not bothered by|no concern about|no requirements for|"
@@ -134,6 +135,7 @@ WISHES: dict[Concept, dict[str, str]] = {
             "besides"
         ),
     },
+    "out": {"": "out|away"},
     "or": {"": "or|and or"},
     "but": {
         "": (
@@ -161,7 +163,7 @@ WISHES: dict[Concept, dict[str, str]] = {
             "correcting myself|pardon|come to think of it|thinking about it|excuse me|er|erm|uh no|rephrase|"
             "change that to|changed to|change it to|strike that make it|or actually|well actually|no actually|"
             "no actually make it|apologies|better|or better|make it|nah|nope|no no|amend|amended to|revised to|"
-            "update|i take that back|let me correct that|should read"
+            "update|final answer|i take that back|let me correct that|should read"
         ),
     },
     "retract": {
