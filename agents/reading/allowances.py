@@ -22,6 +22,9 @@ class AllowanceWish(Wish):
         if unimportant:
             return self._allowed(unimportant)
         marker = next((item for item in self.items if item.has("indifferent") and not item.has("negation")), None)
+        if marker is not None and marker.value("indifferent") == "before" and not self.names():
+            sides = [item.value("adjective")[:-1] for item in self.clause.after(marker)[:1]]
+            return self._allowed(sides) if any(sides) else None  # `I don't care how big it gets`
         if marker is None or not self.names():
             return None
         if self.negation(marker):  # `not at the cost of accuracy`

@@ -211,7 +211,9 @@ class MeasureGrammar:
             word = self._text(at + length)
             if word in self._lexicon.numbers:
                 current += self._lexicon.numbers[word]
-            elif word in self._lexicon.scales and length:
+            elif word in self._lexicon.scales and (
+                length or (word.isalpha() and len(word) > 3 and self._unit(at + 1)[0])
+            ):
                 scale = self._lexicon.scales[word]
                 current = max(current, 1.0) * scale
                 total, current = (total + current, 0.0) if scale >= 1000 else (total, current)

@@ -153,7 +153,8 @@ class ObjectiveWish(Wish):
             attribute = (after is not None and after.kind == "word" and not after.readings) or (
                 after is not None and after.has("model")
             )
-            if (before is not None and before.has("too") and sign != BETTER[quantity]) or (
+            told = before is not None and before.has("is") and after is None and self.has("model")
+            if (before is not None and (before.has("too") or told) and sign != BETTER[quantity]) or (
                 sign == BETTER[quantity]
                 and (not attribute or self._is_wanted(index))
                 and (before is None or before.has("article", "goal", "vague", "is", "and", "keep", "only"))

@@ -53,6 +53,9 @@ class Passage:
         if after and before and before.value("quantity") != after.value("quantity"):
             near = self.item.start - before.end > after.start - self.item.end
             return after.value("quantity") if near else before.value("quantity")
+        lost = self.after[:1] and self.after[0].has("loss")
+        if lost and after is None and any(item.value("quantity") == "accuracy" for item in self.before):
+            return "accuracy"  # `trade accuracy for speed, 3 % loss`
         chosen = before or after
         return chosen.value("quantity") if chosen else self.about
 
@@ -84,7 +87,7 @@ class Passage:
 
     def _goes_on_refusing(self, comparator: Item) -> bool:
         """Tell whether what is refused goes on: `I want no model over 5 MB or slower than 15 ms`."""
-        unwanted = "lower" if self.measure.kind in _LESS_IS_BETTER else "upper"
+        unwanted: Concept = "lower" if self.measure.kind in _LESS_IS_BETTER else "upper"
         absolute = self.measure.kind in (*_LESS_IS_BETTER, "rate")
         goes_on = self.context.refusing and self.clause.opened_by("or") and not self.has("negation")
         return goes_on and absolute and comparator.has(unwanted)

@@ -30,6 +30,7 @@ class RelativePassage(QualityPassage):
     def _is_beside_the_point(self, about: str) -> bool:
         """Tell whether the number is of something that was, or of something that has no field."""
         was = self.has("past") and not self.has("goal", "reference")
+        was = was or (self.context.telling and self._is_one_more() and not self.has("goal", "modal", "fine", "only"))
         return was or about in ("error", "first") or (not about and self.has("foreign", "wished"))
 
     def _subject(self, about: str) -> tuple[str, str]:

@@ -43,7 +43,8 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
     "idiom": {
         "": (
             "this time|next time|every time|each time|any time|at the same time|on time|at a time|some time|"
-            "all the time|for the time being|at all times|first time|in time"
+            "phone number|phone numbers|mobile number|phone call|all the time|for the time being|at all times|"
+            "first time|in time"
         ),
     },
     "score": {"": "precision"},

@@ -11,7 +11,8 @@ WISHES: dict[Concept, dict[str, str]] = {
             "avoid|avoiding|neither|nor|none|doesn't|does not|isn't|is not|aren't|nothing|w/o|wo|refrain from|stop|"
             "may not|skip|leave out|rule out|exclude|excluding|forbid|disallow|ban|stay away from|free of|zero|non|"
             "no more|anything but|keep away from|hands off|steer clear of|under no circumstances|omit|disable|"
-            "turn off|switch off|prohibit|minus any|not any|couldn't|wouldn't|nor any|without any|nobody|veto|"
+            "turn off|switch off|prohibit|minus any|not any|won't accept|will not accept|can't accept|"
+            "cannot accept|couldn't|wouldn't|nor any|without any|nobody|veto|"
             "hold off on|leave off|do without|without using|don't want|do not want|don't use|do not use|not use|"
             "no use of|keep out|sans"
         ),
