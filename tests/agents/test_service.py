@@ -163,6 +163,7 @@ def test_what_ended_a_run_is_told_even_when_the_ledger_cannot_be_written(
         list(service.events(run))
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_a_model_is_admitted_says_how_to_go_on(
     settings: Settings, digits_model: Path, digits_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from shipfit.contracts import JobResult, Progress, WorkerTimeout
 Run = Callable[..., JobResult]
 
 
+@pytest.mark.slow
 def test_a_job_may_wait_longer_than_it_may_last(run: Run):
     told: list[Progress] = []
     result = run("waits", progress=told.append, time_s=5)
