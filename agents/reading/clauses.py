@@ -146,7 +146,7 @@ def _taken(before: Sequence[Item], between: Sequence[Item]) -> int:
     measure = before[-1].measure
     assert measure is not None
     named = any(item.has("quantity", "direction", "loss", "adjective") for item in before[:-1])
-    cut = next((index for index, item in enumerate(between) if item.has("upper", "lower", "goal", "is")), None)
+    cut = next((index for index, item in enumerate(between) if _opens_bound(item)), None)
     cut = len(between) if cut is None else _noun_before(between, cut)
     mine = 0
     for index, item in enumerate(between[:cut]):
@@ -159,10 +159,16 @@ def _taken(before: Sequence[Item], between: Sequence[Item]) -> int:
     return mine
 
 
+def _opens_bound(item: Item) -> bool:
+    return item.has("upper", "lower", "goal", "is") or (item.has("negation") and item.has("and"))
+
+
 def _noun_before(between: Sequence[Item], cut: int) -> int:
     """Return where the noun begins that stands before a comparator: `… acc >= 0.97`."""
     at = cut
-    while at > 0 and between[at - 1].has("quantity", "article", "statistic", "loss"):
+    while (
+        at > 0 and not between[cut].has("negation") and between[at - 1].has("quantity", "article", "statistic", "loss")
+    ):
         at -= 1
     return at
 

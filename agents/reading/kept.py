@@ -104,7 +104,7 @@ class KeptWish(Wish):
         if whole:
             return self.bound_of_one(whole)
         for item, quantity, sign in self.changes():
-            negation = self.negation(item)
+            negation = self.negation(item) or self._goes_on(item)
             if negation is not None and negation.has("nothing") and not self.names():
                 return self.unread()  # everything at once is no field
             if negation is None and not (self.has("refused") and item.has("direction")):
@@ -121,6 +121,11 @@ class KeptWish(Wish):
             self.context.repeat = self._kept_again()
             return [made for name in (quantity, *self._nor(item)) for made in self.bound_of_one(name)]
         return None
+
+    def _goes_on(self, item: Item) -> Item | None:
+        """Return the direction itself where a refusal goes on with it: `not slower or bigger`."""
+        goes_on = self.context.refusing and self.clause.opened_by("or") and item.has("direction")
+        return item if goes_on and item is self.items[0] else None
 
     def _nor(self, first: Item) -> list[str]:
         """Return what else is refused, as in `neither slower nor bigger`."""

@@ -61,7 +61,8 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
     start, end = trimmed(clause.items, is_content)
     if width and (narrower := _least(clause, levers, width)):
         return _forbidden(narrower, start, end, context)
-    if width and _is_only(clause) and not clause.has("fine"):
+    led = any(item.has("only") for item in clause.before(first))
+    if width and _is_only(clause) and (led or not clause.has("fine")):
         return _forbidden(_OTHERS[width], start, end, context)
     if _is_allowed(clause) and not any(_is_negated(item, clause) for item in levers):
         return [Statement("forbid", _lever(item), start, end, "lift", _lever(item)) for item in levers]

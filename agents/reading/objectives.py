@@ -133,6 +133,11 @@ class ObjectiveWish(Wish):
         before = self.items[max(index - 2, 0) : index]
         return len(before) == 2 and before[0].has("goal") and before[1].has("one")
 
+    def _is_told(self, index: int) -> bool:
+        """Tell whether an adjective says how the model is: `the model is fast`."""
+        before = self.items[max(index - 2, 0) : index]
+        return len(before) == 2 and before[1].has("is") and before[0].has("model") and not self.has("goal", "modal")
+
     def _is_complaint(self, item: Item) -> bool:
         before = self.clause.before(item)
         return bool(before) and before[-1].has("too")
@@ -158,6 +163,7 @@ class ObjectiveWish(Wish):
                 sign == BETTER[quantity]
                 and (not attribute or self._is_wanted(index))
                 and (before is None or before.has("article", "goal", "vague", "is", "and", "keep", "only"))
+                and not self._is_told(index)
             ):
                 found.append(OBJECTIVE_OF[quantity])
         return found

@@ -130,7 +130,10 @@ class Passage:
 
     def is_present(self, comparator: str) -> bool:
         """Tell whether the clause says how things are now."""
-        wished = any(item.has("goal", "upper", "lower", "to", "modal") for item in self.clause.items)
+        items = self.clause.items
+        if self.has("present") and not self.has("past"):  # `it needs 4 s now`
+            items = tuple(item for item in items if item.value("goal") != "needs")
+        wished = any(item.has("goal", "upper", "lower", "to", "modal") for item in items)
         if self.has("past") and not self.has("goal", "modal") and not comparator:
             return True
         told = any(item.has("present") for item in self.clause.items)

@@ -47,11 +47,14 @@ class QualityPassage(Passage):
             return None  # what was lost, as in `int8 lost 4 points`
         if measure.kind == "percent" and value > _LEAST_ACCURACY:
             return None  # a score, not a loss
+        if not comparator and self.after and self.after[-1].has("negation"):
+            return None  # `losing 2 % is not`
         if measure.kind == "bare" and not 0 <= value <= _LARGEST_BARE_DROP:
             return None
         if measure.kind not in ("percent", "points", "bare") or not 0 <= value < 1:
             return None
-        if comparator == "lower" and not self.clause.opened_by("if"):
+        refused = self.clause.opened_by("if") or (self.context.refusing and self.clause.opened_by("or"))
+        if comparator == "lower" and not refused:
             return None
         if self.negated() and not comparator:
             return None
@@ -64,6 +67,9 @@ class QualityPassage(Passage):
         if about == "fidelity":
             fits = measure.kind == "bare" and comparator != "upper" and 0 < measure.value <= 200
             return [self.statement("min_fidelity_db", measure.value, "fidelity")] if fits else None
+        if measure.kind == "share" and self.is_part_of_whole() and _LEAST_ACCURACY < measure.value < 1:
+            kept = comparator != "upper" and not self.has("change", "negation")
+            return [self.statement("max_accuracy_drop", rounded(1 - measure.value), "drop")] if kept else None
         value = _score(measure)
         fallen = self.left_of(measure) if self.has("modal", "fine") else None
         if fallen is not None:

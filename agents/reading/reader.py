@@ -50,7 +50,7 @@ def _read_clause(clause: Clause, context: Context) -> None:
     said += levers
     if not levers:
         context.forbids = context.forbids and not rest.items
-    context.wishes = context.wishes or clause.has("goal", "modal", "only")
+    context.wishes = context.wishes or clause.has("goal", "modal", "only", "upper", "lower")
     context.choice = context.choice or clause.has("choice")
     if rest.items and not (rest.measured is None and any(isinstance(each, Statement) for each in levers)):
         said += _bounds_and_wishes(rest, context, bool(levers))
@@ -132,6 +132,16 @@ def _leave_choices(context: Context, first: int) -> None:
     context.outcomes += [Unread(each.start, each.end) for each in bounds]
 
 
+def _taken_back(clause: Clause, context: Context, item: Item) -> list[Outcome]:
+    """Return what takes back the statement that `forget the 10 MB` names, or the last where it names none."""
+    measured = clause.measured
+    if measured is None or measured.measure is None:
+        return [Retraction(item.start)]
+    amount = measured.measure.value
+    said = [each for each in context.outcomes if isinstance(each, Statement) and each.value == amount]
+    return [Retraction(said[-1].start + 1)] if said else []
+
+
 def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
     """Return the clause without words of correction, and whether it corrects what came before."""
     correcting = context.correcting
@@ -140,7 +150,7 @@ def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
         return Clause((), clause.opener), True
     for item in clause.items:
         if item.value("retract") == "the" and not (item.has("indifferent") and clause.measured is None):
-            context.outcomes.append(Retraction(item.start))
+            context.outcomes += _taken_back(clause, context, item)
             return Clause((), clause.opener), True
         if item.has("retract") and item.value("retract") != "the":
             context.outcomes.append(Retraction(item.start))

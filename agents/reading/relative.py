@@ -31,6 +31,10 @@ class RelativePassage(QualityPassage):
         """Tell whether the number is of something that was, or of something that has no field."""
         was = self.has("past") and not self.has("goal", "reference")
         was = was or (self.context.telling and self._is_one_more() and not self.has("goal", "modal", "fine", "only"))
+        attains = next((item for item in self.before if item.has("attains") and not item.has("has", "is")), None)
+        told = attains is not None and attains is not self.clause.items[0] and not self.context.wishes
+        if told and self.measure.kind == "factor":
+            return True  # `int8 gives 4x compression`
         return was or about in ("error", "first") or (not about and self.has("foreign", "wished"))
 
     def _subject(self, about: str) -> tuple[str, str]:

@@ -34,7 +34,7 @@ def _names(item: Item, clause: Clause) -> bool:
     # `in torch` is a runtime, `my torch model` is not.
     before, after = clause.before(item), clause.after(item)
     led = any(each.has("through", "inside") or each.text in ("=", ":") for each in before[-2:])
-    led = led or any(each.has("targeting") for each in before[-1:])
+    led = led or (any(each.has("targeting") for each in before[-1:]) and (len(before) == 1 or clause.has("goal")))
     return (led or clause.opened_by("through")) and not (after and after[0].has("model"))
 
 
@@ -53,7 +53,7 @@ def _is_meant(item: Item, clause: Clause) -> bool:
 
 def _is_named_by_another(item: Item, clause: Clause) -> bool:
     """Tell whether what stands before it says what it is: `a node server`, `the wasm backend`."""
-    before = clause.before(item)[-1:]
+    before = [each for each in clause.before(item) if not each.has("of", "article")][-1:]
     named = bool(before) and (before[0].value("platform") == "node" or before[0].has("runtime"))
     return item.value("platform") == "server" and named
 

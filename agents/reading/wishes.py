@@ -29,7 +29,7 @@ class WishReader(AllowanceWish, ObjectiveWish, KeptWish):
         last = self.context.last()
         if found is None or last is None or last.field not in ("max_latency_ms", "latency_statistic"):
             return None
-        if found.value("statistic") == "other" or self.quantities():
+        if found.value("statistic") == "other" or self.quantities() or self.has("indifferent", "negation"):
             return None
         return [Statement("latency_statistic", found.value("statistic"), found.start, found.end, about="statistic")]
 
@@ -44,6 +44,10 @@ class WishReader(AllowanceWish, ObjectiveWish, KeptWish):
         ]
         if not names or others or len(self.items) > len(names) + 3:
             return None
+        last = self.context.last()
+        allowed = last is not None and last.field == "allow_regression"
+        if self.context.repeat is not None and allowed and self.has("negation"):  # `…, the size may not`
+            return [made for name in self.names() for made in self.bound_of_one(name)]
         if self.context.repeat is not None:
             return [made for item in names for made in self.context.repeat(item.value("quantity"), item)]
         if self.has("negation"):

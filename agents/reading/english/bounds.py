@@ -57,10 +57,12 @@ BOUNDS: dict[Concept, dict[str, str]] = {
         "or more less|more less|or more or less|or so",
     },
     "goal": {
+        "needs": "needs|requires",
         "": (
-            "goal|aim|sla|slo|kpi|spec|specification|target of|target is|need|needs|needed|want|wants|wanted|must|"
-            "should|shall|has to|have to|needs to|require|requires|required|requirement|wish|would like|please|"
-            "get to|get it to|make it|bring it to|has got to|gotta|ought to|needing|must be|should be|expect|expects|"
+            "goal|aim|sla|slo|kpi|spec|specification|target of|target is|need|needed|want|wants|wanted|must|"
+            "should|shall|has to|have to|needs to|require|required|requirement|wish|would like|please|"
+            "i'd like|we'd like|i'd love|we'd love|i would love|we would love|get to|get it to|make it|"
+            "bring it to|has got to|gotta|ought to|needing|must be|should be|expect|expects|"
             "expected|aiming|aim for|aiming for|hit|reach|achieve|deliver|looking for|asks for|ask for|goal is|wanna|"
             "hoping for|agreed on|allowed|=|desired|demand|demands|shooting for|hitting"
         ),

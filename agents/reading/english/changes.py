@@ -121,11 +121,13 @@ CHANGES: dict[Concept, dict[str, str]] = {
     "bare_possible": {"": "possible"},
     "superlative": {
         "size": (
-            "smallest|tiniest|lightest|minimum size|minimal size|min size|smallest possible|the most compact|"
+            "how small can|how small could|how tiny can|smallest|tiniest|lightest|minimum size|minimal size|"
+            "min size|smallest possible|the most compact|"
             "most compact|minimal footprint|as small as it gets|smallest size|leanest|littlest|slimmest|smallest file"
         ),
         "latency": (
-            "fastest|quickest|maximum speed|max speed|top speed|lowest latency|minimum latency|minimal latency|"
+            "how fast can|how fast could|how quick can|fastest|quickest|maximum speed|max speed|top speed|"
+            "lowest latency|minimum latency|minimal latency|"
             "min latency|as fast as it gets|full speed|highest throughput|maximum throughput|highest speed|"
             "best speed|best performance|shortest|as quick as it gets|best latency|lowest possible latency|"
             "maximum performance|snappiest|max throughput|max performance|highest fps|speediest"
@@ -175,6 +177,7 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "is my top priority|is my highest priority|is our highest priority|is the highest priority|"
             "is my main priority|"
             "is our main priority|is the number one priority|is our number one priority|is my number one priority|"
+            "is the only thing that matters|is the only thing that counts|is the only thing i care about|"
             "is the top concern|is the main goal|is the main point|is the focus|is the main priority"
         ),
     },

@@ -7,7 +7,8 @@ from ..lexicon import Concept
 WISHES: dict[Concept, dict[str, str]] = {
     "negation": {
         "": (
-            "not|no|never|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|should not|won't|without|"
+            "not|no|never|needn't|need not|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|"
+            "should not|won't|without|"
             "avoid|avoiding|neither|nor|none|doesn't|does not|isn't|is not|aren't|nothing|w/o|wo|refrain from|stop|"
             "may not|skip|leave out|rule out|exclude|excluding|forbid|disallow|ban|stay away from|free of|zero|non|"
             "no more|anything but|keep away from|hands off|steer clear of|under no circumstances|omit|disable|"
@@ -45,7 +46,8 @@ WISHES: dict[Concept, dict[str, str]] = {
             "at any|at the expense of|at the cost of|forget about|not care about|no constraint on|no restriction on|"
             "no constraints on|no restrictions on|no requirement on|no requirements on|no bound on|not fussed about|"
             "sacrifice|trade away|not bothered about|not bothered by|no concern about|no requirements for|"
-            "no requirement for|no limit for|not fussy about|ignore|disregard|indifferent to|relaxed about|plenty of|"
+            "no requirement for|no limit for|not fussy about|ignore|disregard|ignore the|disregard the|"
+            "never mind the|nevermind the|forget about the|indifferent to|relaxed about|plenty of|"
             "lots of"
         ),
         "after": (
@@ -74,7 +76,7 @@ WISHES: dict[Concept, dict[str, str]] = {
         "": (
             "never said|did not say|didn't say|nobody said|no one said|never asked|did not ask|didn't ask|"
             "nobody asked|"
-            "not saying|not asking|never wanted|never told|didn't mean|did not mean"
+            "not saying|not asking|i thought|we thought|never wanted|never told|didn't mean|did not mean"
         ),
     },
     "sacrificing": {"": "at the expense of|at the cost of|sacrifice|trade away|at any cost to"},
@@ -173,7 +175,9 @@ WISHES: dict[Concept, dict[str, str]] = {
             "forget what i said|disregard that|never mind that|nevermind that|undo that|scratch|drop that|scratch it|"
             "forget what|scrap|no longer"
         ),
-        "the": "forget the|forget about the|ignore the|disregard the|scrap the|never mind the|nevermind the",
+        "the": (
+            "forget the|forget about the|ignore the|disregard the|scrap the|replace the|never mind the|nevermind the"
+        ),
     },
     "hedge": {
         "": (
