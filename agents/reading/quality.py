@@ -43,7 +43,12 @@ class QualityPassage(Passage):
 
     def drop(self, measure: Measure, comparator: str) -> list[Outcome] | None:
         value = measure.top
-        if self.has("lost") and not comparator and not self.has("goal", "modal", "fine", "only", "negation", "refused"):
+        if (
+            self.has("lost")
+            and not comparator
+            and not self.clause.opened_by("if", "provided")
+            and not self.has("goal", "modal", "fine", "only", "negation", "refused")
+        ):
             return None  # what was lost, as in `int8 lost 4 points`
         if measure.kind == "percent" and value > _LEAST_ACCURACY:
             return None  # a score, not a loss

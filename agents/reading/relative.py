@@ -32,9 +32,12 @@ class RelativePassage(QualityPassage):
         was = self.has("past") and not self.has("goal", "reference")
         was = was or (self.context.telling and self._is_one_more() and not self.has("goal", "modal", "fine", "only"))
         attains = next((item for item in self.before if item.has("attains") and not item.has("has", "is")), None)
-        told = attains is not None and attains is not self.clause.items[0] and not self.context.wishes
+        told = attains is not None and not self.context.wishes
         if told and self.measure.kind == "factor":
             return True  # `int8 gives 4x compression`
+        now = self.has("present") or any(item.has("reference") for item in self.before)
+        if self.is_fact() and now and not self.context.wishes and self.has("direction"):
+            return True  # `it is 5x smaller now`
         return was or about in ("error", "first") or (not about and self.has("foreign", "wished"))
 
     def _subject(self, about: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from .lexicon import Concept, Readings
 
 _STATISTIC_OF = {0.5: "p50", 0.95: "p95", 0.99: "p99"}
 _NEAR, _FAR = 6, 24
+_COSTS: dict[str, Readings] = {"": {"loss": "verb"}, "told": {"loss": "verb", "lost": ""}}
 _SHORT: dict[str, Readings] = {"+": {"upper": ""}, "-": {"lower": ""}}
 
 
@@ -75,7 +76,9 @@ def _is_origin(item: Item, after: Sequence[Item]) -> bool:
 def _costs(items: list[Item]) -> list[Item]:
     """Take `costs` for a loss where it is quality that it costs: `unless it costs more than 1 % accuracy`."""
     return [
-        replace(item, readings={"loss": "verb"}) if item.has("costs") and _is_of_quality(items[index + 1 :]) else item
+        replace(item, readings=_COSTS[item.value("costs")])
+        if item.has("costs") and _is_of_quality(items[index + 1 :])
+        else item
         for index, item in enumerate(items)
     ]
 

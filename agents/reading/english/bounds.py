@@ -99,11 +99,12 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "ran|ran at|"
             "ran in|finished in|came in at|clocked in at|weighed|got us|got me|gave us|gave me|produced|ended up at|"
             "came out at|reached|achieved|delivered|yielded|managed|turned out|shipped|we had|it had|last time|"
-            "we measured|i measured|we benchmarked|i benchmarked|last week|last month|last quarter|last year|"
+            "removed|saved|we measured|i measured|we benchmarked|i benchmarked|last week|last month|last quarter|"
+            "last year|"
             "last release"
         ),
     },
-    "costs": {"": "cost|costs|costing"},
+    "costs": {"": "cost|costing", "told": "costs"},
     "lost": {"": "lost|dropped|cost us|cost me"},
     "saving": {
         "": "over budget|over the budget|over the limit|above budget|save|saves|saving|shave|shave off|knock|knock off"

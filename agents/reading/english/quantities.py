@@ -105,7 +105,10 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
     "decimal": {"": "point"},
     "factor": {"": "factor of|factor"},
     "attains": {
-        "": "reaches|achieves|scores|obtains|yields|delivers|gets|has|have|gives|attains|runs at|hits|does|did|manages"
+        "": (
+            "reports|reported|reaches|achieves|scores|obtains|yields|delivers|gets|has|have|gives|attains|"
+            "runs at|hits|does|did|manages"
+        ),
     },
     "any": {"": "any|whatever|whichever"},
     "has": {"": "has|have|with only|comes with|we have|owns|got"},
