@@ -74,6 +74,8 @@ class AbsolutePassage(Passage):
                 return usual  # `the page loads a model of 2 MB`
             if not named and self.context.measured is not None and self.after and self.after[0].has("whole"):
                 return self.context.measured.about if self.context.measured.about == "memory" else usual  # `of it`
+            if not named and self.context.topic == "memory":
+                return "memory"  # `we must save memory, at most 90 MB`
             return "memory" if named == "memory" else "" if named == "first" else usual
         if measure.kind == "duration":
             statistics = [item.value("statistic") for item in self.clause.items if item.has("statistic")]
