@@ -31,6 +31,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "zoo")]
 
 from asked import Case, load  # noqa: E402 - the path above comes first
 from beside import measure_beside_others  # noqa: E402
+from host_file import find_probe  # noqa: E402
 from machine import describe  # noqa: E402
 from models import make  # noqa: E402
 from places import CACHE  # noqa: E402
@@ -55,7 +56,7 @@ def main() -> int:
         shutil.rmtree(CACHE / "record", ignore_errors=True)
     machine, started = describe(), time.monotonic()
     make(sorted({case.model for case in cases}))
-    bench = Bench(CACHE / "record", CACHE / "products", _probe())
+    bench = Bench(CACHE / "record", CACHE / "products", find_probe())
     with _pool(options) as pool:
         known, trials = _alone(pool, bench, cases, options)
         trials += _remembering(pool, bench, cases, options)
@@ -99,19 +100,6 @@ def _chosen(names: Sequence[str], part: str | None) -> list[Case]:
         sys.exit(f"there is no case {', '.join(sorted(unknown))}; there are {', '.join(cases)}")
     chosen = [case for case in cases.values() if not names or case.name in names or case.model in names]
     return [case for case in chosen if part in (None, case.part)]
-
-
-def _probe() -> Path:
-    """Return a file with what this machine is, measured once for all runs."""
-    from shipfit.agents.standalone import find_host
-    from shipfit.contracts import Settings
-
-    path = CACHE / "host.json"
-    with tempfile.TemporaryDirectory() as home:
-        found = find_host(Settings(home=Path(home)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(found.model_dump_json(), encoding="utf-8")
-    return path
 
 
 def _alone(

@@ -23,6 +23,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "zoo")]
 
 from asked import Case, load  # noqa: E402 - the path above comes first
 from beside import measure_beside_others  # noqa: E402
+from host_file import find_probe  # noqa: E402
 from machine import describe  # noqa: E402
 from models import make  # noqa: E402
 from places import CACHE, folder_of  # noqa: E402
@@ -105,19 +106,6 @@ def family(bench: Bench, case: Case, seed: int) -> Family:
     return found
 
 
-def _probe() -> Path:
-    """Return a file with what this machine is, measured once for all runs."""
-    from shipfit.agents.standalone import find_host
-    from shipfit.contracts import Settings
-
-    path = CACHE / "host.json"
-    with tempfile.TemporaryDirectory() as home:
-        found = find_host(Settings(home=Path(home)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(found.model_dump_json(), encoding="utf-8")
-    return path
-
-
 def main() -> int:
     """Run what was asked for, write the figures, and say whether every sibling was served."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -128,7 +116,7 @@ def main() -> int:
     options = parser.parse_args()
     cases = [case for case in load().values() if not options.names or {case.name, case.model} & set(options.names)]
     make(sorted({case.model for case in cases}))
-    bench = Bench(CACHE / "record", CACHE / "products", _probe())
+    bench = Bench(CACHE / "record", CACHE / "products", find_probe())
     own = tempfile.mkdtemp(prefix="shipfit-siblings-lock-")
     how = {"initializer": measure_beside_others, "initargs": (Path(own),)} if options.beside else {}
     with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn"), **how) as pool:
