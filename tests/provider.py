@@ -102,6 +102,10 @@ def serve(*script: str | Behaviour, models: Sequence[str] = ("scripted",)) -> Ge
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.path.endswith("/api/show"):
+                # litellm's logging thread asks for the model's price whenever it gets to it: no part of the script.
+                send(self, 404, {"error": "model not found"})
+                return
             provider.paths.append(self.path)
             provider.keys.append(self.headers.get("Authorization", "") or self.headers.get("x-api-key", ""))
             provider.requests.append(json.loads(body) if body else {})
