@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import queue
 import threading
@@ -11,11 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import (
-    Answer,
     ArtifactRef,
     AttemptFinished,
-    AttemptJudgedAgain,
-    DataRef,
     Effort,
     Event,
     Executor,
@@ -25,10 +21,7 @@ from ..contracts import (
     Noticed,
     OptimizationError,
     OptimizationResponse,
-    PhaseMetrics,
-    Planned,
     Policy,
-    Profiled,
     Question,
     Request,
     RunFinished,
@@ -42,7 +35,6 @@ from ..memory.outcomes import ChromaOutcomeStore, NoOutcomeStore
 from ..memory.store import LocalArtifactStore
 from ..tools.context import model_file
 from ..tools.hardware import fingerprint, peak_resident_bytes
-from .answers import METRICS, phases_of
 from .consultations import Consultations
 from .cpu import CpuMeter
 from .execute import GRACE_S, Execution
@@ -50,8 +42,9 @@ from .host import probe_host
 from .language.opening import Advised
 from .monitor import OptimizationMonitor
 from .respond import product_of, respond
+from .run_trail import RunTrail
 from .search.language_policy import counts
-from .state import RunInput, RunState
+from .state import RunState
 from .timeline import timeline
 from .tracing import open_tracer
 
@@ -59,8 +52,6 @@ if TYPE_CHECKING:
     from .context import Damage, RunContext
     from .language.advisor import Run
 
-# The kind of a trail's entries about what a language model was asked.
-LANGUAGE = "language"
 NODES_PER_ATTEMPT = 8
 NODES_BESIDE_ATTEMPTS = 12
 
@@ -101,8 +92,9 @@ class Drive:
         self._stopped = threading.Event()
         self.cpu = cpu
         self.advised = advised
+        self.trail = RunTrail(ledger.trail, run)
         self._consultations = Consultations(ledger.trail, run)
-        self.monitor = OptimizationMonitor(request.monitoring, self._keep_metrics, phases_of(ledger.trail.of(run)))
+        self.monitor = OptimizationMonitor(request.monitoring, self.trail.keep_metrics, self.trail.phases())
         self._elapsed_s = ledger.runs.get(run).elapsed_s
         self.execution = Execution(
             run,
@@ -127,43 +119,14 @@ class Drive:
         """
         if self._stopped.is_set():
             raise Interrupted("the run was interrupted and can be resumed")
-        if isinstance(event, Profiled):
-            self._record("profiled", event, "profiled")
-        elif isinstance(event, Planned):
-            body = event.model_dump_json()  # a plan that was rejected leaves its number to the next
-            self._record("planned", event, f"{event.attempt} {hashlib.sha256(body.encode()).hexdigest()}")
-        elif isinstance(event, AttemptFinished):
-            self._record("attempt", event.attempt, str(event.attempt.index))
+        self.trail.keep(event)
+        if isinstance(event, AttemptFinished):
             self.monitor.collect_attempt(event.attempt)
             self.execution.tracer.attempt(event.attempt)
-        elif isinstance(event, AttemptJudgedAgain):
-            self._record("judged_again", event.attempt, f"{event.attempt.index} {event.question}")
         elif isinstance(event, NodeFinished):
-            self.ledger.trail.append(self.run, "node", event.model_dump(mode="json"))
             self._elapsed_s += event.seconds
             self.ledger.runs.update(self.run, elapsed_s=self._elapsed_s)
         self._events.put(event)
-
-    def _record(self, kind: str, body: Any, once: str) -> None:
-        self.ledger.trail.append(self.run, kind, body.model_dump(mode="json", exclude_none=True), once=once)
-
-    def _keep_metrics(self, found: PhaseMetrics) -> None:
-        mark = hashlib.sha256(found.model_dump_json().encode()).hexdigest()
-        self.ledger.trail.append(self.run, METRICS, found.model_dump(mode="json"), once=f"{found.phase} {mark}")
-
-    def inputs(self) -> RunInput:
-        """Return what the run was admitted with."""
-        body = self.ledger.trail.of(self.run, "admitted")[0].body
-        return RunInput(
-            source=ArtifactRef.model_validate(body.get("source", body["original"])),
-            original=ArtifactRef.model_validate(body["original"]),
-            data=DataRef.model_validate(body["data"]),
-            data_source=str(body["data_source"]),
-            data_notes=tuple(map(str, body.get("data_notes", ()))),
-            asks=self.request.approve,
-            effort=Effort.model_validate(body["effort"]),
-            elapsed_s=float(body["elapsed_s"]),
-        )
 
     def stop(self) -> None:
         """Have the run end at its next event."""
@@ -218,7 +181,7 @@ class Drive:
         return RunFinished(run=self.run, status=response.status, reason=response.reason, out=self.request.out)
 
     def _waiting(self, question: Question) -> Waiting:
-        self._record("question", question, question.id)
+        self.trail.keep_question(question)
         self.ledger.runs.update(self.run, status="waiting")
         self.waits = True
         return Waiting(run=self.run, question=question)
@@ -243,9 +206,9 @@ class Drive:
         config: dict[str, Any] = {"configurable": {"thread_id": self.run}}
         before = graph.get_state(config)
         state: RunState = before.values
-        given: Any = None if state else self.inputs()
+        given: Any = None if state else self.trail.inputs(self.request)
         if (question := pending(before)) is not None:
-            answer = self._answer_to(question)
+            answer = self.trail.answer_to(question)
             if answer is None:
                 return state, question
             given = Command(resume=answer.model_dump(mode="json"))
@@ -253,10 +216,6 @@ class Drive:
         graph.invoke(given, config, context=context, durability="sync")
         after = graph.get_state(config)
         return after.values, pending(after)
-
-    def _answer_to(self, question: Question) -> Answer | None:
-        given = [entry.body for entry in self.ledger.trail.of(self.run, "answer")]
-        return next((Answer.model_validate(body["answer"]) for body in given if body["question"] == question.id), None)
 
     def _context(self) -> RunContext:
         from .context import RunContext
@@ -286,14 +245,11 @@ class Drive:
         from .language.advisor import Run
 
         return Run(
-            record=self._keep_question,
+            record=self.trail.keep_language,
             left_s=lambda: self.request.budget.time_limit_s - self._elapsed_s,
             stopped=self._stopped.is_set,
             tell=lambda text: self.emit(Noticed(text=text)),
         )
-
-    def _keep_question(self, body: dict[str, Any]) -> None:
-        self.ledger.trail.append(self.run, LANGUAGE, body)
 
     def _finish(self, state: RunState) -> OptimizationResponse:
         product = model_file(self.execution.store.path(product_of(state)))

@@ -38,7 +38,7 @@ from ..memory.trail import TrailEntry
 from ..tools.worker.local import LocalExecutor
 from .answers import attempts_of, check_answer, phases_of, unanswered
 from .cpu import CpuMeter
-from .drive import LANGUAGE, Drive
+from .drive import Drive
 from .dry_run import DryRun, dry_run
 from .host import known_host
 from .inquiry.explanation import explain
@@ -48,6 +48,7 @@ from .intake import admit
 from .language.opening import Advised, open_advisor
 from .monitor import merged
 from .recollection import Found, Recollection
+from .run_trail import RunTrail
 from .search.policy import BuiltInPolicy
 from .timeline import timeline
 from .tracing import check_tracing
@@ -280,29 +281,20 @@ class Service:
         self, request: Request, cpu: CpuMeter, run: str | None = None, given: Advised | None = None
     ) -> Advised:
         """Return the language model of a run; one that goes on keeps the budget that it had left."""
-        earlier = [entry.body for entry in self.ledger.trail.of(run, LANGUAGE)] if run is not None else []
+        earlier = RunTrail(self.ledger.trail, run).language() if run is not None else []
         advised = given if given and given.use else open_advisor(request.llm, self.settings, earlier)
         cpu.add_imports(advised.imports_s)
         return advised
 
     def _inputs(self, run: str, drive: Drive) -> tuple[ArtifactRef, ArtifactRef]:
         """Return model and data as artifacts; a run that was killed before it was admitted is admitted now."""
-        if not self.ledger.trail.of(run, "admitted"):
+        if not drive.trail.admitted:
             self._admit(run, drive)
-        inputs = drive.inputs()
+        inputs = drive.trail.inputs(drive.request)
         return inputs["original"], ArtifactRef(id=inputs["data"].id, kind="data")
 
     def _admit(self, run: str, drive: Drive) -> None:
         with drive.cpu.counted():
             admitted = admit(drive.request, drive.execution, self.settings.max_model_bytes)
         self.ledger.runs.update(run, model_digest=admitted["source"].id, data_digest=admitted["data"].id)
-        body = {
-            "source": admitted["source"].model_dump(mode="json"),
-            "original": admitted["original"].model_dump(mode="json"),
-            "data": admitted["data"].model_dump(mode="json"),
-            "data_source": admitted["data_source"],
-            "data_notes": list(admitted["data_notes"]),
-            "effort": admitted["effort"].model_dump(mode="json"),
-            "elapsed_s": admitted["elapsed_s"],
-        }
-        self.ledger.trail.append(run, "admitted", body, once="admitted")
+        drive.trail.keep_admitted(admitted)
