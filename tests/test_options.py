@@ -20,8 +20,8 @@ from shipfit.agents.language.advisor import Advisor
 from shipfit.agents.language.opening import open_advisor
 from shipfit.agents.planner import after_plan
 from shipfit.agents.quantization import resolve
+from shipfit.agents.search.chance import chance
 from shipfit.agents.search.policy import plans
-from shipfit.agents.search.predict import chance
 from shipfit.contracts import (
     Contract,
     DataRef,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import get_args
 
 from ...contracts import Compute, OptimizationConfig, Plan, PolicyState, Storage, Topic
+from ..search.chance import chance
 from ..search.plans import plans
-from ..search.predict import chance, estimate
+from ..search.predict import estimate
 
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 NAMES: dict[Topic, str] = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from ...contracts import Attempt, OptimizationMetrics, Plan, PolicyState, Predicted
+from .chance import chance
 from .plans import plans
-from .predict import chance, estimate
+from .predict import estimate
 from .reasons import reason
 from .recall import is_avoided, remembered, standing, was_searched
 from .say import ADVISERS, heard, say

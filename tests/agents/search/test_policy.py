@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from shipfit.agents.search.chance import chance
+from shipfit.agents.search.needs import quality_need
 from shipfit.agents.search.policy import BuiltInPolicy, best_met, ease, plans, value
-from shipfit.agents.search.predict import chance, estimate, quality_need
+from shipfit.agents.search.predict import estimate
 from shipfit.agents.validator import failed_before
 from shipfit.contracts import (
     Attempt,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipfit.agents.search.allowed import allowed
+from shipfit.agents.search.chance import chance
 from shipfit.agents.search.policy import BuiltInPolicy
-from shipfit.agents.search.predict import chance
 from shipfit.agents.search.proposals import FAMILIES, UnusableProposal, to_plan
 from shipfit.agents.search.say import ADVISERS, heard, say
 from shipfit.contracts import (

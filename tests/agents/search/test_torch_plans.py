@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from shipfit.agents.search.chance import chance
 from shipfit.agents.search.plans import plans
 from shipfit.agents.search.policy import BuiltInPolicy
-from shipfit.agents.search.predict import chance, estimate
+from shipfit.agents.search.predict import estimate
 from shipfit.contracts import OptimizationConfig, Outcome, Plan, PolicyState, Profile, QuantizeLever, Recalled
 
 from ..facts import make_profile, make_state
