@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from .measures import Measure
 from .passage import Passage
+from .roles import is_told
 from .statements import Outcome, Statement
 
 # Kind of measure → quantity that it is of where no noun says so.
@@ -42,6 +43,8 @@ class AbsolutePassage(Passage):
         elif self.is_present(comparator):
             told = self.has("present", "past", "reference") or self.clause.opener is not None
             made = replace(made, strength="present" if told else "fact")
+        elif is_told(self.clause, self.item, self.context):
+            made = replace(made, strength="fact")
         self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
         if made.strength in ("present", "fact"):
             return [made]

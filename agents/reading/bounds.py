@@ -10,6 +10,7 @@ from .context import Context
 from .measures import Measure
 from .passage import Passage
 from .relative import RelativePassage
+from .roles import is_told
 from .shares import rounded
 from .statements import Outcome, Unread
 
@@ -24,7 +25,8 @@ def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcom
         return AbsolutePassage(clause, context, about, measure).read()
     if measure.kind in ("long", "foreign", "bits"):
         return [passage.unread()]
-    found = RelativePassage(clause, context, about, measure).read()
+    told = is_told(clause, passage.item, context)
+    found = None if told else RelativePassage(clause, context, about, measure).read()
     if found is None and measure.kind == "bare" and passage.item.text.isalpha() and not _is_telling(passage):
         return []  # `two things`
     return found if found is not None else [_unread_number(passage)]

@@ -28,6 +28,7 @@ class Item:
         readings: the concepts that it may stand for; none for words that the lexicon does not know, and for marks.
         measure: an amount, if it is one.
         kind: of its first token.
+        hint: `asking` or `filler` where the lexicon knows no more of a word than that.
     """
 
     start: int
@@ -36,6 +37,7 @@ class Item:
     kind: str
     readings: Readings = field(default_factory=lambda: _NO_READINGS)
     measure: Measure | None = None
+    hint: str = ""
 
     def has(self, *concepts: Concept) -> bool:
         """Tell whether it may stand for one of `concepts`."""
@@ -74,9 +76,14 @@ def _tagged(tokens: Sequence[Token], lexicon: Lexicon) -> list[Item]:
         elif first.kind == "name":
             items.append(Item(first.start, last.end, first.text, first.kind, _device(first.text, lexicon)))
         else:
-            items.append(Item(first.start, last.end, first.text, first.kind, readings))
+            hint = "" if readings else _hint(first.text, lexicon)
+            items.append(Item(first.start, last.end, first.text, first.kind, readings, hint=hint))
         at += taken
     return items
+
+
+def _hint(word: str, lexicon: Lexicon) -> str:
+    return "asking" if word in lexicon.asking else "filler" if word in lexicon.fillers else ""
 
 
 def _without_brackets(items: list[Item]) -> list[Item]:

@@ -45,6 +45,8 @@ class Lexicon:
         numbers, scales, fractions, factors: words → what they count.
         units: written form → kind of measure, and the unit as `contracts.units` writes it.
         unit_phrases: likewise, of several words.
+        asking: verbs that ask for what follows, or by which a model does it, and that the grammar needs no more of.
+        fillers: words that tell nothing.
     """
 
     numbers: Mapping[str, float]
@@ -58,6 +60,8 @@ class Lexicon:
     _near: Mapping[str, frozenset[str]]
     _words: frozenset[str]
     _no_typos: frozenset[str]
+    asking: frozenset[str]
+    fillers: frozenset[str]
 
     @classmethod
     def of(
@@ -70,6 +74,8 @@ class Lexicon:
         unit_phrases: Mapping[str, tuple[str, str]],
         concepts: Mapping[Concept, Mapping[str, str]],
         no_typos: str,
+        asking: str,
+        fillers: str,
     ) -> Lexicon:
         """Return a lexicon from phrases separated by `|`."""
         root, words, near = _Node(), set[str](), set[str]()
@@ -94,7 +100,7 @@ class Lexicon:
             numbers, scales, fractions, factors, units,
             {tuple(fold(phrase).split()): unit for phrase, unit in unit_phrases.items()},
             frozenset(mixed), root, _neighbours(long), frozenset(words | counted | set(units) | set(scales)),
-            frozenset(no_typos.split("|")),
+            frozenset(no_typos.split("|")), frozenset(asking.split("|")), frozenset(fillers.split("|")),
         )  # fmt: skip
 
     def longest(self, tokens: Sequence[Token], at: int) -> tuple[int, Readings]:

@@ -7,7 +7,7 @@ difference. The grammar speaks of concepts only.
 from __future__ import annotations
 
 from ..lexicon import Lexicon
-from .bounds import BOUNDS
+from .bounds import ASKING, BOUNDS, FILLERS
 from .changes import CHANGES
 from .measures import FACTORS, FRACTIONS, NO_SLIPS, NUMBERS, SCALES, UNIT_PHRASES, UNITS
 from .places import PLACES
@@ -23,6 +23,8 @@ ENGLISH = Lexicon.of(
     unit_phrases=UNIT_PHRASES,
     concepts={**QUANTITIES, **BOUNDS, **CHANGES, **WISHES, **PLACES},
     no_typos=NO_SLIPS,
+    asking=ASKING,
+    fillers=FILLERS,
 )
 
 __all__ = ["ENGLISH"]

@@ -115,3 +115,18 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     "that": {"": "that|this|those|these"},
     "without": {"": "without|w/o|wo|sans"},
 }
+
+# Verbs that ask for what follows, or by which a model does it; the grammar needs to know no more of them.
+ASKING = (
+    "make|makes|give|get|guarantee|guarantees|ensure|sure|serve|serves|handle|handles|process|processes|support|"
+    "supports|sustain|sustains|classify|classifies|answer|answers|respond|responds|reply|replies|finish|finishes|return|"
+    "returns|let's|lets|settle|glad|multiply|multiplies|call|provide|offer|produce|crank|done|answered|processed|"
+    "handled|classified|analysed|analyzed|computed|enough|gets|imagine|suppose|ready|works|work|fits|fit|i'll|we'll|"
+    "take|guess|think|guessing|thinking|shoot|go|come|deliver|render|decode|score|detect|predict|infer"
+)
+FILLERS = (
+    "please|pls|plz|maybe|perhaps|definitely|say|like|kinda|sort|well|hey|hi|hello|there|at|i|i'd|we'd|you|know|um|uh|"
+    "thing|stuff|really|basically|essentially|app|device|honestly|certainly|surely|probably|possibly|way|chance|"
+    "getting|again|still|anyway|thanks|thank|cheers|pretty|kindly|quick|me|us|something|somewhere|anything|that's|here|"
+    "per|out|back|yes|yeah|just|simply|dear|team|all|right|okay|mr|ms"
+)
