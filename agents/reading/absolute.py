@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+from .items import Item
 from .measures import Measure
 from .passage import Passage
 from .roles import is_told
@@ -77,6 +78,8 @@ class AbsolutePassage(Passage):
                 return usual  # `the page loads a model of 2 MB`
             if not named and self.context.measured is not None and self.after and self.after[0].has("whole"):
                 return self.context.measured.about if self.context.measured.about == "memory" else usual  # `of it`
+            if not named and self.context.correcting and self.context.measured is not None:
+                return self.context.measured.about if self.context.measured.about == "memory" else usual
             if not named and self.context.topic == "memory":
                 return "memory"  # `we must save memory, at most 90 MB`
             return "memory" if named == "memory" else "" if named == "first" else usual
@@ -89,8 +92,14 @@ class AbsolutePassage(Passage):
         """Tell whether an amount is what is to be saved rather than what may be left: `reduce it by 5 MB`."""
         ends = self.after[:1] and self.after[0].has("direction") and not self.after[0].has("upper", "lower")
         previous = self.before[-1] if self.before else None
+        taken = previous is not None and not self.comparator() and self._is_taken_off(previous)
         saved = any(item.has("saving") for item in self.before) and not self.comparator()
-        return bool(ends) or saved or bool(previous and previous.has("by") and self.has("change", "direction", "loss"))
+        return bool(ends) or taken or saved or bool(previous and previous.has("by") and self.has("change", "direction", "loss"))
+
+    def _is_taken_off(self, previous: Item) -> bool:
+        """Tell whether the amount is taken away: `cut 20 ms from it`, `lose 30 MB`, `get 30 MB off the file`."""
+        verb = previous.value("change") == "-" or previous.has("losing") or previous.value("loss") == "drop"
+        return (verb and not previous.has("to")) or (bool(self.after) and self.after[0].value("out") == "off")
 
     def _is_of_something_else(self) -> bool:
         behind = [item for item in self.after[:2] if not item.has("of", "article") or item.has("foreign")]

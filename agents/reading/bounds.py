@@ -62,8 +62,11 @@ def _with_carried_unit(passage: Passage) -> Measure:
     last, told = context.measure, context.measured is not None and context.measured.strength in ("present", "fact")
     if measure.kind != "bare" or last is None or passage.quantities() or passage.is_of_loss():
         return measure
-    carried = context.correcting or told or passage.has("hedge")
-    if not carried or passage.has("direction", "adjective", "change", "reference"):
+    after, led = passage.after[:1], bool(passage.before) and passage.before[-1].has("to")
+    if after and not after[0].readings and after[0].kind == "word" and not after[0].hint:
+        return measure  # it counts something: `3.4 GB, 11 levels`
+    carried = context.correcting or told or passage.has("hedge", "fine")
+    if not carried or (passage.has("direction", "adjective", "change", "reference") and not led):
         return measure
     scale = last.value / last.bare if last.bare else 0.0
     taken = replace(last, value=rounded(measure.value * scale), bare=measure.value, high=None, sign="")

@@ -29,7 +29,11 @@ def read_levers(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]
     left = clause.without(named)
     if not levers:
         return left, []
-    return left, _said(clause, levers, context)
+    said = _said(clause, levers, context)
+    if any(isinstance(each, Statement) and each.strength == "firm" for each in said):
+        last = levers[-1].start
+        left = left.without(item for item in left.items if item.has("negation", "or", "and") and item.start < last)
+    return left, said
 
 
 def _lever(item: Item) -> str:
@@ -66,7 +70,7 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
         return _forbidden(_OTHERS[width], start, end, context)
     if _is_allowed(clause) and not any(_is_negated(item, clause) for item in levers):
         return [Statement("forbid", _lever(item), start, end, "lift", _lever(item)) for item in levers]
-    refused = clause.has("refused") or (clause.items[-1].has("negation") and clause.items[-1].start > first.start)
+    refused = clause.has("refused") or _is_refused_behind(clause, levers)
     listed = _is_bare_list(clause) or (_is_or(clause) and not clause.has("fine", "modal", "only"))
     in_list = context.forbids and not clause.opened_by("but") and listed
     excepted = clause.opened_by("except") and not context.forbids and _is_bare_list(clause)
@@ -81,6 +85,13 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
     if clause.measured is not None and all(_lever(item) == "fp32" for item in levers):
         return []  # what it is compared with
     return [Unread(start, end)]
+
+
+def _is_refused_behind(clause: Clause, levers: list[Item]) -> bool:
+    """Tell whether a refusal follows the levers: `half precision we may not use`, `pruning: no`."""
+    behind = clause.after(levers[-1])
+    at = next((index for index, item in enumerate(behind) if item.has("negation")), None)
+    return at is not None and clause.measured is None and not any(item.has("quantity") for item in behind[at:])
 
 
 def _is_or(clause: Clause) -> bool:

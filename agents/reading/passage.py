@@ -156,8 +156,9 @@ class Passage:
 
     def is_fact(self) -> bool:
         """Tell whether the measure follows `is`: `the model is 50 MB`."""
-        before = [item for item in self.before if not item.has("article", "approximate")]
-        return bool(before) and before[-1].has("is") and not before[-1].has("goal", "modal")
+        before = [item for item in self.before if not item.has("article", "approximate") and item.hint != "filler"]
+        asks = len(before) == 1 and self.clause.items[0] is before[0] and before[0].value("is") == "asks"
+        return bool(before) and before[-1].has("is") and not before[-1].has("goal", "modal") and not asks
 
     def direction(self, about: str) -> tuple[str, str]:
         """Return the quantity that words of direction name, if they do, and the sign they give."""

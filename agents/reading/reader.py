@@ -51,7 +51,7 @@ def _read_clause(clause: Clause, context: Context) -> None:
     if not levers:
         context.forbids = context.forbids and not rest.items
     context.wishes = context.wishes or clause.has("goal", "modal", "only", "upper", "lower")
-    context.choice = context.choice or clause.has("choice")
+    context.choice = context.choice or _leaves_a_choice(clause)
     if rest.items and not (rest.measured is None and any(isinstance(each, Statement) for each in levers)):
         said += _bounds_and_wishes(rest, context, bool(levers))
     context.refusing = clause.has("negation") or (context.refusing and clause.opened_by("or"))
@@ -59,6 +59,11 @@ def _read_clause(clause: Clause, context: Context) -> None:
     context.outcomes += said
     if any(isinstance(each, Statement) for each in said):
         context.correcting = False
+
+
+def _leaves_a_choice(clause: Clause) -> bool:
+    """Tell whether a clause offers this or that; `no 4-bit either` refuses."""
+    return clause.has("choice") and not (clause.has("negation") and clause.items[-1].has("choice"))
 
 
 def _tells(clause: Clause, context: Context, said: list[Outcome]) -> bool:

@@ -38,7 +38,13 @@ class RelativePassage(QualityPassage):
         now = self.has("present") or any(item.has("reference") for item in self.before)
         if self.is_fact() and now and not self.context.wishes and self.has("direction"):
             return True  # `it is 5x smaller now`
+        if self.measure.kind in ("percent", "points") and self._is_a_rate():
+            return True  # `0.5 % per day late`
         return was or about in ("error", "first") or (not about and self.has("foreign", "wished"))
+
+    def _is_a_rate(self) -> bool:
+        following = self.after[:2]
+        return len(following) == 2 and following[0].has("per") and not following[1].readings
 
     def _subject(self, about: str) -> tuple[str, str]:
         """Return the quantity that the number is of, and the sign of the change."""
@@ -130,7 +136,7 @@ class RelativePassage(QualityPassage):
 
     def _resized(self, measure: Measure, about: str, sign: str, comparator: str) -> list[Outcome] | None:
         way = self.way(sign)
-        if measure.kind == "bare" and sign == "-" and measure.value > 1 and not self.quantities():
+        if measure.kind == "bare" and sign == "-" and measure.value > 1 and not self.quantities() and way == "by":
             measure = replace(measure, kind="factor")  # `a compression ratio of 4`
         if measure.kind == "factor" and not sign and self._is_led_to_noun() and measure.value > 1:
             way, sign = "by", "-"  # `4x on size`

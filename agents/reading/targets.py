@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from .clauses import Clause
 from .context import Context
 from .items import Item
 from .statements import Outcome, Statement, Unread
-
-_IN_BROWSERS = ("wasm", "webgpu", "webgl")
 
 
 def read_targets(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]]:
@@ -65,17 +61,13 @@ def _said(item: Item, context: Context) -> list[Outcome]:
     found: list[Outcome] = []
     if runtime:
         found.append(_statement("target.runtime", runtime, item, context))
-        implied = "browser" if runtime in _IN_BROWSERS else ""
-        if implied:
-            found.append(_statement("target.platform", implied, item, context, weak=True))
     if platform:
         found.append(_statement("target.platform", platform, item, context))
     return found
 
 
-def _statement(field: str, value: str, item: Item, context: Context, weak: bool = False) -> Statement:
-    made = Statement(field, value, item.start, item.end, about=field, replaces=context.correcting)
-    return replace(made, strength="weak") if weak else made
+def _statement(field: str, value: str, item: Item, context: Context) -> Statement:
+    return Statement(field, value, item.start, item.end, about=field, replaces=context.correcting)
 
 
 def _is_refused(item: Item, clause: Clause) -> bool:

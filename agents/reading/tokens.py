@@ -24,6 +24,8 @@ _RATIO = re.compile(r"^\d+/\d+$")
 _RANGE = re.compile(r"^(\d+(?:\.\d+)?)([-–—])(\d.*)$")
 _TIMES = re.compile(r"^[x×](\d+(?:[.,]\d+)?)$")
 _EXPONENT = re.compile(r"^\d+(?:\.\d+)?e-\d+")
+_TO_NUMBER = re.compile(r"[^\S\n]{0,3}[<>≤≥~=]{0,2}[^\S\n]{0,2}\d")  # `max. 0.12 s`
+_SHORTENED = frozenset({"max", "min", "approx", "ca", "avg", "acc", "lat", "mem", "incl", "est", "resp"})
 _POSSESSIVE = re.compile(r"'s$")
 FRACTIONS = {"½": 1 / 2, "¼": 1 / 4, "¾": 3 / 4, "⅓": 1 / 3, "⅔": 2 / 3, "⅕": 1 / 5, "⅛": 1 / 8, "⅒": 1 / 10}
 _SENTENCE_ENDS = frozenset("!?;•…")
@@ -102,6 +104,8 @@ class _Tokenizer:
         behind = at + len(stripped) + len(rest)
         after = self._words[behind : behind + 1]
         shortened = rest == "." and bool(after) and after in "),:;"  # `(max.)`
+        leads = fold(stripped) in _SHORTENED and bool(_TO_NUMBER.match(self._words, behind))
+        shortened = shortened or (rest == "." and leads)
         if "." in rest and not shortened and not self._is_marker(stripped, at):
             yield Token("end", ".", at + len(stripped), at + len(stripped) + 1)
 

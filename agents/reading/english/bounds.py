@@ -64,7 +64,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "i'd like|we'd like|i'd love|we'd love|i would love|we would love|get to|get it to|make it|"
             "bring it to|has got to|gotta|ought to|needing|must be|should be|expect|expects|"
             "expected|aiming|aim for|aiming for|hit|reach|achieve|deliver|looking for|asks for|ask for|goal is|wanna|"
-            "hoping for|agreed on|allowed|=|desired|demand|demands|shooting for|hitting"
+            "hoping for|i'm after|we're after|i am after|we are after|what i'm after is|what we're after is|agreed on|allowed|=|desired|demand|demands|shooting for|hitting"
         ),
     },
     "between": {"": "between|anywhere between|somewhere between|ranging from|in the range|in the range of|range"},
@@ -72,7 +72,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     "to": {"": "to|down to|→|⇒|into|onto|till|until"},
     "by": {"": "by"},
     "of": {"": "of|in|for"},
-    "is": {"": "is|it's|are|be|that's|its|gets|got"},
+    "is": {"asks": "is|are", "": "it's|be|that's|its|gets|got"},
     "reference": {
         "": (
             "original|originally|baseline|base line|current one|today's|what it is now|what it is today|what it is|"
@@ -81,7 +81,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "versus|vs|than the baseline|what it was|what we have|the present|existing|current|today's value|initial|"
             "starting|of the original|as the original|than original|than at present|than right now|at present|"
             "than present|than what we have|what we have now|than it was|than is now|as it was|as large as now|"
-            "full size|reference"
+            "full size|reference|present|actual"
         ),
     },
     "present": {
@@ -90,7 +90,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "these days|so far|as of now|as of today|it is at|we are at|we're at|sits at|weighs|weighs in at|"
             "comes in at|current|clocks in at|measures|has been|stands at|before|previously|originally|yesterday|"
             "already|used to take|we have now|takes now|at this point|takes|takes up|took|occupies|is using|"
-            "is taking|consumes|uses"
+            "is taking|consumes|uses|eats|eats up|hogs|gobbles|gobbles up|burns|chews up|guzzles|devours|is eating|"
+            "is consuming|is hogging|fills|is occupying|came to|comes to|amounts to|tips the scales at"
         ),
     },
     "past": {
@@ -122,11 +123,11 @@ ASKING = (
     "supports|sustain|sustains|classify|classifies|answer|answers|respond|responds|reply|replies|finish|finishes|return|"
     "returns|let's|lets|settle|glad|multiply|multiplies|call|provide|offer|produce|crank|done|answered|processed|"
     "handled|classified|analysed|analyzed|computed|enough|gets|imagine|suppose|ready|works|work|fits|fit|i'll|we'll|"
-    "take|guess|think|guessing|thinking|shoot|go|come|deliver|render|decode|score|detect|predict|infer"
+    "leaving|leaves|guess|think|guessing|thinking|shoot|go|come|deliver|render|decode|score|detect|predict|infer"
 )
 FILLERS = (
     "please|pls|plz|maybe|perhaps|definitely|say|like|kinda|sort|well|hey|hi|hello|there|at|i|i'd|we'd|you|know|um|uh|"
-    "thing|stuff|really|basically|essentially|app|device|honestly|certainly|surely|probably|possibly|way|chance|"
-    "getting|again|still|anyway|thanks|thank|cheers|pretty|kindly|quick|me|us|something|somewhere|anything|that's|here|"
+    "thing|stuff|really|basically|essentially|honestly|certainly|surely|probably|possibly|way|chance|"
+    "would|will|getting|again|still|anyway|thanks|thank|cheers|pretty|kindly|quick|me|us|something|somewhere|anything|that's|here|"
     "per|out|back|yes|yeah|just|simply|dear|team|all|right|okay|mr|ms"
 )

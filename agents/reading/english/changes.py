@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..lexicon import Concept
+from .forms import verbs
 
 CHANGES: dict[Concept, dict[str, str]] = {
     "direction": {
@@ -44,7 +45,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "gets down|goes down|go down|trim|trims|trimming|trimmed|shave|shave off|save|saves|saving|savings|"
             "knock off|slash|slashed|drop by|lessen|diminish|cutback|take off|lop|chop|shorten|get rid of|"
             "lose weight|squeeze down|scale down|push down|pull down|down by|lowering|lower by|lower the|knock|"
-            "off the|bring|brought down|minus|shed|melt|pare|drive down|crop|strip|strip down"
+            "off the|bring|brought down|minus|melt|drive down|strip down|lowers|lowered|lowering|dropped by|"
+            + verbs("lessen|diminish|chop|shed|pare|crop|strip|lop|curb|curtail|prune back|scale back|whittle down")
         ),
         "size-": (
             "shrink|shrinks|shrinking|shrunk|compress|compresses|compressed|compression|compressing|compact it|"
@@ -74,14 +76,16 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "compromise|compromising|get worse|gets worse|getting worse|become worse|becomes worse|sink|slip|sinks|"
             "slips|part with|decreases by|decreased by|concede|shave from|harm|harming|hurt|hurting|hurts|"
             "degrading by|affect|affecting|touch|touching|change|changing|alter|altering|mess up|mess with|ruin|"
-            "ruining|break|breaking|spoil|spoiling"
+            "ruining|break|breaking|spoil|spoiling|"
+            + verbs("regress|decline|dip|slide|sag|erode|tumble|deteriorate|worsen|sink|slip|budge|plummet|relinquish|forfeit|"
+                    "forgo|surrender|yield up|trade in|waste")
+            + "|fell|fallen|sank|sunk|go down by|goes down by"
         ),
         "drop": "drop",
     },
     "losing": {
         "": (
-            "lose|loose|losing|loosing|loses|lost|degrade|degrades|degrading|get worse|gets worse|worsen|"
-            "deteriorate|deteriorates"
+            "lose|loose|losing|loosing|loses|lost|get worse|gets worse|" + verbs("degrade|worsen|deteriorate|regress")
         ),
     },
     "keep": {
@@ -89,9 +93,10 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "keep|stay|stays|leave|remain|remains|retain|maintain|preserve|stick to|staying|keeping|hold|keeps|"
             "preserving|maintaining|retaining|stick with"
         ),
+        "pace": "keep up|keep pace|keep up with|keep pace with|keeping up|keeping pace",
         "state": (
             "unchanged|unaltered|untouched|same|identical|equal|the same|constant|intact|preserved|retained|"
-            "maintained|just as|as is|equally good|as good as|at least as good as|at least as good|at least the same"
+            "maintained|stay put|put|just as|as is|equally good|as good as|at least as good as|at least as good|at least the same"
         ),
     },
     "lossless": {
@@ -178,6 +183,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "is my main priority|"
             "is our main priority|is the number one priority|is our number one priority|is my number one priority|"
             "is the only thing that matters|is the only thing that counts|is the only thing i care about|"
+            "above everything else|above everything|above anything else|before anything else|before all else|"
+            "over anything else|over everything else|above all others|comes before everything|comes before anything else|"
             "is the top concern|is the main goal|is the main point|is the focus|is the main priority"
         ),
     },

@@ -55,7 +55,8 @@ _WRITTEN: dict[tuple[str, str], str] = {
 UNITS = {form: unit for unit, forms in _WRITTEN.items() for form in forms.split("|")}
 
 _PHRASES: dict[tuple[str, str], str] = {
-    ("points", "pp"): "percentage points|percentage point|percent points|percent point|% points|% point",
+    ("points", "pp"): "percentage points|percentage point|accuracy points|accuracy point|quality points|"
+    "prozentpunkte|prozentpunkt|percent points|percent point|% points|% point",
     ("percent", "%"): "per cent",
     ("basis", "pp"): "basis points|basis point",
     ("bytes", "MB"): "mega bytes|mega byte",

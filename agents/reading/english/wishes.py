@@ -7,7 +7,7 @@ from ..lexicon import Concept
 WISHES: dict[Concept, dict[str, str]] = {
     "negation": {
         "": (
-            "not|no|never|needn't|need not|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|"
+            "!|not|no|never|needn't|need not|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|"
             "should not|won't|without|"
             "avoid|avoiding|neither|nor|none|doesn't|does not|isn't|is not|aren't|nothing|w/o|wo|refrain from|stop|"
             "may not|skip|leave out|rule out|exclude|excluding|forbid|disallow|ban|stay away from|free of|zero|non|"
@@ -48,7 +48,7 @@ WISHES: dict[Concept, dict[str, str]] = {
             "sacrifice|trade away|not bothered about|not bothered by|no concern about|no requirements for|"
             "no requirement for|no limit for|not fussy about|ignore|disregard|ignore the|disregard the|"
             "never mind the|nevermind the|forget about the|indifferent to|relaxed about|plenty of|"
-            "lots of"
+            "lots of|any amount of|however much|don't bother about|don't bother with"
         ),
         "after": (
             "doesn't matter|does not count|do not count|don't count|"
@@ -66,7 +66,12 @@ WISHES: dict[Concept, dict[str, str]] = {
             "is not so important|isn't so important|doesn't really matter|does not really matter|"
             "is not really important|isn't really important|is a non issue|non issue|doesn't matter that much|"
             "doesn't matter much|doesn't matter at all|is not a big deal|no big deal|isn't a big deal|not a big deal|"
-            "can suffer|may suffer|might suffer|won't bother me|do not bother me|is not crucial|isn't crucial"
+            "can suffer|may suffer|might suffer|won't bother me|do not bother me|is not crucial|isn't crucial|"
+            "doesn't bother me|doesn't bother us|does not bother us|does not bother me|won't bother us|wouldn't bother me|"
+            "wouldn't bother us|wouldn't bother anyone|won't bother anyone|is all one to me|is all one to us|"
+            "is all the same to me|is all the same to us|couldn't care less|could not care less|could care less|"
+            "is anyone's guess|is your call|is neither here nor there|is beside the point|can go hang|is not the point|"
+            "is not at issue|is not our problem|is not my problem"
         ),
     },
     "mattering": {
@@ -138,7 +143,7 @@ WISHES: dict[Concept, dict[str, str]] = {
             "besides"
         ),
     },
-    "out": {"": "out|away"},
+    "out": {"": "out", "off": "off|away|off of"},
     "or": {"": "or|and or"},
     "but": {
         "": (
@@ -163,7 +168,8 @@ WISHES: dict[Concept, dict[str, str]] = {
             "sorry|actually|correction|i mean|i meant|make that|no make that|wait|wait no|no wait|no sorry|sorry no|"
             "or rather|rather|better make it|on second thought|on second thoughts|on reflection|instead|let's say|"
             "let us say|edit|typo|hmm no|my mistake|my bad|oops|no make it|or let's say|i meant to say|to be precise|"
-            "correcting myself|pardon|come to think of it|thinking about it|excuse me|er|erm|uh no|rephrase|"
+            "correcting myself|what the heck|what the hell|let me be generous|let me be strict|screw it|"
+            "come to that|make it rather|or let's say rather|let's make that|let's make it|pardon|come to think of it|thinking about it|excuse me|er|erm|uh no|rephrase|"
             "change that to|changed to|change it to|strike that make it|or actually|well actually|no actually|"
             "no actually make it|apologies|better|or better|make it|nah|nope|no no|amend|amended to|revised to|"
             "update|final answer|i take that back|let me correct that|should read"
@@ -196,6 +202,7 @@ WISHES: dict[Concept, dict[str, str]] = {
     "everything": {"": "everything|all|both|each"},
     "talk": {
         "": (
+            "sent from|typed on|written on|writing from|writing this on|typing this on|answering from|"
             "discussed|talked|called|call me|spoke|call|told|ring|reach me|by|phone call|on the phone with|conversation"
         ),
     },
