@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from .lexicon import Concept, Lexicon, Readings
 from .measures import Measure, MeasureGrammar
+from .normal import normal
 from .tokens import Token, tokenize
 
 _DEVICE = re.compile(r"[a-z]+\d*|[a-z]+")
@@ -52,7 +53,7 @@ def items_of(words: str, lexicon: Lexicon) -> list[Item]:
     """Return the items of `words`, in their order."""
     tokens = tokenize(_visible(words), lexicon.mixed, lexicon.written_units)
     tokens = [replace(token, text=lexicon.corrected(token.text)) if token.kind == "word" else token for token in tokens]
-    return _ranges(_without_brackets(_without_labels(_tagged(tokens, lexicon))))
+    return _ranges(_without_brackets(_without_labels(_tagged(normal(tokens, lexicon), lexicon))))
 
 
 def _visible(words: str) -> str:

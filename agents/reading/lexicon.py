@@ -9,7 +9,7 @@ from typing import Literal
 from .tokens import Token, fold, tokenize
 
 Concept = Literal[
-    "adjective", "and", "any", "approximate", "article", "as", "attains", "bare_cut", "bare_possible", "becomes",
+    "about", "adjective", "and", "any", "approximate", "article", "as", "attains", "bare_cut", "bare_possible", "becomes",
     "between", "but", "by", "change", "choice", "correct", "costs", "counted", "decimal", "device", "direction",
     "divide", "everything", "except", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge",
     "idiom", "if", "indifferent", "inside", "instead", "is", "keep", "label", "lever", "losing", "loss", "lost",
@@ -47,6 +47,7 @@ class Lexicon:
         unit_phrases: likewise, of several words.
         asking: verbs that ask for what follows, or by which a model does it, and that the grammar needs no more of.
         fillers: words that tell nothing.
+        adverbs: words, and pairs of them, that stand in the middle of phrases and change nothing.
     """
 
     numbers: Mapping[str, float]
@@ -62,6 +63,7 @@ class Lexicon:
     _no_typos: frozenset[str]
     asking: frozenset[str]
     fillers: frozenset[str]
+    adverbs: frozenset[str]
 
     @classmethod
     def of(
@@ -76,6 +78,7 @@ class Lexicon:
         no_typos: str,
         asking: str,
         fillers: str,
+        adverbs: str,
     ) -> Lexicon:
         """Return a lexicon from phrases separated by `|`."""
         root, words, near = _Node(), set[str](), set[str]()
@@ -101,6 +104,7 @@ class Lexicon:
             {tuple(fold(phrase).split()): unit for phrase, unit in unit_phrases.items()},
             frozenset(mixed), root, _neighbours(long), frozenset(words | counted | set(units) | set(scales)),
             frozenset(no_typos.split("|")), frozenset(asking.split("|")), frozenset(fillers.split("|")),
+            frozenset(adverbs.split("|")),
         )  # fmt: skip
 
     def longest(self, tokens: Sequence[Token], at: int) -> tuple[int, Readings]:
@@ -117,7 +121,8 @@ class Lexicon:
     @property
     def written_units(self) -> frozenset[str]:
         """What may be written right behind a number."""
-        return frozenset({*self.units, *self.scales})
+        about = {word for word, node in self._root.after.items() if "about" in node.readings}
+        return frozenset({*self.units, *self.scales, *about})
 
     def single(self, word: str) -> Readings:
         """Return the readings of one word."""

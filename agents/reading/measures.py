@@ -179,9 +179,9 @@ class MeasureGrammar:
         """Number := digits [scale] | spoken [('and' 'a' fraction) | ('point' digits…)]."""
         token = self._at(at)
         if token is not None and token.kind == "number":
-            length, value = 1, token.value
+            length, value = (2 if self._is(at + 1, "about") else 1), token.value
             scale = self._lexicon.scales.get(self._text(at + 1))
-            return (2, value * scale) if scale else self._and_part(at, length, value)
+            return (2, value * scale) if scale and length == 1 else self._and_part(at, length, value)
         length, value = self._spoken(at)
         if not length:
             return 0, 0.0

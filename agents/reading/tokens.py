@@ -166,7 +166,12 @@ class _Tokenizer:
             rest, place = rest[1:], place + 1
         if not rest:
             return tokens
+        if rest[-1:] == "+":  # `30fps+`
+            parts = self._with_unit(text[:-1], at)
+            return [*parts, Token("mark", "≥", at + len(text) - 1, at + len(text))] if parts else None
         whole = fold(rest)
+        if rest == "S" and found[0].isdigit():
+            return None  # `4S` is a name
         if whole in self._units:
             return [*tokens, Token("word", whole, place, place + len(rest))]
         return self._chain(tokens, rest, place)

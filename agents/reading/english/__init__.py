@@ -7,7 +7,7 @@ difference. The grammar speaks of concepts only.
 from __future__ import annotations
 
 from ..lexicon import Lexicon
-from .bounds import ASKING, BOUNDS, FILLERS
+from .bounds import ADVERBS, ASKING, BOUNDS, FILLERS
 from .changes import CHANGES
 from .measures import FACTORS, FRACTIONS, NO_SLIPS, NUMBERS, SCALES, UNIT_PHRASES, UNITS
 from .places import PLACES
@@ -25,6 +25,7 @@ ENGLISH = Lexicon.of(
     no_typos=NO_SLIPS,
     asking=ASKING,
     fillers=FILLERS,
+    adverbs=ADVERBS,
 )
 
 __all__ = ["ENGLISH"]

@@ -52,9 +52,10 @@ BOUNDS: dict[Concept, dict[str, str]] = {
         "accuracy": "no worse than|not worse than|no less accurate than|not less accurate than",
     },
     "not_under": {"": "not below|not under|never below|never under|no lower than|not lower than|no less than"},
+    "about": {"": "ish"},
     "approximate": {
         "": "around|about|roughly|approximately|approx|circa|ca|~|≈|nearly|almost|some|more or less|close to|near|"
-        "or more less|more less|or more or less|or so",
+        "or more less|more less|or more or less|or so|ish|give or take",
     },
     "goal": {
         "needs": "needs|requires",
@@ -130,4 +131,9 @@ FILLERS = (
     "thing|stuff|really|basically|essentially|honestly|certainly|surely|probably|possibly|way|chance|"
     "would|will|getting|again|still|anyway|thanks|thank|cheers|pretty|kindly|quick|me|us|something|somewhere|anything|that's|here|"
     "per|out|back|yes|yeah|just|simply|dear|team|all|right|okay|mr|ms"
+)
+# Words, and pairs of them, that stand in the middle of phrases and change nothing.
+ADVERBS = (
+    "really|particularly|especially|terribly|truly|honestly|literally|absolutely|frankly|at all|necessarily|overly|"
+    "entirely"
 )

@@ -41,7 +41,7 @@ _WRITTEN: dict[tuple[str, str], str] = {
     ("rate", "/s"): "fps|qps|rps|ips|hz|tps",
     ("decibel", "dB"): "db|decibel|decibels",
     ("percent", "%"): "%|percent|percents|pct|procent|prozent|perc",
-    ("points", "pp"): "pp|pt|pts|point|points|ppt",
+    ("points", "pp"): "pp|pt|pts|point|points|ppt|prozentpunkte|prozentpunkt",
     ("basis", "pp"): "bp|bps",
     ("factor", "x"): "x|×|times|fold|time",
     ("bits", ""): "bit|bits",
