@@ -94,7 +94,12 @@ class AbsolutePassage(Passage):
         previous = self.before[-1] if self.before else None
         taken = previous is not None and not self.comparator() and self._is_taken_off(previous)
         saved = any(item.has("saving") for item in self.before) and not self.comparator()
-        return bool(ends) or taken or saved or bool(previous and previous.has("by") and self.has("change", "direction", "loss"))
+        return (
+            bool(ends)
+            or taken
+            or saved
+            or bool(previous and previous.has("by") and self.has("change", "direction", "loss"))
+        )
 
     def _is_taken_off(self, previous: Item) -> bool:
         """Tell whether the amount is taken away: `cut 20 ms from it`, `lose 30 MB`, `get 30 MB off the file`."""
@@ -102,8 +107,17 @@ class AbsolutePassage(Passage):
         return (verb and not previous.has("to")) or (bool(self.after) and self.after[0].value("out") == "off")
 
     def _is_of_something_else(self) -> bool:
+        if self.clause.judged and self._is_of_counted():
+            return True
         behind = [item for item in self.after[:2] if not item.has("of", "article") or item.has("foreign")]
         return bool(behind) and behind[0].has("foreign") and not behind[0].has("quantity")
+
+    def _is_of_counted(self) -> bool:
+        """Tell whether the comparison is of something else that the verdict is on: `requests over 2 MB are rejected`."""
+        for one, two in pairwise(self.clause.items):
+            if two.has("upper", "lower") and (one.has("counted", "foreign") or (not one.readings and not one.hint)):
+                return not one.has("quantity", "model")
+        return False
 
     def _is_owned(self) -> bool:
         """Tell whether the amount is what there is: `we have 45 MB`, `my phone has 6 GB of RAM`."""

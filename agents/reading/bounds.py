@@ -53,6 +53,8 @@ def _is_retracted(passage: Passage) -> bool:
         return False
     if previous.has("article") and len(passage.before) > 1:
         previous = passage.before[-2]
+    if passage.clause.judged:
+        return False
     return previous.has("instead") or (previous.has("negation") and not previous.has("upper", "lower"))
 
 

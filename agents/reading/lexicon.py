@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from .tokens import Token, fold, tokenize
@@ -17,7 +18,7 @@ Concept = Literal[
     "nothing", "of", "one", "only", "or", "out", "over", "past", "per", "platform", "plus", "possible", "present",
     "priority", "provided", "quantity", "reference", "refused", "retract", "runtime", "sacrificing", "saving",
     "score", "second", "several", "so", "statistic", "superlative", "talk", "targeting", "that", "the",
-    "through", "to", "too", "unlevered", "unsaid", "upper", "vague", "whole", "why", "wished", "without",
+    "through", "to", "too", "unlevered", "unsaid", "upper", "vague", "verdict", "whole", "why", "wished", "without",
 ]  # fmt: skip
 Readings = Mapping[Concept, str]
 # Slips are mended in words of these; elsewhere words are too many, and too like others.
@@ -118,7 +119,7 @@ class Lexicon:
                 best, readings = index - at + 1, node.readings
         return best, readings
 
-    @property
+    @cached_property
     def written_units(self) -> frozenset[str]:
         """What may be written right behind a number."""
         about = {word for word, node in self._root.after.items() if "about" in node.readings}

@@ -27,8 +27,10 @@ def _without_adverbs(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
         word = token.text if token.kind == "word" else ""
         following = tokens[index + 1].text if index + 1 < len(tokens) else ""
         before = tokens[index - 1].text if index else ""
-        if word not in lexicon.adverbs and f"{word} {following}" not in lexicon.adverbs and (
-            f"{before} {word}" not in lexicon.adverbs
+        if (
+            word not in lexicon.adverbs
+            and f"{word} {following}" not in lexicon.adverbs
+            and (f"{before} {word}" not in lexicon.adverbs)
         ):
             kept.append(token)
     return kept
@@ -40,7 +42,9 @@ def _grouped(tokens: Sequence[Token]) -> list[Token]:
     for token in tokens:
         before = out[-1] if out else None
         if before is not None and _goes_on(before, token):
-            out[-1] = replace(before, end=token.end, value=before.value * 1000 + token.value, text=before.text + token.text)
+            out[-1] = replace(
+                before, end=token.end, value=before.value * 1000 + token.value, text=before.text + token.text
+            )
         else:
             out.append(token)
     return out
@@ -48,8 +52,12 @@ def _grouped(tokens: Sequence[Token]) -> list[Token]:
 
 def _goes_on(before: Token, token: Token) -> bool:
     numbers = before.kind == token.kind == "number" and token.start - before.end == 1
-    return numbers and before.text.isdigit() and bool(_GROUP.fullmatch(token.text)) and 0 < before.value < 1e6 and (
-        len(before.text) <= 3 or before.value >= 1000 and len(before.text) % 3 != 1
+    return (
+        numbers
+        and before.text.isdigit()
+        and bool(_GROUP.fullmatch(token.text))
+        and 0 < before.value < 1e6
+        and (len(before.text) <= 3 or before.value >= 1000 and len(before.text) % 3 != 1)
     )
 
 

@@ -77,6 +77,10 @@ class Passage:
         upper = near[0].has("upper") and not (near[0].has("lower") and self.prefers_lower())
         if near[0].value("upper") == "within":
             upper = True
+        elif self.clause.judged:
+            unless = self.clause.opener is not None and self.clause.opener.value("if") == "not"
+            turned = any(item.has("negation") and not item.has("verdict") for item in self.clause.before(near[0]))
+            upper = upper if turned != unless else not upper
         elif self.negated(near[0]) and not (upper and self.is_of_loss()):
             upper = not upper
         elif not upper and self.is_refused(near[0]):

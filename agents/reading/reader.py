@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...contracts import MAX_WORDS, Constraints, RequestError, Understanding
 from .assemble import assemble
 from .bounds import read_bound
@@ -14,6 +16,7 @@ from .lexicon import Lexicon
 from .statements import Outcome, Retraction, Statement, Unread
 from .targets import read_targets
 from .together import together
+from .verdicts import judged
 from .wishes import WishReader
 
 
@@ -33,7 +36,7 @@ def read(words: str, lexicon: Lexicon = ENGLISH) -> Understanding:
     for sentence in sentences(together(items_of(words, lexicon))):
         context.new_sentence()
         first = len(context.outcomes)
-        for clause in clauses(sentence):
+        for clause in judged(clauses(sentence)):
             _read_clause(clause, context)
         _tell_pending(context)
         if context.choice:
@@ -117,7 +120,7 @@ def _shared(clause: Clause, context: Context, found: list[Outcome]) -> list[Outc
     extra: list[Outcome] = []
     for item in waiting:
         items = tuple(each for each in clause.items if not each.has("quantity"))
-        extra += read_bound(Clause((item, *items), clause.opener, clause.first), context)
+        extra += read_bound(replace(clause, items=(item, *items), lead=None), context)
     return extra
 
 
@@ -165,5 +168,5 @@ def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
             correcting = True
             items.remove(item)
     if items and items[0].has("no") and len(items) > 1 and items[1].measure is not None and context.outcomes:
-        return Clause(tuple(items[1:]), clause.opener, clause.first, clause.lead), True
-    return Clause(tuple(items), clause.opener, clause.first, clause.lead), correcting
+        return replace(clause, items=tuple(items[1:])), True
+    return replace(clause, items=tuple(items)), correcting

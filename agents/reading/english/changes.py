@@ -77,8 +77,10 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "slips|part with|decreases by|decreased by|concede|shave from|harm|harming|hurt|hurting|hurts|"
             "degrading by|affect|affecting|touch|touching|change|changing|alter|altering|mess up|mess with|ruin|"
             "ruining|break|breaking|spoil|spoiling|"
-            + verbs("regress|decline|dip|slide|sag|erode|tumble|deteriorate|worsen|sink|slip|budge|plummet|relinquish|forfeit|"
-                    "forgo|surrender|yield up|trade in|waste")
+            + verbs(
+                "regress|decline|dip|slide|sag|erode|tumble|deteriorate|worsen|sink|slip|budge|plummet|relinquish|forfeit|"
+                "forgo|surrender|yield up|trade in|waste"
+            )
             + "|fell|fallen|sank|sunk|go down by|goes down by"
         ),
         "drop": "drop",

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from ..lexicon import Concept
 
+# Verdicts that refuse at the same time.
+_REFUSING = (
+    "can't use|cannot use|can't be used|can't ship|cannot ship|can't deploy|cannot deploy|"
+    "can't release|can't sell|won't ship|won't deploy|can't go live|can't have that|can't live with|"
+    "won't work|won't fit|doesn't fit|does not fit|won't run|won't load|doesn't work|does not work|"
+    "won't cut it|doesn't cut it|can't accept|won't accept|cannot accept|will not accept|won't pass|"
+    "never pass|won't be accepted|won't be approved|not be approved|can't approve|won't approve"
+)
+
 WISHES: dict[Concept, dict[str, str]] = {
     "negation": {
         "": (
@@ -15,7 +24,7 @@ WISHES: dict[Concept, dict[str, str]] = {
             "turn off|switch off|prohibit|minus any|not any|won't accept|will not accept|can't accept|"
             "cannot accept|couldn't|wouldn't|nor any|without any|nobody|veto|"
             "hold off on|leave off|do without|without using|don't want|do not want|don't use|do not use|not use|"
-            "no use of|keep out|sans"
+            "no use of|keep out|sans|" + _REFUSING
         ),
     },
     "no": {"": "no|nope|nah"},
@@ -146,8 +155,9 @@ WISHES: dict[Concept, dict[str, str]] = {
     "out": {"": "out", "off": "off|away|off of"},
     "or": {"": "or|and or"},
     "but": {
+        "else": "otherwise|or else",
         "": (
-            "but|however|though|although|yet|while|whereas|because|since|otherwise|so that|whilst|even though|"
+            "but|however|though|although|yet|while|whereas|because|since|so that|whilst|even though|"
             "even if|in return|in exchange|that said|except|except for|apart from|aside from|other than|when|"
             "then again|which|who|where"
         ),
@@ -158,7 +168,25 @@ WISHES: dict[Concept, dict[str, str]] = {
             "assuming|just keep|as far as"
         ),
     },
-    "if": {"": "if|in case|once|unless|should it|whenever"},
+    "verdict": {
+        "": (
+            "complain|complains|reject|rejects|rejected|block|blocks|blocked|kill|kills|killed|crash|crashes|"
+            "crashed|timeout|times out|time out|stutter|stutters|choppy|no point|pointless|worthless|useless|"
+            "unusable|not worth|isn't worth|is not worth|refuse|refuses|bounces|kicked out|fail|fails|failed|"
+            "disqualified|disqualify|disqualifies|unhappy|angry|furious|annoyed|annoying|no good|"
+            "not good enough|isn't good enough|not interested|forget it|don't bother|no deal|no thanks|"
+            "thrown out|throw it out|sent back|send it back|trouble|in trouble|a disaster|disaster|"
+            "unacceptable|out of memory|oom|lose customers|lose users|users leave|give up on it|turns it down|"
+            "turned down|veto|vetoes|hitches|lags|is dead|we're dead|we are dead|breaks|breaks down|is broken|"
+            "trips|alarm|alarms|alert fires|is over|all bets are off|walk away|walks away|stays on the shelf|"
+            "is wasted|starts swapping|swaps|it's out|it is out|it's no good|is off|it's off"
+            "|" + _REFUSING
+        ),
+    },
+    "if": {
+        "": "if|in case|once|should it|should the model|should this|whenever|as soon as|if ever|the moment",
+        "not": "unless|if not",
+    },
     "except": {"": "except|except for|apart from|aside from|other than"},
     "why": {"": "why|how come"},
     "choice": {"": "either|whichever|one of"},
