@@ -41,7 +41,7 @@ class AbsolutePassage(Passage):
         made = self.statement(_FIELDS[about], value, about)
         if self._goes_on_telling(comparator) and self.context.measured is not None:
             made = replace(made, strength=self.context.measured.strength)
-        elif self.is_present(comparator):
+        elif not self._is_allotted() and self.is_present(comparator):
             told = self.has("present", "past", "reference") or self.clause.opener is not None
             made = replace(made, strength="present" if told else "fact")
         elif is_told(self.clause, self.item, self.context):
@@ -119,12 +119,19 @@ class AbsolutePassage(Passage):
                 return not one.has("quantity", "model")
         return False
 
+    def _is_allotted(self) -> bool:
+        """Tell whether the amount is what the model is given: `the model gets 12 MB of it`, `96 KB for the model`."""
+        given = any(item.value("attains") == "gets" for item in self.before) and not self.has("present", "past")
+        return self.has("allotted") or given
+
     def _is_owned(self) -> bool:
         """Tell whether the amount is what there is: `we have 45 MB`, `my phone has 6 GB of RAM`."""
         if self._is_blamed() and not self.comparator():
             return True
         if self._is_called() and not self.comparator() and not self.has("goal", "only", "modal"):
             return True
+        if self.has("allotted"):
+            return False
         owns = any(item.has("has") and not item.has("is") for item in self.before)
         return owns and not self.comparator() and not self.has("goal", "only")
 

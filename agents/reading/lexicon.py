@@ -10,7 +10,7 @@ from typing import Literal
 from .tokens import Token, fold, tokenize
 
 Concept = Literal[
-    "about", "adjective", "and", "any", "approximate", "article", "as", "attains", "bare_cut", "bare_possible", "becomes",
+    "about", "adjective", "allotted", "and", "any", "approximate", "article", "as", "attains", "bare_cut", "bare_possible", "becomes",
     "between", "but", "by", "change", "choice", "correct", "costs", "counted", "decimal", "device", "direction",
     "divide", "everything", "except", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge",
     "idiom", "if", "indifferent", "inside", "instead", "is", "keep", "label", "lever", "losing", "loss", "lost",

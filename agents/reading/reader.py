@@ -99,14 +99,29 @@ def _superlatives(clause: Clause) -> list[tuple[Item, ...]]:
             )
             if start is not None:
                 found.append(clause.items[start : index + 1])
+        elif _is_aim(clause.items[index:]):
+            found.append(clause.items[index : index + 2 + clause.items[index + 1].has("article")])
         elif item.has("lossless") or _is_superlative(clause.items[index:]):
             found.append((item,))
     return found
 
 
+def _is_aim(items: tuple[Item, ...]) -> bool:
+    """Tell whether items begin with what to gain most, and what bounds it follows: `minimise latency in 20 MB`."""
+    rest = items[2:] if len(items) > 1 and items[1].has("article") else items[1:]
+    if items[0].value("superlative") not in ("-", "+") or len(rest) < 2 or not rest[0].has("quantity"):
+        return False
+    return (
+        not rest[1].has("is")
+        and rest[1].measure is None
+        and rest[1].text not in (":", "=")
+        and (not items[0].has("upper", "lower"))
+    )
+
+
 def _is_superlative(items: tuple[Item, ...]) -> bool:
     """Tell whether items begin with a superlative that stands for itself, which `maximum accuracy loss` has not."""
-    following = next((item for item in items[1:] if not item.has("is", "of") and item.kind != "mark"), None)
+    following = next((item for item in items[1:] if not item.has("is", "whole") and item.kind != "mark"), None)
     bounds = following is not None and (following.has("loss") or following.measure is not None)
     return items[0].value("superlative") not in ("", "-", "+") and not bounds
 

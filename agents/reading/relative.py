@@ -129,7 +129,8 @@ class RelativePassage(QualityPassage):
         if self.clause.items and any(item.value("upper") == "within" for item in self.clause.items):
             return "accuracy" if self.has("reference") or measure.kind == "points" else ""
         if self.has("reference") and measure.kind in ("percent", "share"):
-            return self.context.topic or "size"
+            told = self.context.measured if self.has("that") else None
+            return told.about if told is not None else self.context.topic or "size"
         return (
             self.context.topic if self.has("upper", "lower", "goal") and measure.kind in ("percent", "factor") else ""
         )

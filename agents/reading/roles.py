@@ -15,7 +15,7 @@ from .lexicon import Concept
 
 _WISHING: tuple[Concept, ...] = (
     "goal", "modal", "upper", "lower", "only", "fine", "hedge", "keep", "to", "direction", "change", "loss",
-    "lossless", "possible", "superlative", "refused",
+    "lossless", "possible", "superlative", "refused", "allotted",
 )  # fmt: skip
 
 

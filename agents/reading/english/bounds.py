@@ -45,6 +45,19 @@ BOUNDS: dict[Concept, dict[str, str]] = {
         "better": "better than",
         "mark": ">|>=|≥|=>",
     },
+    "allotted": {
+        "": (
+            "for the model|for this model|for it|for inference|for the network|for the net|for the weights|for the file|"
+            "for our model|for my model|for one inference|for each inference|for the inference|for each call|"
+            "for the whole model|left for|left over for|"
+            "reserved|reserve|set aside|allotted|allocated|allocate|budgeted|earmarked|to spare|to spend|spare|"
+            "at our disposal|at my disposal|all we have|all there is|all i have|is all|all we've got|all i've got|"
+            "all it gets|all it can have|all it may have|to work with|to play with|you have|you've got|you get|"
+            "can have|may have|gets to use|grant|granted|grants|entitled to|gets at its disposal|hand the model|"
+            "hand it|give it|give the model|offer it|is what we have|is what i have|let it have|lets us have|"
+            "allows us|allow us|allows me|leaves us|leaves me|leaves the model"
+        ),
+    },
     "only": {"": "only|just|exclusively|nothing but|solely|simply|purely"},
     "not_worse": {
         "size": "no bigger than|not bigger than|no larger than|not larger than|no heavier than",

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from ..lexicon import Concept
-from .forms import verbs
+from .forms import pairs, verbs
+
+_MOST = (
+    "max|maximum|maximal|highest|best|top|greatest|highest possible|best possible|maximum of|maximum possible|utmost"
+)
+_LEAST = "min|minimum|minimal|lowest|least|shortest|smallest|lowest possible|minimum of|minimum possible|tiniest"
 
 CHANGES: dict[Concept, dict[str, str]] = {
     "direction": {
@@ -14,7 +19,7 @@ CHANGES: dict[Concept, dict[str, str]] = {
         "size+": "bigger|larger|heavier|fatter|more big|more heavy|bigger than|larger than|heavier than",
         "speed+": (
             "faster|quicker|speedier|more fast|more quick|snappier|swifter|more responsive|more speed|less slow|"
-            "more rapid|shorter|rapider|less latent|more quickly|fastest possible|faster than|quicker than|"
+            "more rapid|shorter|rapider|less latent|more quickly|faster than|quicker than|"
             "shorter than"
         ),
         "speed-": (
@@ -130,20 +135,24 @@ CHANGES: dict[Concept, dict[str, str]] = {
         "size": (
             "how small can|how small could|how tiny can|smallest|tiniest|lightest|minimum size|minimal size|"
             "min size|smallest possible|the most compact|"
-            "most compact|minimal footprint|as small as it gets|smallest size|leanest|littlest|slimmest|smallest file"
+            "most compact|minimal footprint|as small as it gets|smallest size|leanest|littlest|slimmest|smallest file|"
+            + pairs(_LEAST, "size|footprint on disk|file size|model size|file|download|binary")
         ),
         "latency": (
             "how fast can|how fast could|how quick can|fastest|quickest|maximum speed|max speed|top speed|"
             "lowest latency|minimum latency|minimal latency|"
             "min latency|as fast as it gets|full speed|highest throughput|maximum throughput|highest speed|"
             "best speed|best performance|shortest|as quick as it gets|best latency|lowest possible latency|"
-            "maximum performance|snappiest|max throughput|max performance|highest fps|speediest"
+            "snappiest|highest fps|speediest|fastest possible|quickest possible|"
+            + pairs(_MOST, "speed|velocity|throughput|performance|pace|frame rate")
+            + "|"
+            + pairs(_LEAST, "latency|delay|lag|response time|inference time|run time|runtime|execution time")
         ),
         "accuracy": (
             "best quality|highest accuracy|best accuracy|highest quality|maximum accuracy|most accurate|"
             "maximum quality|best possible quality|best possible accuracy|highest possible accuracy|max accuracy|"
             "max quality|top quality|most precise|finest quality|highest fidelity|best fidelity|"
-            "highest possible quality|top accuracy"
+            "highest possible quality|top accuracy|" + pairs(_MOST, "accuracy|quality|precision|fidelity|score")
         ),
         "balanced": (
             "balanced|best balance|good balance|balance of|best compromise|good compromise|best trade off|"

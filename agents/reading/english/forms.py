@@ -25,3 +25,8 @@ def _doubles(base: str) -> bool:
     """Tell whether the last letter is doubled, as in `trim`: one short syllable that ends on one consonant."""
     ends = len(base) > 2 and base[-1] not in _VOWELS + "wxy" and base[-2] in _VOWELS and base[-3] not in _VOWELS
     return ends and sum(letter in _VOWELS for letter in base) == 1
+
+
+def pairs(firsts: str, seconds: str) -> str:
+    """Return each of some words before each of others: `lowest`, `latency|delay` → `lowest latency|lowest delay`."""
+    return "|".join(f"{one} {two}" for one in firsts.split("|") for two in seconds.split("|"))

@@ -108,8 +108,9 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
     "decimal": {"": "point"},
     "factor": {"": "factor of|factor"},
     "attains": {
+        "gets": "gets",
         "": (
-            "reports|reported|reaches|achieves|scores|obtains|yields|delivers|gets|has|have|gives|attains|"
+            "reports|reported|reaches|achieves|scores|obtains|yields|delivers|has|have|gives|attains|"
             "runs at|hits|does|did|manages"
         ),
     },
