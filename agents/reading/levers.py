@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .clauses import Clause, trimmed
 from .context import Context
 from .items import Item
@@ -25,7 +27,7 @@ def read_levers(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]
         start, end = trimmed(clause.items, is_content)
         return clause.without(bare), _forbidden(tuple(item.value("unlevered") for item in bare), start, end, context)
     if not named:
-        return clause, []
+        return _read_back(clause, context)
     left = clause.without(named)
     if not levers:
         return left, []
@@ -84,7 +86,31 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
         return []
     if clause.measured is not None and all(_lever(item) == "fp32" for item in levers):
         return []  # what it is compared with
+    context.mentioned = [_lever(item) for item in levers]
     return [Unread(start, end)]
+
+
+def _read_back(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]]:
+    """Return what a clause says of levers named before: `…, so please leave that one out`, `… without it`."""
+    if not context.mentioned or not _refuses_back(clause):
+        return clause, []
+    start, end = trimmed(clause.items, is_content)
+    said = _forbidden(tuple(context.mentioned), start, end, context)
+    context.mentioned = []
+    return replace(clause, items=()), said
+
+
+def _refuses_back(clause: Clause) -> bool:
+    """Tell whether a clause refuses what is not named: nothing it knows but a refusal and what points back."""
+    refuses = clause.has("negation", "refused") or (clause.has("keep") and clause.has("out"))
+    known = [item for item in clause.items if item.readings and item.kind == "word"]
+    plain = all(
+        item.has("negation", "refused", "keep", "out", "article", "that", "one", "no", "without", "so", "goal", "and",
+                 "of", "second", "to", "through", "targeting", "model", "modal")
+        for item in known
+    )  # fmt: skip
+    points = any(item.has("that", "article", "no") for item in known) or (bool(known) and known[-1].has("negation"))
+    return refuses and plain and points and clause.measured is None
 
 
 def _is_refused_behind(clause: Clause, levers: list[Item]) -> bool:

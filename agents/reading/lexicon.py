@@ -12,7 +12,7 @@ from .tokens import Token, fold, tokenize
 Concept = Literal[
     "about", "adjective", "allotted", "and", "any", "approximate", "article", "as", "attains", "bare_cut", "bare_possible", "becomes",
     "between", "but", "by", "change", "choice", "correct", "costs", "counted", "decimal", "device", "direction",
-    "divide", "everything", "except", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge",
+    "divide", "everything", "except", "exchange", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge",
     "idiom", "if", "indifferent", "inside", "instead", "is", "keep", "label", "lever", "losing", "loss", "lost",
     "lossless", "lower", "mattering", "mild", "modal", "model", "negation", "no", "not_under", "not_worse",
     "nothing", "of", "one", "only", "or", "out", "over", "past", "per", "platform", "plus", "possible", "present",

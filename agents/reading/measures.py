@@ -143,6 +143,10 @@ class MeasureGrammar:
         rate = self._rate(at, length, value)
         if rate is not None:
             return rate
+        if self._is(at + length, "out") and self._is(at + length + 1, "whole"):
+            count, of = self.number(at + length + 2)
+            if count and 0 < value <= of:
+                return length + 2 + count, Measure("percent", round(value / of, 12))
         part = self._lexicon.fractions.get(self._text(at + length))
         if part is not None and not self._is(at + length + 1, "as"):
             return self._part(at, length + 1, value * part)

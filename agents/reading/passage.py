@@ -17,6 +17,10 @@ from .statements import Statement, Unread
 BETTER = {
     "size": "-", "memory": "-", "latency": "-", "speed": "+", "throughput": "+", "accuracy": "+", "fidelity": "+"
 }  # fmt: skip
+OBJECTIVE_OF = {
+    "size": "size", "latency": "latency", "speed": "latency", "throughput": "latency", "accuracy": "accuracy",
+    "fidelity": "accuracy",
+}  # fmt: skip
 _LESS_IS_BETTER = ("bytes", "duration")
 OPPOSITE = {"-": "+", "+": "-"}
 
@@ -150,7 +154,7 @@ class Passage:
             return not wished and not comparator
         opener = self.clause.opener
         lead = self.clause.lead
-        of_a_model = lead is not None and (lead.kind == "name" or lead.has("model"))
+        of_a_model = lead is not None and (lead.kind == "name" or lead.has("model") or _is_complaint(lead))
         return not wished and opener is not None and opener.text == "(" and of_a_model and not self.quantities()
 
     def _is_one_more(self) -> bool:
@@ -248,6 +252,12 @@ class Passage:
     def span(self) -> tuple[int, int]:
         own = [item for item in self.clause.items if item.start <= self.item.start or not _is_sign(item)]
         return trimmed(own, is_content)
+
+
+def _is_complaint(item: Item) -> bool:
+    """Tell whether an adjective calls something bad: `fat (130 MB)`."""
+    side = item.value("adjective")
+    return bool(side[:-1]) and side[-1] == OPPOSITE[BETTER[side[:-1]]]
 
 
 def _is_sign(item: Item) -> bool:

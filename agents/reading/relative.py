@@ -77,8 +77,9 @@ class RelativePassage(QualityPassage):
         """Tell whether a number is a score, since one was told of: `it has 95 % accuracy, I would accept 93 %`."""
         told = (
             "accuracy" in (self.context.topic, self.context.last_topic[0])
-            and self.measure.kind == "percent"
-            and self.measure.value > _SCORE
+            and self.measure.kind in ("percent", "bare")
+            and _SCORE < self.measure.value <= (1 if self.measure.kind == "percent" else 100)
+            and not (self.measure.kind == "bare" and 1 < self.measure.value < 100 * _SCORE)
         )
         wished = self.has("fine", "goal") or self.comparator() == "lower"
         return told and wished and all(item.has("fine", "is") for item in self.after)

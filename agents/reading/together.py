@@ -173,9 +173,9 @@ def _shares_of_calls(items: list[Item]) -> list[Item]:
 def _share_of_calls(items: Sequence[Item], before: Sequence[Item]) -> int:
     """Return how many items `99 % of all the requests` takes at the start of `items`, 0 where they are none."""
     first = items[0].measure
-    if first is None or first.kind != "percent" or len(items) < 3 or not items[1].has("whole", "article"):
+    if first is None or first.kind != "percent" or len(items) < 3 or not items[1].has("whole", "article", "counted"):
         return 0
-    counted = next((at for at in range(2, min(5, len(items))) if items[at].has("counted")), 0)
+    counted = next((at for at in range(1, min(5, len(items))) if items[at].has("counted")), 0)
     if not counted or not all(item.has("article", "everything") for item in items[2:counted]):
         return 0
     if len(before) > 1 and before[-1].has("of") and before[-2].measure and before[-2].measure.kind == "duration":

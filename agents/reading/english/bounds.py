@@ -86,6 +86,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     "to": {"": "to|down to|→|⇒|into|onto|till|until"},
     "by": {"": "by"},
     "of": {"": "of|in|for"},
+    "exchange": {"": "for|in exchange for|in return for|in favour of|in favor of"},
     "is": {"asks": "is|are", "": "it's|be|that's|its|gets|got"},
     "reference": {
         "": (

@@ -54,7 +54,7 @@ WISHES: dict[Concept, dict[str, str]] = {
             "nobody cares about|no one cares about|who cares about|"
             "at any|at the expense of|at the cost of|forget about|not care about|no constraint on|no restriction on|"
             "no constraints on|no restrictions on|no requirement on|no requirements on|no bound on|not fussed about|"
-            "sacrifice|trade away|not bothered about|not bothered by|no concern about|no requirements for|"
+            "sacrifice|sacrifice any amount of|trade away|trade|give up|give away|trade in|not bothered about|not bothered by|no concern about|no requirements for|"
             "no requirement for|no limit for|not fussy about|ignore|disregard|ignore the|disregard the|"
             "never mind the|nevermind the|forget about the|indifferent to|relaxed about|plenty of|"
             "lots of|any amount of|however much|don't bother about|don't bother with"
@@ -93,7 +93,9 @@ WISHES: dict[Concept, dict[str, str]] = {
             "not saying|not asking|i thought|we thought|never wanted|never told|didn't mean|did not mean"
         ),
     },
-    "sacrificing": {"": "at the expense of|at the cost of|sacrifice|trade away|at any cost to"},
+    "sacrificing": {
+        "": "at the expense of|at the cost of|sacrifice|trade away|trade|trade in|give up|give away|at any cost to"
+    },
     "fine": {
         "": (
             "wouldn't mind|would not mind|don't mind|do not mind|fine with|ok with|okay with|comfortable with|"
