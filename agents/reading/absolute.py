@@ -28,9 +28,9 @@ class AbsolutePassage(Passage):
         measure = self.measure
         about = self._absolute_quantity(measure)
         if about and self._is_owned():
-            made = self.statement(_FIELDS[about], measure.value, about)
+            made = replace(self.statement(_FIELDS[about], measure.value, about), strength="fact")
             self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
-            return [replace(made, strength="fact")]
+            return [made]
         if not about or self._is_difference() or self._is_of_something_else() or measure.sign == "-":
             return [self.unread()]
         comparator = self.comparator()
@@ -44,7 +44,7 @@ class AbsolutePassage(Passage):
         elif not self._is_allotted() and self.is_present(comparator):
             told = self.has("present", "past", "reference") or self.clause.opener is not None
             made = replace(made, strength="present" if told else "fact")
-        elif is_told(self.clause, self.item, self.context):
+        elif not self._is_allotted() and is_told(self.clause, self.item, self.context):
             made = replace(made, strength="fact")
         self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
         if made.strength in ("present", "fact"):
@@ -113,7 +113,7 @@ class AbsolutePassage(Passage):
         return bool(behind) and behind[0].has("foreign") and not behind[0].has("quantity")
 
     def _is_of_counted(self) -> bool:
-        """Tell whether the comparison is of something else that the verdict is on: `requests over 2 MB are rejected`."""
+        """Tell whether the verdict is on something else: `requests over 2 MB are rejected`."""
         for one, two in pairwise(self.clause.items):
             if two.has("upper", "lower") and (one.has("counted", "foreign") or (not one.readings and not one.hint)):
                 return not one.has("quantity", "model")

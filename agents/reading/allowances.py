@@ -28,8 +28,11 @@ class AllowanceWish(Wish):
         if marker is None or not self.names():
             return None
         given_for = next((item for item in self.clause.after(marker) if item.has("exchange")), None)
-        if given_for is not None and marker.value("indifferent") == "before" and not self.negation(marker):
+        swaps = marker.value("indifferent") in ("before", "swap")
+        if given_for is not None and swaps and not self.negation(marker):
             return self._exchanged(marker, given_for)
+        if marker.value("indifferent") == "swap" and not self.negation(marker):
+            return None
         if self.negation(marker):  # `not at the cost of accuracy`
             name = next((item.value("quantity") for item in self.clause.after(marker) if item.has("quantity")), "")
             return self.bound_of_one(name) if name and marker.has("sacrificing") else None

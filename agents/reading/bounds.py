@@ -17,6 +17,7 @@ from .statements import Outcome, Unread
 
 def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcome]:
     """Return what a clause with a measure asks for; `about` is its quantity where another clause names it."""
+    about = about or _pointed_at(clause, context)
     passage = Passage(clause, context, about)
     if _is_retracted(passage):
         return []
@@ -30,6 +31,12 @@ def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcom
     if found is None and measure.kind == "bare" and passage.item.text.isalpha() and not _is_telling(passage):
         return []  # `two things`
     return found if found is not None else [_unread_number(passage)]
+
+
+def _pointed_at(clause: Clause, context: Context) -> str:
+    """Return the quantity that `three quarters of that` points at."""
+    points = any(item.has("reference") and item.has("that") for item in clause.items)
+    return context.measured.about if points and context.measured is not None else ""
 
 
 def _unread_number(passage: Passage) -> Unread:

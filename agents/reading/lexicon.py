@@ -10,9 +10,11 @@ from typing import Literal
 from .tokens import Token, fold, tokenize
 
 Concept = Literal[
-    "about", "adjective", "allotted", "and", "any", "approximate", "article", "as", "attains", "bare_cut", "bare_possible", "becomes",
+    "about", "adjective", "allotted", "and", "any", "approximate", "article", "as", "attains", "bare_cut",
+    "bare_possible", "becomes",
     "between", "but", "by", "change", "choice", "correct", "costs", "counted", "decimal", "device", "direction",
-    "divide", "everything", "except", "exchange", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge",
+    "divide", "everything", "except", "exchange", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has",
+    "hedge",
     "idiom", "if", "indifferent", "inside", "instead", "is", "keep", "label", "lever", "losing", "loss", "lost",
     "lossless", "lower", "mattering", "mild", "modal", "model", "negation", "no", "not_under", "not_worse",
     "nothing", "of", "one", "only", "or", "out", "over", "past", "per", "platform", "plus", "possible", "present",
@@ -48,6 +50,7 @@ class Lexicon:
         unit_phrases: likewise, of several words.
         asking: verbs that ask for what follows, or by which a model does it, and that the grammar needs no more of.
         fillers: words that tell nothing.
+        slips: words that are often misspelt → as they are meant.
         adverbs: words, and pairs of them, that stand in the middle of phrases and change nothing.
     """
 
@@ -65,6 +68,7 @@ class Lexicon:
     asking: frozenset[str]
     fillers: frozenset[str]
     adverbs: frozenset[str]
+    slips: Mapping[str, str]
 
     @classmethod
     def of(
@@ -80,6 +84,7 @@ class Lexicon:
         asking: str,
         fillers: str,
         adverbs: str,
+        slips: Mapping[str, str],
     ) -> Lexicon:
         """Return a lexicon from phrases separated by `|`."""
         root, words, near = _Node(), set[str](), set[str]()
@@ -106,6 +111,7 @@ class Lexicon:
             frozenset(mixed), root, _neighbours(long), frozenset(words | counted | set(units) | set(scales)),
             frozenset(no_typos.split("|")), frozenset(asking.split("|")), frozenset(fillers.split("|")),
             frozenset(adverbs.split("|")),
+            slips,
         )  # fmt: skip
 
     def longest(self, tokens: Sequence[Token], at: int) -> tuple[int, Readings]:
@@ -132,6 +138,8 @@ class Lexicon:
 
     def corrected(self, word: str) -> str:
         """Return the word that a misspelt one stands for, itself where there is none or more than one."""
+        if word in self.slips:
+            return self.slips[word]
         if len(word) < LEAST_TYPO or word in self._words or word in self._no_typos or not word.isalpha():
             return word
         near = {meant for key in _deletions(word) for meant in self._near.get(key, ()) if _is_slip(word, meant)}

@@ -143,10 +143,12 @@ class MeasureGrammar:
         rate = self._rate(at, length, value)
         if rate is not None:
             return rate
-        if self._is(at + length, "out") and self._is(at + length + 1, "whole"):
-            count, of = self.number(at + length + 2)
+        counted = 1 if self._is(at + length, "counted") else 0
+        if self._is(at + length + counted, "out") and self._is(at + length + counted + 1, "whole"):
+            skip = length + counted + 2
+            count, of = self.number(at + skip)
             if count and 0 < value <= of:
-                return length + 2 + count, Measure("percent", round(value / of, 12))
+                return skip + count, Measure("percent", round(value / of, 12))
         part = self._lexicon.fractions.get(self._text(at + length))
         if part is not None and not self._is(at + length + 1, "as"):
             return self._part(at, length + 1, value * part)

@@ -57,7 +57,7 @@ def _goes_on(before: Token, token: Token) -> bool:
         and before.text.isdigit()
         and bool(_GROUP.fullmatch(token.text))
         and 0 < before.value < 1e6
-        and (len(before.text) <= 3 or before.value >= 1000 and len(before.text) % 3 != 1)
+        and (len(before.text) <= 3 or (before.value >= 1000 and len(before.text) % 3 != 1))
     )
 
 

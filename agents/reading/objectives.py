@@ -8,7 +8,6 @@ from .passage import BETTER, OBJECTIVE_OF
 from .statements import Outcome, Statement
 from .wish import Wish
 
-
 _OPPOSITE = {"-": "+"}
 
 

@@ -71,7 +71,7 @@ class Passage:
         """Return `upper`, `lower` or nothing: the comparator nearest to the measure, turned by what negates it."""
         places = [item for item in self.clause.items if item.has("upper", "lower")]
         near = [item for item in places if item.start < self.item.start][-1:]
-        near = near or [item for item in places if not item.has("direction")][:1]
+        near = near or [item for item in places if not item.has("direction") and not self._only_leads(item)][:1]
         if not near:
             return ""
         if near[0].value("lower") == "better" and self.measure.kind in _LESS_IS_BETTER:
@@ -92,6 +92,11 @@ class Passage:
         elif upper and self.is_refused(near[0]):
             upper = False
         return "upper" if upper else "lower"
+
+    def _only_leads(self, item: Item) -> bool:
+        """Tell whether a comparison stands before what it bounds, as `over` does; not in `2 % below the original`."""
+        leads = "lead" in (item.value("upper"), item.value("lower"))
+        return leads and not any(each.has("reference") for each in self.clause.after(item))
 
     def _goes_on_refusing(self, comparator: Item) -> bool:
         """Tell whether what is refused goes on: `I want no model over 5 MB or slower than 15 ms`."""
@@ -238,7 +243,7 @@ class Passage:
 
     def statement(self, field: str, value: float, about: str) -> Statement:
         start, end = self.span()
-        soft = self.has("hedge")
+        soft = self.has("hedge") or self.clause.judged  # what is asked for outright says more
         made = Statement(field, value, start, end, "soft" if soft else "firm", about)
         number = self.measure.bare or self.measure.value
         restates = self.context.correcting and number == self.context.number

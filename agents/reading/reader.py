@@ -72,7 +72,10 @@ def _leaves_a_choice(clause: Clause) -> bool:
 def _tells(clause: Clause, context: Context, said: list[Outcome]) -> bool:
     """Tell whether a clause says how things are and asks for nothing: `it has 11 million parameters and …`."""
     wished = context.wishes or clause.has("goal", "modal", "only", "upper", "lower", "fine", "keep", "hedge")
-    asked = any(isinstance(each, Statement) and each.strength not in ("present", "fact") for each in said)
+    asked = any(
+        isinstance(each, Statement) and each.strength not in ("present", "fact") and each.about != "target.platform"
+        for each in said
+    )
     goes_on = context.telling and (clause.opened_by("and") or (clause.opener is None and not clause.first))
     return not wished and not asked and (goes_on or clause.has("has", "attains", "present", "past"))
 

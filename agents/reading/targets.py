@@ -38,7 +38,7 @@ def _is_meant(item: Item, clause: Clause) -> bool:
     """Tell whether `node` is where a model runs, and not a node of its graph."""
     before = clause.before(item)
     led = bool(before) and (
-        before[-1].has("through", "of", "inside", "is", "by", "to") or before[-1].text in ("=", ":")
+        before[-1].has("through", "of", "inside", "is", "by", "to", "from") or before[-1].text in ("=", ":")
     )
     after = clause.after(item)
     serves = bool(after) and after[0].value("platform") == "server"

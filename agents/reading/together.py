@@ -27,6 +27,7 @@ def together(items: Sequence[Item]) -> list[Item]:
         _shares_of_calls,
         _without_origins,
         _taken_off,
+        _named_models,
         _parts_of_that,
     ):
         kept = rewrite(kept)
@@ -73,6 +74,18 @@ def _taken_off(items: list[Item]) -> list[Item]:
         led = bool(after) and after[0].has("article", "quantity", "whole", "the")
         if item.value("out") == "off" and relative and (cut or led):
             item = replace(item, readings={"change": "-", "out": "off"})
+        out.append(item)
+    return out
+
+
+def _named_models(items: list[Item]) -> list[Item]:
+    """Take `compressed` in `the compressed model` for part of its name."""
+    out: list[Item] = []
+    for index, item in enumerate(items):
+        before, after = items[index - 1 : index] if index else [], items[index + 1 : index + 2]
+        led = bool(before) and before[0].has("article", "the")
+        if led and item.text.endswith("ed") and item.has("change") and after and after[0].has("model"):
+            item = replace(item, readings={"model": ""})
         out.append(item)
     return out
 

@@ -92,6 +92,8 @@ class _Tokenizer:
             return
         self._brackets = max(0, self._brackets + (text == "(") - (text == ")"))
         kind: TokenKind = "end" if text in _SENTENCE_ENDS else "mark"
+        if text == "!" and self._words[at + 1 : at + 2].isalnum() and not self._words[at - 1 : at].isalnum():
+            kind = "mark"  # `!int8`
         yield Token(kind, text, at, at + 1)
 
     def _blob(self, text: str, at: int) -> Iterator[Token]:

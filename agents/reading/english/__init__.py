@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..lexicon import Lexicon
 from .bounds import ADVERBS, ASKING, BOUNDS, FILLERS
 from .changes import CHANGES
-from .measures import FACTORS, FRACTIONS, NO_SLIPS, NUMBERS, SCALES, UNIT_PHRASES, UNITS
+from .measures import FACTORS, FRACTIONS, NO_SLIPS, NUMBERS, SCALES, SLIPS, UNIT_PHRASES, UNITS
 from .places import PLACES
 from .quantities import QUANTITIES
 from .wishes import WISHES
@@ -26,6 +26,7 @@ ENGLISH = Lexicon.of(
     asking=ASKING,
     fillers=FILLERS,
     adverbs=ADVERBS,
+    slips=SLIPS,
 )
 
 __all__ = ["ENGLISH"]

@@ -38,7 +38,7 @@ CHANGES: dict[Concept, dict[str, str]] = {
         "size+": "big|large|heavy|huge|bulky|fat",
         "speed+": "fast|quick|quickly|snappy|rapid|speedy|responsive|swift|low latency",
         "speed-": "slow|sluggish|laggy|long",
-        "accuracy+": "accurate|precise|high quality|correct",
+        "accuracy+": "accurate|precise|high quality|correct|be right|is right|right in",
         "+": "high",
         "-": "low",
     },
@@ -83,7 +83,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "degrading by|affect|affecting|touch|touching|change|changing|alter|altering|mess up|mess with|ruin|"
             "ruining|break|breaking|spoil|spoiling|"
             + verbs(
-                "regress|decline|dip|slide|sag|erode|tumble|deteriorate|worsen|sink|slip|budge|plummet|relinquish|forfeit|"
+                "regress|decline|dip|slide|sag|erode|tumble|deteriorate|worsen|sink|slip|budge|plummet|"
+                "relinquish|forfeit|"
                 "forgo|surrender|yield up|trade in|waste"
             )
             + "|fell|fallen|sank|sunk|go down by|goes down by"
@@ -97,13 +98,14 @@ CHANGES: dict[Concept, dict[str, str]] = {
     },
     "keep": {
         "verb": (
-            "keep|stay|stays|leave|remain|remains|retain|maintain|preserve|stick to|staying|keeping|hold|keeps|"
+            "keep|stay put|stays put|stay|stays|leave|remain|remains|retain|maintain|preserve|stick to|staying|"
+            "keeping|hold|keeps|"
             "preserving|maintaining|retaining|stick with"
         ),
         "pace": "keep up|keep pace|keep up with|keep pace with|keeping up|keeping pace",
         "state": (
             "unchanged|unaltered|untouched|same|identical|equal|the same|constant|intact|preserved|retained|"
-            "maintained|stay put|put|just as|as is|equally good|as good as|at least as good as|at least as good|at least the same"
+            "maintained|just as|as is|equally good|as good as|at least as good as|at least as good|at least the same"
         ),
     },
     "lossless": {
@@ -135,8 +137,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
         "size": (
             "how small can|how small could|how tiny can|smallest|tiniest|lightest|minimum size|minimal size|"
             "min size|smallest possible|the most compact|"
-            "most compact|minimal footprint|as small as it gets|smallest size|leanest|littlest|slimmest|smallest file|"
-            + pairs(_LEAST, "size|footprint on disk|file size|model size|file|download|binary")
+            "most compact|minimal footprint|as small as it gets|smallest size|leanest|littlest|slimmest|"
+            "smallest file|" + pairs(_LEAST, "size|footprint on disk|file size|model size|file|download|binary")
         ),
         "latency": (
             "how fast can|how fast could|how quick can|fastest|quickest|maximum speed|max speed|top speed|"
@@ -195,7 +197,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "is our main priority|is the number one priority|is our number one priority|is my number one priority|"
             "is the only thing that matters|is the only thing that counts|is the only thing i care about|"
             "above everything else|above everything|above anything else|before anything else|before all else|"
-            "over anything else|over everything else|above all others|comes before everything|comes before anything else|"
+            "over anything else|over everything else|above all others|comes before everything|"
+            "comes before anything else|"
             "is the top concern|is the main goal|is the main point|is the focus|is the main priority"
         ),
     },

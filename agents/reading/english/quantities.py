@@ -25,7 +25,9 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "execution times|response latency"
         ),
         "speed": "speed|inference speed|speedup|speedups|acceleration|performance|velocity|speed up factor|pace",
-        "throughput": "throughput|tput|rate|frame rate|framerate|inference rate|bandwidth|requests per second|qps|fps|rps",
+        "throughput": (
+            "throughput|tput|rate|frame rate|framerate|inference rate|bandwidth|requests per second|qps|fps|rps"
+        ),
         "accuracy": (
             "accuracy|acc|top-1|top-5|top-1 accuracy|top-5 accuracy|f1-score|f1|f1 score|score|precision and recall|"
             "top1|top 1|top 1 accuracy|top1 accuracy|map|quality|metric|auc|f1 measure|accuracies|correctness|top5|"

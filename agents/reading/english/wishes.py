@@ -46,6 +46,7 @@ WISHES: dict[Concept, dict[str, str]] = {
         ),
     },
     "indifferent": {
+        "swap": "trade|give up|give away|trade in|swap|exchange",
         "before": (
             "don't care about|do not care about|don't care how|don't care|do not care|doesn't matter how|don't mind|"
             "do not mind|not worried about|regardless of|no matter|whatever|any size or|irrespective of|never mind|"
@@ -54,7 +55,8 @@ WISHES: dict[Concept, dict[str, str]] = {
             "nobody cares about|no one cares about|who cares about|"
             "at any|at the expense of|at the cost of|forget about|not care about|no constraint on|no restriction on|"
             "no constraints on|no restrictions on|no requirement on|no requirements on|no bound on|not fussed about|"
-            "sacrifice|sacrifice any amount of|trade away|trade|give up|give away|trade in|not bothered about|not bothered by|no concern about|no requirements for|"
+            "sacrifice|sacrifice any amount of|trade away|not bothered about|not bothered by|no concern about|"
+            "no requirements for|"
             "no requirement for|no limit for|not fussy about|ignore|disregard|ignore the|disregard the|"
             "never mind the|nevermind the|forget about the|indifferent to|relaxed about|plenty of|"
             "lots of|any amount of|however much|don't bother about|don't bother with"
@@ -76,10 +78,12 @@ WISHES: dict[Concept, dict[str, str]] = {
             "is not really important|isn't really important|is a non issue|non issue|doesn't matter that much|"
             "doesn't matter much|doesn't matter at all|is not a big deal|no big deal|isn't a big deal|not a big deal|"
             "can suffer|may suffer|might suffer|won't bother me|do not bother me|is not crucial|isn't crucial|"
-            "doesn't bother me|doesn't bother us|does not bother us|does not bother me|won't bother us|wouldn't bother me|"
+            "doesn't bother me|doesn't bother us|does not bother us|does not bother me|won't bother us|"
+            "wouldn't bother me|"
             "wouldn't bother us|wouldn't bother anyone|won't bother anyone|is all one to me|is all one to us|"
             "is all the same to me|is all the same to us|couldn't care less|could not care less|could care less|"
-            "is anyone's guess|is your call|is neither here nor there|is beside the point|can go hang|is not the point|"
+            "is anyone's guess|is your call|is neither here nor there|is beside the point|can go hang|"
+            "is not the point|"
             "is not at issue|is not our problem|is not my problem"
         ),
     },
@@ -191,7 +195,7 @@ WISHES: dict[Concept, dict[str, str]] = {
     },
     "except": {"": "except|except for|apart from|aside from|other than"},
     "why": {"": "why|how come"},
-    "choice": {"": "either|whichever|one of"},
+    "choice": {"": "either|whichever|one of these|one of the two|one of the following"},
     "instead": {"": "instead of|rather than|in place of|as opposed to|in lieu of"},
     "correct": {
         "": (
@@ -199,7 +203,8 @@ WISHES: dict[Concept, dict[str, str]] = {
             "or rather|rather|better make it|on second thought|on second thoughts|on reflection|instead|let's say|"
             "let us say|edit|typo|hmm no|my mistake|my bad|oops|no make it|or let's say|i meant to say|to be precise|"
             "correcting myself|what the heck|what the hell|let me be generous|let me be strict|screw it|"
-            "come to that|make it rather|or let's say rather|let's make that|let's make it|pardon|come to think of it|thinking about it|excuse me|er|erm|uh no|rephrase|"
+            "come to that|make it rather|or let's say rather|let's make that|let's make it|pardon|"
+            "come to think of it|thinking about it|excuse me|er|erm|uh no|rephrase|"
             "change that to|changed to|change it to|strike that make it|or actually|well actually|no actually|"
             "no actually make it|apologies|better|or better|make it|nah|nope|no no|amend|amended to|revised to|"
             "update|final answer|i take that back|let me correct that|should read"
@@ -233,7 +238,8 @@ WISHES: dict[Concept, dict[str, str]] = {
     "talk": {
         "": (
             "sent from|typed on|written on|writing from|writing this on|typing this on|answering from|"
-            "discussed|talked|called|call me|spoke|call|told|ring|reach me|by|phone call|on the phone with|conversation"
+            "discussed|talked|called|call me|spoke|call|told|ring|reach me|by|phone call|on the phone with|"
+            "conversation"
         ),
     },
 }
