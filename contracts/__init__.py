@@ -70,7 +70,7 @@ from .events import (
     Waiting,
 )
 from .graph_passes import GRAPH_PASSES
-from .host import FormTime, Hardware, HostProbe, OperatorClass
+from .host import FormTime, HostProbe, OperatorClass
 from .inquiry import Account, Alternative, Candidate, Explanation, Topic, WhatIf
 from .jobs import (
     DIGEST,
@@ -173,6 +173,7 @@ from .recipe import (
     WeightForm,
 )
 from .request import (
+    BOUNDS_ON,
     MAX_WORDS,
     AlertsConfig,
     Bound,
@@ -227,6 +228,7 @@ from .understanding import Understanding
 from .understood import Understood
 
 __all__ = [
+    "BOUNDS_ON",
     "DEFAULT_METRIC",
     "DIGEST",
     "EXIT_STATUS",
@@ -308,7 +310,6 @@ __all__ = [
     "GraphLever",
     "Guarded",
     "Happened",
-    "Hardware",
     "HostProbe",
     "Impact",
     "IntegerType",

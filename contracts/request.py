@@ -48,8 +48,8 @@ class Bound(Contract):
         return f"{'≤' if self.upper else '≥'} {units.format_value(self.bound, self.unit)}"
 
 
-# The bounds that take the place of each guard.
-_BOUNDS_ON: dict[Guarded, tuple[str, ...]] = {
+# Guarded quantity → the bounds that take the place of its guard.
+BOUNDS_ON: dict[str, tuple[str, ...]] = {
     "latency": ("max_latency_ms", "min_speedup", "min_throughput_per_s"),
     "memory": ("max_memory_bytes", "max_memory_ratio"),
     "size": ("max_size_bytes", "max_size_ratio"),
@@ -334,7 +334,7 @@ class Request(Contract):
         """Bounds all point the same way; what can contradict one is the wish to let its quantity get worse."""
         bounded = {bound.name for bound in self.constraints.bounds()}
         for quantity in self.allow_regression:
-            for name in _BOUNDS_ON[quantity]:
+            for name in BOUNDS_ON[quantity]:
                 if name in bounded:
                     raise ValueError(
                         f"{name} bounds what allow_regression lets get worse ({quantity}): they contradict each other; "

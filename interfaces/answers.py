@@ -16,6 +16,7 @@ from ..contracts import (
     Objective,
     Request,
     RequestError,
+    Understanding,
     units,
     validate,
 )
@@ -58,16 +59,28 @@ def read_answer(text: str, by: str = "person", request: Request | None = None) -
         raise RequestError(f"an answer of more than {MAX_ANSWER} characters is none; write {HOW}")
     if (action := _ACTIONS.get(words.lower())) is not None:
         return Answer(action=action, words=words, by=by)
-    settings = list(_settings(words))
+    settings = settings_in(words)
     changes = read_changes(settings) if settings else _wished(words, request)
     return validate(Answer, {"action": "edit", "changes": changes, "words": words, "by": by})
 
 
 def _wished(words: str, request: Request | None) -> Changes:
-    """Return a wish in plain language as an edit; all of it must be understood, and the target stays as it is."""
     from ..agents.reading import read
 
-    found = read(words)
+    return changes_of(read(words), words, request)
+
+
+def changes_of(found: Understanding, words: str, request: Request | None) -> Changes:
+    """Return a wish in plain language as an edit; all of it must be understood, and the target stays as it is.
+
+    Args:
+        found: what the words mean.
+        words: of the wish.
+        request: as it stands; a wish adds to the guards and levers that it names.
+
+    Raises:
+        RequestError: it is none, or not all of it was understood.
+    """
     if found.is_empty:
         raise RequestError(f"{clean(words, 80)!r} is no answer; write {HOW}")
     for problem in found.contradictions:
@@ -86,8 +99,12 @@ def _wished(words: str, request: Request | None) -> Changes:
     )
 
 
+def settings_in(text: str) -> list[tuple[str, str]]:
+    """Return name and value of each setting in a text; none at all where something else stands before the first."""
+    return list(_settings(text))
+
+
 def _settings(text: str) -> Iterator[tuple[str, str]]:
-    """Yield name and value of each setting; none at all where something else stands before the first."""
     found = list(_NAMES.finditer(text))
     if not found or not _LEAD.match(text[: found[0].start()]):
         return

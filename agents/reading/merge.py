@@ -6,17 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ...contracts import RequestError, Understanding, Understood, override_bounds
+from ...contracts import BOUNDS_ON, RequestError, Understanding, Understood, override_bounds
 
 _SLOTS = {
     "max_size_bytes": "size", "max_size_ratio": "size", "max_memory_bytes": "memory", "max_memory_ratio": "memory",
 }  # fmt: skip
-_BOUNDS_ON = {
-    "size": ("max_size_bytes", "max_size_ratio"),
-    "memory": ("max_memory_bytes", "max_memory_ratio"),
-    "latency": ("max_latency_ms", "min_speedup", "min_throughput_per_s"),
-    "accuracy": ("min_accuracy", "max_accuracy_drop"),
-}
 
 
 @dataclass(frozen=True)
@@ -113,10 +107,10 @@ def _is_overridden(each: Understood, given: Mapping[str, Any]) -> bool:
     if each.field == "forbid":
         return False
     if each.field == "allow_regression":
-        return any(name in bounds for name in _BOUNDS_ON[str(each.value)])
+        return any(name in bounds for name in BOUNDS_ON[str(each.value)])
     if each.field == "latency_statistic":
         return bool({"latency_statistic", "max_latency_ms"} & set(bounds))
     slot = _SLOTS.get(each.field)
     alike = [name for name in bounds if name == each.field or (slot and _SLOTS.get(name) == slot)]
-    lifted = [quantity for quantity, names in _BOUNDS_ON.items() if each.field in names]
+    lifted = [quantity for quantity, names in BOUNDS_ON.items() if each.field in names]
     return bool(alike) or any(quantity in given.get("allow_regression", ()) for quantity in lifted)

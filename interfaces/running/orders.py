@@ -15,13 +15,15 @@ class OptimizeOrder(Contract):
     """Start a run and work on it until it ends, or until it waits for an answer.
 
     Attributes:
-        fields: of `Request`, nested; paths are absolute and were looked at. `words` are read here.
+        fields: of `Request`, nested; paths are absolute and were looked at.
         base: folder below which the product goes where `fields` name none.
+        read: whether `words` are to be read; else what they mean is in the other fields already.
     """
 
     order: Literal["optimize"] = "optimize"
     fields: dict[str, Any]
     base: str
+    read: bool = True
 
 
 class ResumeOrder(Contract):

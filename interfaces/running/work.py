@@ -57,7 +57,7 @@ def _optimize(order: OptimizeOrder, tell: Tell) -> Ended:
 
     service, reader = _service(), _reader()
     try:
-        request = request_of(order.fields, reader)
+        request = request_of(order.fields, reader) if order.read else check_served(validate(Request, order.fields))
         run = service.start(request, reader.advised)
     except (KeyboardInterrupt, Interrupted) as error:
         raise _stopped(_own_run(service)) from error

@@ -59,7 +59,6 @@ PLACES: dict[Concept, dict[str, str]] = {
         ),
     },
     "targeting": {
-        "aim": "target|targets|targeting",
-        "": "use|deploy|deployed|deployment|platform|run|runs|running|ship|shipping|execute",
+        "": "use|target|targets|targeting|deploy|deployed|deployment|platform|run|runs|running|ship|shipping|execute",
     },
 }

@@ -1,0 +1,225 @@
+"""What a person wants otherwise: read from words, laid over what stands, or given to the run that waits."""
+
+from __future__ import annotations
+
+import re
+
+from ...contracts import (
+    Answer,
+    Changes,
+    Draft,
+    LanguageModelError,
+    Prompted,
+    RequestError,
+    Taken,
+    Understanding,
+    validate,
+)
+from ..answers import changes_of, read_changes, settings_in
+from ..text import clean
+from .drafting import as_request, changed_by, check, differences, laid_over, lifting
+from .intent import lifted_in
+from .naming import Named, Offered, offered
+from .room import Room
+from .runner import Runner
+from .standing import RunView
+
+# Words that take something back are read together with those that gave it.
+_TAKES_BACK = re.compile(
+    r"\b(?:forget|drop|lift|remove|scrap|ignore|never ?mind|no longer|not .{1,40} any ?more|after all)\b", re.IGNORECASE
+)
+CAN_BE_SAID = "say what you want, such as 'under 10 MB and twice as fast', name a model of the workspace, or say 'help'"
+_MODEL_WANTED = "Which model? Name an .onnx or .pt2 file of the workspace"
+_GOAL_WANTED = (
+    "What shall be reached? Say it like 'under 10 MB', 'twice as fast', 'at most 1 % less accurate' or 'as small as "
+    "possible'."
+)
+_DATA_WANTED = "A bound on accuracy needs labelled data. Name a file of the workspace, or bound fidelity instead"
+_WITHOUT_DATA = (
+    " Without data, inputs are synthesised, and only likeness to the original's answers is known; name data to change "
+    "that."
+)
+
+
+class Wishes:
+    """Takes wishes, and asks for what is missing."""
+
+    def __init__(self, room: Room, runner: Runner) -> None:
+        self._room = room
+        self._runner = runner
+
+    def take(self, words: str, named: Named, approve: bool | None = None) -> bool:
+        """Lay what was said over the request as it stands, tell what was understood, and ask for what is missing.
+
+        Args:
+            words: without names of files.
+            named: files that were named with them.
+            approve: whether a person shall be asked from now on; None leaves it.
+
+        Returns:
+            Whether anything was taken.
+
+        Raises:
+            RequestError: it contradicts itself or what stands, or nothing serves it.
+        """
+        files = {"model": named.model, "data": named.data, "approve": approve}
+        given = {name: value for name, value in files.items() if value is not None}
+        old = self._room.standing.draft
+        new, found, notes = self._with_words(old.model_copy(update=given), words)
+        if new == old and not given and not found.understood:
+            self._tell_nothing(found, notes)
+            return False
+        new, guessed = self._with_what_lies_there(new, named)
+        self._tell(old, check(new), found, (*notes, *guessed))
+        self.prompt()
+        return True
+
+    def edit(self, view: RunView, words: str) -> None:
+        """Answer a run that waits with what shall be otherwise.
+
+        Raises:
+            RequestError: it is no such wish, or it cannot be.
+        """
+        if view.question is None:
+            raise RequestError("nothing waits for an answer")
+        changes = self._changes(view, words)
+        self._runner.answer(view, validate(Answer, {"action": "edit", "changes": changes, "words": words}))
+
+    def reset(self) -> None:
+        """Forget what was asked for; model and data stay."""
+        old = self._room.standing.draft
+        self._tell(old, Draft(model=old.model, data=old.data, approve=old.approve), Understanding(), ())
+        self.prompt()
+
+    def go_back(self, view: RunView) -> None:
+        """Have the request be again what a run was made from."""
+        self._tell(self._room.standing.draft, view.draft, Understanding(), ())
+
+    def prompt(self) -> None:
+        """Ask for what is missing, or whether to start."""
+        draft = self._room.standing.draft
+        seen = offered(self._room.workspace)
+        missing = draft.missing
+        if missing:
+            text = {"model": _MODEL_WANTED, "goal": _GOAL_WANTED, "data": _DATA_WANTED}[missing[0]]
+            names = {"model": seen.models, "data": seen.data}.get(missing[0], ())
+            text += f"{_listed(names)}." if missing[0] != "goal" else ""
+            self._room.add(Prompted, about=missing[0], text=text, models=seen.models, data=seen.data)
+        elif self._runner.is_working:
+            text = "A run is at work. Shall it be stopped, and another one start with this? (yes or no)"
+            self._room.add(Prompted, about="restart", text=text)
+        else:
+            text = "Shall it start? (yes, or say what shall be otherwise)"
+            text += "" if draft.data else _WITHOUT_DATA
+            self._room.add(Prompted, about="start", text=text, data=() if draft.data else seen.data)
+
+    def read(self, words: str) -> tuple[Understanding, tuple[str, ...]]:
+        """Return what words mean by the grammar, and where it is set by the language model, and what was told of that.
+
+        Raises:
+            RequestError: too many words.
+        """
+        from ...agents.language.words import WordReader
+
+        settings = self._room.settings
+        reader = WordReader(settings)
+        try:
+            found = reader.read(words, {})
+            if found.is_empty and not found.not_understood and settings.llm_name:
+                found = reader.read(words, {"name": settings.llm_name})
+        except LanguageModelError as error:
+            raise RequestError(f"the language model could not be asked: {error.message}") from error
+        finally:
+            reader.advised.close()
+        return found, (f"language model: {clean(reader.note, 500)}",) if reader.note else ()
+
+    def _with_words(self, draft: Draft, words: str) -> tuple[Draft, Understanding, tuple[str, ...]]:
+        """Return a draft with words laid over it, what was understood of them, and notes."""
+        if not words.strip():
+            return draft, Understanding(), ()
+        if (changes := _settings(words)) is not None:
+            return changed_by(draft, changes), Understanding(), ()
+        lifted, words = lifted_in(words)
+        for quantity in lifted:
+            draft = changed_by(draft, lifting(quantity))
+        if not words.strip():
+            return draft, Understanding(), ()
+        if (taken_back := self._taken_back(draft, words)) is not None:
+            return changed_by(draft, taken_back), Understanding(), ()
+        found, notes = self.read(words)
+        return (draft if found.is_empty else laid_over(draft, found, words)), found, notes
+
+    def _taken_back(self, draft: Draft, words: str) -> Changes | None:
+        """Return the changes that take bounds or prohibitions back, None where words take nothing back."""
+        from ...agents.reading import read
+
+        if not draft.words or not _TAKES_BACK.search(words):
+            return None
+        before, together = read(draft.words), read(f"{draft.words}. {words}")
+        gone = set(before.request_fields().get("constraints", {})) - set(
+            together.request_fields().get("constraints", {})
+        )
+        allowed = set(before.forbid) - set(together.forbid)
+        gone &= set(draft.constraints.model_dump(exclude_none=True)) - {"latency_statistic"}
+        if together.contradictions or not (gone or allowed):
+            return None
+        forbid = tuple(lever for lever in draft.optimization.forbid if lever not in allowed)
+        return Changes(constraints=dict.fromkeys(gone), forbid=forbid)
+
+    def _changes(self, view: RunView, words: str) -> Changes:
+        question = view.question
+        assert question is not None
+        if (changes := _settings(words)) is not None:
+            return changes
+        lifted, words = lifted_in(words)
+        bounds = {name: None for quantity in lifted for name in lifting(quantity).constraints}
+        if not words.strip():
+            return Changes(constraints=bounds)
+        found, _ = self.read(words)
+        changes = changes_of(found, words, question.request)
+        return changes.model_copy(update={"constraints": {**bounds, **changes.constraints}})
+
+    def _with_what_lies_there(self, draft: Draft, named: Named) -> tuple[Draft, tuple[str, ...]]:
+        """Return a draft with the only model there is, and with the data beside a model, where none is named."""
+        seen = offered(self._room.workspace)
+        notes: list[str] = []
+        if draft.model is None and len(seen.models) == 1:
+            draft = draft.model_copy(update={"model": seen.models[0]})
+            notes.append(f"the only model of the workspace is taken: {clean(seen.models[0], 200)}")
+        elif named.model is None:
+            return draft, ()
+        return _with_data_beside(draft, seen, notes)
+
+    def _tell(self, old: Draft, new: Draft, found: Understanding, notes: tuple[str, ...]) -> None:
+        self._room.add(Taken, understanding=found, draft=new, changed=differences(old, new), notes=notes)
+
+    def _tell_nothing(self, found: Understanding, notes: tuple[str, ...]) -> None:
+        unread = [f"not understood: “{clean(passage, 200)}”" for passage in found.not_understood]
+        self._room.tell("I could not make anything of that.", *unread, *notes, f"You can {CAN_BE_SAID}.")
+
+
+def supposed_changes(found: Understanding, words: str, draft: Draft) -> Changes:
+    """Return what is only supposed as changes of a request.
+
+    Raises:
+        RequestError: it is no wish, or not all of it was understood.
+    """
+    return changes_of(found, words, as_request(draft))
+
+
+def _settings(words: str) -> Changes | None:
+    """Return what settings as options write them ask for; None where words are no such."""
+    settings = settings_in(words)
+    return read_changes(settings) if settings else None
+
+
+def _with_data_beside(draft: Draft, seen: Offered, notes: list[str]) -> tuple[Draft, tuple[str, ...]]:
+    beside = seen.beside(draft.model) if draft.model and draft.data is None else None
+    if beside is None:
+        return draft, tuple(notes)
+    notes.append(f"data of that name lie beside the model: {clean(beside, 200)}")
+    return draft.model_copy(update={"data": beside}), tuple(notes)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"; there is {', '.join(clean(name, 100) for name in names[:10])}" if names else "; there is none so far"
