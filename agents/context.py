@@ -42,7 +42,6 @@ class RunContext:
     execute: Execution
     policy: Policy
     outcomes: OutcomeStore
-    hardware: str
     find_host: FindHost
     emit: EventSink
     advisor: Advisor | None = None
@@ -50,6 +49,11 @@ class RunContext:
     answers: dict[tuple[str, str], ArtifactRef] = field(default_factory=dict[tuple[str, str], ArtifactRef])
     # Model, form and how it is made → damage of its units, as far as this process asked for it.
     tables: dict[tuple[str, str, str], Damage] = field(default_factory=dict[tuple[str, str, str], Damage])
+
+    @property
+    def hardware(self) -> str:
+        """Fingerprint of the hardware that this run measures on."""
+        return self.execute.hardware.fingerprint
 
     @property
     def measured_on(self) -> str:

@@ -34,7 +34,7 @@ from ..memory.ledger import Ledger
 from ..memory.outcomes import ChromaOutcomeStore, NoOutcomeStore
 from ..memory.store import LocalArtifactStore
 from ..tools.context import model_file
-from ..tools.hardware import fingerprint, peak_resident_bytes
+from ..tools.hardware import peak_resident_bytes
 from .consultations import Consultations
 from .cpu import CpuMeter
 from .execute import GRACE_S, Execution
@@ -233,7 +233,6 @@ class Drive:
             execute=self.execution,
             policy=self._consultations.policy(self.policy, self.advised.advisor, self.settings.agents),
             outcomes=outcomes,
-            hardware=fingerprint(),
             find_host=lambda: probe_host(self.settings, self.ledger, self.execution),
             emit=self.emit,
             advisor=self.advised.advisor,
@@ -264,6 +263,9 @@ class Drive:
         done = timeline(self.ledger.trail.of(self.run))
         proposals = counts(self._consultations.all(), state.get("attempts", ()))
         request = state.get("request", self.request)
-        response = respond(self.run, request, state, product, timing, done, self.advised.use, proposals, self.monitor)
+        response = respond(
+            self.run, request, state, product, timing, self.execution.hardware,
+            done, self.advised.use, proposals, self.monitor,
+        )  # fmt: skip
         self.ledger.runs.finish(self.run, response.status, response, timing.wall_s)
         return response

@@ -27,7 +27,6 @@ from ..contracts import (
 from ..memory.ledger import Ledger
 from ..memory.outcomes import ChromaOutcomeStore
 from ..memory.store import LocalArtifactStore
-from ..tools.hardware import fingerprint
 from .execute import Execution
 from .host import known_host, probe_host
 from .intake import admit, normalized
@@ -96,11 +95,12 @@ def foresee(request: Request, settings: Settings, ledger: Ledger, executor: Exec
         model, _, _ = normalized(request, execute, original, data)
         done = execute("inspect", Profile, inputs={"model": model}, data=data, params={"timing": True})
         host, _ = probe_host(settings, ledger, execute)
+        hardware = execute.hardware.fingerprint
     profile = done.report.model_copy(update={"size_bytes": original.size_bytes})
     state = PolicyState(request=request, profile=profile, host=host, labelled=data.labelled)
     if request.memory:
         store = ChromaOutcomeStore(settings.outcomes, ledger)
-        state = informed(state, store.recall(done.report, request, original.id, fingerprint(), limit))
+        state = informed(state, store.recall(done.report, request, original.id, hardware, limit))
     return Foreseen(state, sum(data.parts.values()))
 
 

@@ -22,6 +22,7 @@ from ..contracts import (
     Effort,
     Event,
     Executor,
+    Hardware,
     Job,
     JobResult,
     Limits,
@@ -34,7 +35,6 @@ from ..contracts import (
 )
 from ..memory.ledger import Ledger
 from ..memory.store import LocalArtifactStore
-from ..tools.hardware import fingerprint
 from ..tools.registry import ToolSpec, spec
 from .tracing import MEASURING, NoTracer, Tracer
 
@@ -49,6 +49,8 @@ GRACE_S = 20.0
 MEASURING_GRACE_S = 60.0
 # Signal that ended a child → how often its job is tried once more.
 _RETRIES = {int(number): 1 for number in signal.Signals} | {int(signal.SIGKILL): 2}
+# The kind of a trail's one entry about what the run measures on.
+HARDWARE = "hardware"
 _TIMED_STEPS = frozenset({"tune_runtime"})
 _VERSIONED = ("onnx", "onnxruntime", "numpy", "torch")
 
@@ -94,6 +96,7 @@ class Execution:
         self.threads = threads
         self.limits = limits or Limits()
         self.tracer: Tracer = NoTracer()
+        self._hardware: Hardware | None = None
         self.tools_s = 0.0
         self.waited_s = 0.0
 
@@ -119,6 +122,7 @@ class Execution:
         mounted = dict(inputs or {})
         if data is not None:
             mounted["data"] = ArtifactRef(id=data.id, kind="data")
+        timed = registered.needs == "bench" or _is_timed(step)
         job = Job(
             tool=tool,
             step=step,
@@ -127,7 +131,8 @@ class Execution:
             params=dict(params or {}),
             seed=self.seed,
             threads=self.threads,
-            needs="bench" if registered.needs == "bench" or _is_timed(step) else "cpu",
+            needs="bench" if timed else "cpu",
+            hardware=self.hardware.fingerprint if timed or tool in MEASURING else None,
             limits=self.limits,
         )
         key = self.key(job, registered)
@@ -139,6 +144,20 @@ class Execution:
             span.note(cached=known is not None, cpu_s=spent.cpu_s, wall_s=spent.wall_s, sample_runs=spent.sample_runs)
         return done
 
+    @property
+    def hardware(self) -> Hardware:
+        """What this run measures on: chosen by the executor at the first measurement, and kept from then on."""
+        if self._hardware is None:
+            self._hardware = self._pinned() if self.ledger else self.executor.hardware()
+        return self._hardware
+
+    def _pinned(self) -> Hardware:
+        assert self.ledger is not None
+        trail = self.ledger.trail
+        if not trail.of(self.run, HARDWARE):
+            trail.append(self.run, HARDWARE, self.executor.hardware().model_dump(mode="json"), once=HARDWARE)
+        return Hardware.model_validate(trail.of(self.run, HARDWARE)[0].body)
+
     def clear(self) -> None:
         """Remove what killed jobs of this run left in the work folder."""
         for folder in self.work.glob(f"{self.run}-*"):
@@ -147,15 +166,15 @@ class Execution:
     def key(self, job: Job, registered: ToolSpec) -> str:
         """Return the execution key: everything that decides the result.
 
-        What was timed belongs to this machine, and to this run unless it lasts: another run measures anew.
+        What was timed belongs to its machine, and to this run unless it lasts: another run measures anew. What else
+        was measured belongs to its machine too.
         """
-        timed = job.needs == "bench"
-        machine = [fingerprint()] if registered.lasting else [fingerprint(), self.run]
+        timed = job.needs == "bench" and not registered.lasting
         facts = {
             "tool": [job.tool, registered.version],
-            "job": job.model_dump(mode="json", exclude={"limits", "tool", "needs"}),
+            "job": job.model_dump(mode="json", exclude={"limits", "tool", "needs", "hardware"}),
             "libraries": {name: version(name) for name in _VERSIONED},
-            "timed": machine if timed else None,
+            "measured": [job.hardware, self.run] if timed else [job.hardware],
             "run": self.run if registered.cached == "run" else None,
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..contracts import Effort, HostProbe, OptimizationError, RequestError, Settings, ToolError, WorkerError
+from ..contracts import Effort, Hardware, HostProbe, OptimizationError, RequestError, Settings, ToolError, WorkerError
 from ..contracts.settings import PROBE_VARIABLE
 from ..memory.ledger import Ledger
-from ..tools.hardware import fingerprint, has_vnni
+from ..tools.hardware import this_machine
 from .execute import Execution
 
 # A probe that failed or was too noisy to tell everything is made again after so long.
@@ -26,15 +26,17 @@ def runtime_label() -> str:
     return f"onnxruntime {version('onnxruntime')}"
 
 
-def known_host(settings: Settings, ledger: Ledger) -> HostProbe | None:
+def known_host(settings: Settings, ledger: Ledger, hardware: Hardware | None = None) -> HostProbe | None:
     """Return the probe that the user gave, or the one that was kept; None where the machine is to be measured.
+
+    The machine is one of `hardware`, or this one.
 
     Raises:
         RequestError: the file that was given is no probe.
     """
     if settings.host_probe is not None:
         return _given(settings.host_probe)
-    found = ledger.probes.find(fingerprint(), runtime_label())
+    found = ledger.probes.find((hardware or this_machine()).fingerprint, runtime_label())
     if found is None or (found[0].note and found[1] > RETRY_S):
         return None
     return found[0]
@@ -47,7 +49,7 @@ def probe_host(settings: Settings, ledger: Ledger, execute: Execution) -> tuple[
         RequestError: the file that was given is no probe.
     """
     with _MEASURING:
-        known = known_host(settings, ledger)
+        known = known_host(settings, ledger, execute.hardware)
         return (known, Effort()) if known is not None else _measured(ledger, execute)
 
 
@@ -57,20 +59,26 @@ def _measured(ledger: Ledger, execute: Execution) -> tuple[HostProbe, Effort]:
         done = execute("probe", HostProbe)
         host, effort = done.report, done.effort
     except WorkerError as error:  # perhaps it was cancelled, which says nothing of the machine
-        return _unmeasured(error), effort
+        return _unmeasured(error, execute.hardware), effort
     except ToolError as error:
-        host = _unmeasured(error)
+        host = _unmeasured(error, execute.hardware)
     ledger.probes.keep(host)
     return host, effort
 
 
-def _unmeasured(error: OptimizationError) -> HostProbe:
-    return assumed_host(f"the machine could not be measured: {error.message}")
+def _unmeasured(error: OptimizationError, hardware: Hardware) -> HostProbe:
+    return assumed_host(f"the machine could not be measured: {error.message}", hardware)
 
 
-def assumed_host(note: str) -> HostProbe:
+def assumed_host(note: str, hardware: Hardware) -> HostProbe:
     """Return what the processor's instruction sets alone let expect."""
-    return HostProbe(fingerprint=fingerprint(), runtime=runtime_label(), vnni=has_vnni(), source="assumed", note=note)
+    return HostProbe(
+        fingerprint=hardware.fingerprint,
+        runtime=runtime_label(),
+        vnni=hardware.vnni,
+        source="assumed",
+        note=note,
+    )
 
 
 def _given(path: Path) -> HostProbe:

@@ -12,6 +12,7 @@ from ..contracts import (
     ConstraintResult,
     DeploymentMetrics,
     Effort,
+    Hardware,
     LanguageUse,
     NodeTime,
     OptimizationMetrics,
@@ -27,7 +28,6 @@ from ..contracts import (
     Timing,
 )
 from ..tools.context import TORCH_SUFFIX
-from ..tools.hardware import describe, fingerprint
 from .advise import recommend
 from .analysis import analyse, with_words
 from .monitor import OptimizationMonitor
@@ -42,6 +42,7 @@ def respond(
     state: RunState,
     product: Path,
     timing: Timing,
+    hardware: Hardware,
     timeline: tuple[NodeTime, ...] = (),
     language: LanguageUse | None = None,
     proposals: tuple[ProposalCount, ...] = (),
@@ -49,7 +50,7 @@ def respond(
 ) -> OptimizationResponse:
     """Return the response of a finished run whose delivered model's file in the store is `product`.
 
-    `monitor` collected what was measured on the way.
+    It was measured on `hardware`; `monitor` collected what was measured on the way.
     """
     best = delivered(state)
     baseline, optimized, comparison = _measures(state, best)
@@ -87,7 +88,7 @@ def respond(
         proposals=proposals,
         timing=timing,
         timeline=timeline,
-        provenance=_provenance(request, state),
+        provenance=_provenance(request, state, hardware),
         artifact=_artifact(product, best),
     )
 
@@ -162,12 +163,12 @@ def _noted(result: ConstraintResult, note: str) -> ConstraintResult:
     return result.model_copy(update={"note": f"{result.note}; {note}" if result.note else note})
 
 
-def _provenance(request: Request, state: RunState) -> Provenance:
+def _provenance(request: Request, state: RunState, hardware: Hardware) -> Provenance:
     return Provenance(
         shipfit=version("shipfit"),
         versions={name: version(name) for name in _LIBRARIES},
-        hardware=fingerprint(),
-        machine=describe(),
+        hardware=hardware.fingerprint,
+        machine=hardware.machine,
         seed=request.seed,
         data_source=state.get("data_source", ""),
         data_notes=state.get("data_notes", ()),

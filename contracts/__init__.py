@@ -70,7 +70,7 @@ from .events import (
     Waiting,
 )
 from .graph_passes import GRAPH_PASSES
-from .host import FormTime, HostProbe, OperatorClass
+from .host import FormTime, Hardware, HostProbe, OperatorClass
 from .inquiry import Account, Alternative, Candidate, Explanation, Topic, WhatIf
 from .jobs import (
     DIGEST,
@@ -310,6 +310,7 @@ __all__ = [
     "GraphLever",
     "Guarded",
     "Happened",
+    "Hardware",
     "HostProbe",
     "Impact",
     "IntegerType",

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from .base import Contract
 from .metrics import Interval
 from .recipe import Compute
 
 OperatorClass = Literal["conv_wide", "conv_narrow", "depthwise", "product_large", "product_small", "recurrent"]
+
+
+class Hardware(Contract):
+    """A machine, as far as measurements depend on it.
+
+    Attributes:
+        fingerprint: measurements are comparable where it is equal.
+        vnni: the processor multiplies int8 in one instruction.
+        machine: the facts that the fingerprint is made of, for people.
+    """
+
+    fingerprint: str = Field(pattern=r"^[0-9a-f]{12}$")
+    vnni: bool = False
+    machine: dict[str, str] = {}
 
 
 class FormTime(Contract):

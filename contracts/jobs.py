@@ -72,6 +72,7 @@ class Job(Contract):
         data: the split of the artifact in role `data`.
         params: JSON arguments of the tool.
         needs: `bench` jobs measure time and take the host-wide lock while they do.
+        hardware: fingerprint of the machines that it may run on; any where it measures nothing.
     """
 
     tool: str
@@ -82,6 +83,7 @@ class Job(Contract):
     seed: int = 0
     threads: int = 1
     needs: Literal["cpu", "bench"] = "cpu"
+    hardware: str | None = None
     limits: Limits = Limits()
 
 

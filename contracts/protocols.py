@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from .attempt import Attempt
 from .base import Contract
 from .events import Progress
-from .host import HostProbe
+from .host import Hardware, HostProbe
 from .jobs import ArtifactRef, DataRef, Job, JobResult, Limits, StepReport
 from .lesson import Lesson
 from .outcome import Outcome, Recalled
@@ -106,7 +106,12 @@ class Executor(Protocol):
         Raises:
             WorkerError: crash, time-out, out of memory or a malformed answer.
             OptimizationError: what the tool itself raised.
+            MachineError: there is no machine of the job's hardware.
         """
+        ...
+
+    def hardware(self) -> Hardware:
+        """Return the hardware that a run which begins to measure now should measure on."""
         ...
 
     def cancel(self) -> None:

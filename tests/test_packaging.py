@@ -17,7 +17,7 @@ import shipfit
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = ("agents", "contracts", "interfaces", "memory", "tools")
-DATA_SUFFIXES = {".typed", ".j2", ".css", ".svg", ".js"}
+DATA_SUFFIXES = {".typed", ".j2", ".css", ".html", ".svg", ".js"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
 

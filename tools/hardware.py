@@ -9,6 +9,8 @@ import resource
 from functools import cache
 from pathlib import Path
 
+from ..contracts import Hardware
+
 _CPUINFO = Path("/proc/cpuinfo")
 
 # Instruction sets that decide which kernels onnxruntime picks, by the kernel's names for them (x86, then Arm).
@@ -60,6 +62,11 @@ def fingerprint() -> str:
     """Return 12 hexadecimal digits that are equal on machines whose measurements are comparable."""
     facts = "\n".join(f"{name}={value}" for name, value in sorted(describe().items()))
     return hashlib.sha256(facts.encode()).hexdigest()[:12]
+
+
+def this_machine() -> Hardware:
+    """Return what this machine is."""
+    return Hardware(fingerprint=fingerprint(), vnni=has_vnni(), machine=describe())
 
 
 def has_vnni() -> bool:

@@ -11,6 +11,7 @@ from ...contracts import (
     Attempt,
     DataRef,
     Decision,
+    Hardware,
     HostProbe,
     Plan,
     PolicyState,
@@ -25,7 +26,9 @@ from ...contracts import (
 from ...memory.ledger import Ledger
 from ...memory.runs import RunRecord
 from ...memory.trail import TrailEntry
+from ...tools.hardware import this_machine
 from ..answers import attempts_of
+from ..execute import HARDWARE
 from ..host import assumed_host, known_host
 
 
@@ -74,8 +77,11 @@ def alike(settings: Settings, ledger: Ledger, request: Request) -> Past:
 
 
 def _known(settings: Settings, ledger: Ledger, record: RunRecord) -> Past:
-    host = known_host(settings, ledger) or assumed_host("the machine was not measured")
-    return past(record, ledger.trail.of(record.id), host)
+    trail = ledger.trail.of(record.id)
+    body = next((entry.body for entry in trail if entry.kind == HARDWARE), None)
+    hardware = this_machine() if body is None else validate(Hardware, body)
+    host = known_host(settings, ledger, hardware) or assumed_host("the machine was not measured", hardware)
+    return past(record, trail, host)
 
 
 def past(record: RunRecord, trail: list[TrailEntry], host: HostProbe) -> Past:

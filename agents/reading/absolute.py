@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+from .items import Item
 from .measures import Measure
 from .passage import Passage
+from .roles import is_told
 from .statements import Outcome, Statement
 
 # Kind of measure → quantity that it is of where no noun says so.
@@ -26,9 +28,9 @@ class AbsolutePassage(Passage):
         measure = self.measure
         about = self._absolute_quantity(measure)
         if about and self._is_owned():
-            made = self.statement(_FIELDS[about], measure.value, about)
+            made = replace(self.statement(_FIELDS[about], measure.value, about), strength="fact")
             self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
-            return [replace(made, strength="fact")]
+            return [made]
         if not about or self._is_difference() or self._is_of_something_else() or measure.sign == "-":
             return [self.unread()]
         comparator = self.comparator()
@@ -39,9 +41,11 @@ class AbsolutePassage(Passage):
         made = self.statement(_FIELDS[about], value, about)
         if self._goes_on_telling(comparator) and self.context.measured is not None:
             made = replace(made, strength=self.context.measured.strength)
-        elif self.is_present(comparator):
+        elif not self._is_allotted() and self.is_present(comparator):
             told = self.has("present", "past", "reference") or self.clause.opener is not None
             made = replace(made, strength="present" if told else "fact")
+        elif not self._is_allotted() and is_told(self.clause, self.item, self.context):
+            made = replace(made, strength="fact")
         self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
         if made.strength in ("present", "fact"):
             return [made]
@@ -74,6 +78,8 @@ class AbsolutePassage(Passage):
                 return usual  # `the page loads a model of 2 MB`
             if not named and self.context.measured is not None and self.after and self.after[0].has("whole"):
                 return self.context.measured.about if self.context.measured.about == "memory" else usual  # `of it`
+            if not named and self.context.correcting and self.context.measured is not None:
+                return self.context.measured.about if self.context.measured.about == "memory" else usual
             if not named and self.context.topic == "memory":
                 return "memory"  # `we must save memory, at most 90 MB`
             return "memory" if named == "memory" else "" if named == "first" else usual
@@ -86,12 +92,37 @@ class AbsolutePassage(Passage):
         """Tell whether an amount is what is to be saved rather than what may be left: `reduce it by 5 MB`."""
         ends = self.after[:1] and self.after[0].has("direction") and not self.after[0].has("upper", "lower")
         previous = self.before[-1] if self.before else None
+        taken = previous is not None and not self.comparator() and self._is_taken_off(previous)
         saved = any(item.has("saving") for item in self.before) and not self.comparator()
-        return bool(ends) or saved or bool(previous and previous.has("by") and self.has("change", "direction", "loss"))
+        return (
+            bool(ends)
+            or taken
+            or saved
+            or bool(previous and previous.has("by") and self.has("change", "direction", "loss"))
+        )
+
+    def _is_taken_off(self, previous: Item) -> bool:
+        """Tell whether the amount is taken away: `cut 20 ms from it`, `lose 30 MB`, `get 30 MB off the file`."""
+        verb = previous.value("change") == "-" or previous.has("losing") or previous.value("loss") == "drop"
+        return (verb and not previous.has("to")) or (bool(self.after) and self.after[0].value("out") == "off")
 
     def _is_of_something_else(self) -> bool:
+        if self.clause.judged and self._is_of_counted():
+            return True
         behind = [item for item in self.after[:2] if not item.has("of", "article") or item.has("foreign")]
         return bool(behind) and behind[0].has("foreign") and not behind[0].has("quantity")
+
+    def _is_of_counted(self) -> bool:
+        """Tell whether the verdict is on something else: `requests over 2 MB are rejected`."""
+        for one, two in pairwise(self.clause.items):
+            if two.has("upper", "lower") and (one.has("counted", "foreign") or (not one.readings and not one.hint)):
+                return not one.has("quantity", "model")
+        return False
+
+    def _is_allotted(self) -> bool:
+        """Tell whether the amount is what the model is given: `the model gets 12 MB of it`, `96 KB for the model`."""
+        given = any(item.value("attains") == "gets" for item in self.before) and not self.has("present", "past")
+        return self.has("allotted") or given
 
     def _is_owned(self) -> bool:
         """Tell whether the amount is what there is: `we have 45 MB`, `my phone has 6 GB of RAM`."""
@@ -99,6 +130,8 @@ class AbsolutePassage(Passage):
             return True
         if self._is_called() and not self.comparator() and not self.has("goal", "only", "modal"):
             return True
+        if self.has("allotted"):
+            return False
         owns = any(item.has("has") and not item.has("is") for item in self.before)
         return owns and not self.comparator() and not self.has("goal", "only")
 

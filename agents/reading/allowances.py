@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from .context import Repeat
 from .items import Item
-from .passage import BETTER
+from .passage import BETTER, OBJECTIVE_OF
 from .statements import Outcome, Statement
 from .wish import GUARD_OF, Wish
 
@@ -27,6 +27,12 @@ class AllowanceWish(Wish):
             return self._allowed(sides) if any(sides) else None  # `I don't care how big it gets`
         if marker is None or not self.names():
             return None
+        given_for = next((item for item in self.clause.after(marker) if item.has("exchange")), None)
+        swaps = marker.value("indifferent") in ("before", "swap")
+        if given_for is not None and swaps and not self.negation(marker):
+            return self._exchanged(marker, given_for)
+        if marker.value("indifferent") == "swap" and not self.negation(marker):
+            return None
         if self.negation(marker):  # `not at the cost of accuracy`
             name = next((item.value("quantity") for item in self.clause.after(marker) if item.has("quantity")), "")
             return self.bound_of_one(name) if name and marker.has("sacrificing") else None
@@ -38,6 +44,20 @@ class AllowanceWish(Wish):
             names += [item.value("quantity") for item in self.context.pending]
             self.context.pending.clear()
         return self._allowed(names) if names else None
+
+    def _exchanged(self, marker: Item, given_for: Item) -> list[Outcome]:
+        """Return what is given up, and what to gain by it: `sacrifice speed for a smaller file`."""
+        given = [item for item in self.clause.after(marker) if item.start < given_for.start]
+        names = [item.value("quantity") for item in given if item.has("quantity")]
+        gained = [item.value("quantity") for item in self.clause.after(given_for) if item.has("quantity")]
+        for item in self.clause.after(given_for):
+            side = item.value("adjective") or item.value("direction")
+            gained = [side[:-1], *gained] if side[:-1] and side[-1] == BETTER.get(side[:-1]) else gained
+        if not names or any(item.has("vague", "mild", "several") for item in given):
+            return self.unread()
+        objective = next((OBJECTIVE_OF[name] for name in gained if name in OBJECTIVE_OF), "")
+        told: list[Outcome] = [self.statement("objective", objective, "objective", "weak")] if objective else []
+        return [*self._allowed(names), *told]
 
     def _unimportant(self) -> list[str]:
         """Return what `neither size nor memory matters` names."""

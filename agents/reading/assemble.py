@@ -68,7 +68,8 @@ def _corrected(outcomes: Sequence[Outcome]) -> tuple[list[Statement], set[tuple[
         elif isinstance(each, Retraction):
             _take_back(standing, each)
         elif each.strength == "lift":
-            standing = [other for other in standing if (other.field, other.value) != (each.field, each.value)]
+            lifted = {each.value, "quantization"} if each.value in _WIDTHS else {each.value}
+            standing = [other for other in standing if other.field != each.field or other.value not in lifted]
         else:
             if each.replaces:
                 same = [other for other in standing if other.about == each.about and other.field not in _LISTS]
@@ -112,20 +113,17 @@ def _opposed(below: Statement, standing: list[Statement]) -> bool:
 
 
 def _weak_that_stand(weak: list[Statement], standing: list[Statement]) -> list[Statement]:
-    """Return an objective for what no bound speaks of, and the platform that a runtime implies."""
-    kept: list[Statement] = []
-    if not any(each.field == "target.platform" for each in standing):
-        kept += [each for each in weak if each.field == "target.platform"][:1]
+    """Return an objective for what no bound speaks of."""
     if any(each.field == "objective" for each in standing):
-        return kept
+        return []
     bounded = {_QUANTITY_OF.get(each.field, "") for each in standing}
     open_ones = [each for each in weak if each.field == "objective" and each.value not in bounded]
     named = list(dict.fromkeys(each.value for each in open_ones))
     if {"size", "latency"} <= set(named):
         first, last = open_ones[0], open_ones[-1]
         value = "balanced"
-        return [*kept, replace(first, value=value, end=max(first.end, last.end))]
-    return kept + open_ones[:1]
+        return [replace(first, value=value, end=max(first.end, last.end))]
+    return open_ones[:1]
 
 
 def _with_conditions(standing: list[Statement]) -> tuple[list[Statement], list[tuple[int, int]]]:
@@ -156,7 +154,7 @@ def _one_each(statements: list[Statement]) -> tuple[list[Statement], list[str]]:
     """Return one statement for each field, the stricter of two bounds, and what two disagree about."""
     chosen: list[Statement] = []
     contradictions: list[str] = []
-    for each in statements:
+    for each in _without_hosts(statements):
         same = next((other for other in chosen if other.field == each.field and _is_same_slot(other, each)), None)
         if same is None:
             chosen.append(each)
@@ -168,6 +166,12 @@ def _one_each(statements: list[Statement]) -> tuple[list[Statement], list[str]]:
             if _is_stricter(each, same):
                 chosen[chosen.index(same)] = each
     return chosen, contradictions
+
+
+def _without_hosts(statements: list[Statement]) -> list[Statement]:
+    """Drop a server where it is node that runs on it: `in node, on our server`."""
+    node = any(each.field == "target.platform" and each.value == "node" for each in statements)
+    return [each for each in statements if not (node and each.field == "target.platform" and each.value == "server")]
 
 
 def _is_same_slot(one: Statement, other: Statement) -> bool:

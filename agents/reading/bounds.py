@@ -10,12 +10,14 @@ from .context import Context
 from .measures import Measure
 from .passage import Passage
 from .relative import RelativePassage
+from .roles import is_told
 from .shares import rounded
 from .statements import Outcome, Unread
 
 
 def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcome]:
     """Return what a clause with a measure asks for; `about` is its quantity where another clause names it."""
+    about = about or _pointed_at(clause, context)
     passage = Passage(clause, context, about)
     if _is_retracted(passage):
         return []
@@ -24,10 +26,17 @@ def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcom
         return AbsolutePassage(clause, context, about, measure).read()
     if measure.kind in ("long", "foreign", "bits"):
         return [passage.unread()]
-    found = RelativePassage(clause, context, about, measure).read()
+    told = is_told(clause, passage.item, context)
+    found = None if told else RelativePassage(clause, context, about, measure).read()
     if found is None and measure.kind == "bare" and passage.item.text.isalpha() and not _is_telling(passage):
         return []  # `two things`
     return found if found is not None else [_unread_number(passage)]
+
+
+def _pointed_at(clause: Clause, context: Context) -> str:
+    """Return the quantity that `three quarters of that` points at."""
+    points = any(item.has("reference") and item.has("that") for item in clause.items)
+    return context.measured.about if points and context.measured is not None else ""
 
 
 def _unread_number(passage: Passage) -> Unread:
@@ -51,6 +60,8 @@ def _is_retracted(passage: Passage) -> bool:
         return False
     if previous.has("article") and len(passage.before) > 1:
         previous = passage.before[-2]
+    if passage.clause.judged:
+        return False
     return previous.has("instead") or (previous.has("negation") and not previous.has("upper", "lower"))
 
 
@@ -60,8 +71,11 @@ def _with_carried_unit(passage: Passage) -> Measure:
     last, told = context.measure, context.measured is not None and context.measured.strength in ("present", "fact")
     if measure.kind != "bare" or last is None or passage.quantities() or passage.is_of_loss():
         return measure
-    carried = context.correcting or told or passage.has("hedge")
-    if not carried or passage.has("direction", "adjective", "change", "reference"):
+    after, led = passage.after[:1], bool(passage.before) and passage.before[-1].has("to")
+    if after and not after[0].readings and after[0].kind == "word" and not after[0].hint:
+        return measure  # it counts something: `3.4 GB, 11 levels`
+    carried = context.correcting or told or passage.has("hedge", "fine")
+    if not carried or (passage.has("direction", "adjective", "change", "reference") and not led):
         return measure
     scale = last.value / last.bare if last.bare else 0.0
     taken = replace(last, value=rounded(measure.value * scale), bare=measure.value, high=None, sign="")

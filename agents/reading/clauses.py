@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from .items import Item
@@ -29,13 +29,14 @@ class Clause:
         opener: the concepts of the conjunction before, or the mark; empty at the start of a sentence.
         first: whether it opens a sentence.
         lead: the item before what opened it.
-        line: whether the sentence is the entry of a list or a line of its own.
+        judged: whether what its measure bounds is called bad: `if it is over 10 MB, we can't ship it`.
     """
 
     items: tuple[Item, ...]
     opener: Item | None = None
     first: bool = False
     lead: Item | None = None
+    judged: bool = False
 
     def having(self, *concepts: Concept) -> list[Item]:
         """Return the items that may stand for one of `concepts`."""
@@ -49,7 +50,7 @@ class Clause:
         """Return the clause without some items, compared by where they stand."""
         starts = {item.start for item in gone}
         kept = tuple(item for item in self.items if item.start not in starts)
-        return Clause(kept, self.opener, self.first, self.lead)
+        return replace(self, items=kept)
 
     def opened_by(self, *concepts: Concept) -> bool:
         """Tell whether a conjunction before it may stand for one of `concepts`."""

@@ -27,6 +27,7 @@ class Context:
         repeat: does to one more quantity what was done to the last: `I don't care about size or memory`.
         pending: quantities that wait for what is said of them: `size and memory below 50 MB`.
         levers: likewise.
+        mentioned: levers that were told of, which `leave that out` may refuse.
         forbids: whether levers in a list are being ruled out.
         correcting: whether what comes next corrects what came before.
         telling: whether the clause before said how things are and asked for nothing.
@@ -46,6 +47,7 @@ class Context:
     repeat: Repeat | None = None
     pending: list[Item] = field(default_factory=list[Item])
     levers: list[Item] = field(default_factory=list[Item])
+    mentioned: list[str] = field(default_factory=list[str])
     forbids: bool = False
     correcting: bool = False
     telling: bool = False

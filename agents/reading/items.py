@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from .lexicon import Concept, Lexicon, Readings
 from .measures import Measure, MeasureGrammar
+from .normal import normal
 from .tokens import Token, tokenize
 
 _DEVICE = re.compile(r"[a-z]+\d*|[a-z]+")
@@ -28,6 +29,7 @@ class Item:
         readings: the concepts that it may stand for; none for words that the lexicon does not know, and for marks.
         measure: an amount, if it is one.
         kind: of its first token.
+        hint: `asking` or `filler` where the lexicon knows no more of a word than that.
     """
 
     start: int
@@ -36,6 +38,7 @@ class Item:
     kind: str
     readings: Readings = field(default_factory=lambda: _NO_READINGS)
     measure: Measure | None = None
+    hint: str = ""
 
     def has(self, *concepts: Concept) -> bool:
         """Tell whether it may stand for one of `concepts`."""
@@ -50,7 +53,7 @@ def items_of(words: str, lexicon: Lexicon) -> list[Item]:
     """Return the items of `words`, in their order."""
     tokens = tokenize(_visible(words), lexicon.mixed, lexicon.written_units)
     tokens = [replace(token, text=lexicon.corrected(token.text)) if token.kind == "word" else token for token in tokens]
-    return _ranges(_without_brackets(_without_labels(_tagged(tokens, lexicon))))
+    return _ranges(_without_brackets(_without_labels(_tagged(normal(tokens, lexicon), lexicon))))
 
 
 def _visible(words: str) -> str:
@@ -74,9 +77,14 @@ def _tagged(tokens: Sequence[Token], lexicon: Lexicon) -> list[Item]:
         elif first.kind == "name":
             items.append(Item(first.start, last.end, first.text, first.kind, _device(first.text, lexicon)))
         else:
-            items.append(Item(first.start, last.end, first.text, first.kind, readings))
+            hint = "" if readings else _hint(first.text, lexicon)
+            items.append(Item(first.start, last.end, first.text, first.kind, readings, hint=hint))
         at += taken
     return items
+
+
+def _hint(word: str, lexicon: Lexicon) -> str:
+    return "asking" if word in lexicon.asking else "filler" if word in lexicon.fillers else ""
 
 
 def _without_brackets(items: list[Item]) -> list[Item]:

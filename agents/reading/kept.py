@@ -41,6 +41,8 @@ class KeptWish(Wish):
         keep = next((item for item in self.items if item.has("keep")), None)
         if keep is None or self.changes():
             return None
+        if keep.value("keep") == "pace" and not self.names():
+            return self._keeping_pace()
         if any(one.has("modal") and two is keep for one, two in pairwise(self.items)):
             return []  # `the size may stay the same`
         names = [item.value("quantity") for item in self.quantities() if self._is_what_is_kept(item, keep)]
@@ -56,6 +58,12 @@ class KeptWish(Wish):
             return [told]
         self.context.repeat = self._kept_again()
         return [outcome for name in names for outcome in self.bound_of_one(name) or []]
+
+    def _keeping_pace(self) -> list[Outcome]:
+        """Return the rate that was told of as a bound: `the camera delivers 60 fps, it has to keep up`."""
+        last = self.context.measured
+        paced = last is not None and last.about in ("throughput", "latency") and self.has("goal", "modal")
+        return [replace(last, strength="firm")] if last is not None and paced else []
 
     def _told(self, keep: Item) -> Statement | None:
         """Return what was told before, as a bound, where `keep that pace` points at it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .clauses import Clause, trimmed
 from .context import Context
 from .items import Item
@@ -25,11 +27,15 @@ def read_levers(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]
         start, end = trimmed(clause.items, is_content)
         return clause.without(bare), _forbidden(tuple(item.value("unlevered") for item in bare), start, end, context)
     if not named:
-        return clause, []
+        return _read_back(clause, context)
     left = clause.without(named)
     if not levers:
         return left, []
-    return left, _said(clause, levers, context)
+    said = _said(clause, levers, context)
+    if any(isinstance(each, Statement) and each.strength == "firm" for each in said):
+        last = levers[-1].start
+        left = left.without(item for item in left.items if item.has("negation", "or", "and") and item.start < last)
+    return left, said
 
 
 def _lever(item: Item) -> str:
@@ -66,7 +72,7 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
         return _forbidden(_OTHERS[width], start, end, context)
     if _is_allowed(clause) and not any(_is_negated(item, clause) for item in levers):
         return [Statement("forbid", _lever(item), start, end, "lift", _lever(item)) for item in levers]
-    refused = clause.has("refused") or (clause.items[-1].has("negation") and clause.items[-1].start > first.start)
+    refused = clause.has("refused") or _is_refused_behind(clause, levers)
     listed = _is_bare_list(clause) or (_is_or(clause) and not clause.has("fine", "modal", "only"))
     in_list = context.forbids and not clause.opened_by("but") and listed
     excepted = clause.opened_by("except") and not context.forbids and _is_bare_list(clause)
@@ -80,7 +86,38 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
         return []
     if clause.measured is not None and all(_lever(item) == "fp32" for item in levers):
         return []  # what it is compared with
+    context.mentioned = [_lever(item) for item in levers]
     return [Unread(start, end)]
+
+
+def _read_back(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]]:
+    """Return what a clause says of levers named before: `…, so please leave that one out`, `… without it`."""
+    if not context.mentioned or not _refuses_back(clause):
+        return clause, []
+    start, end = trimmed(clause.items, is_content)
+    said = _forbidden(tuple(context.mentioned), start, end, context)
+    context.mentioned = []
+    return replace(clause, items=()), said
+
+
+def _refuses_back(clause: Clause) -> bool:
+    """Tell whether a clause refuses what is not named: nothing it knows but a refusal and what points back."""
+    refuses = clause.has("negation", "refused") or (clause.has("keep") and clause.has("out"))
+    known = [item for item in clause.items if item.readings and item.kind == "word"]
+    plain = all(
+        item.has("negation", "refused", "keep", "out", "article", "that", "one", "no", "without", "so", "goal", "and",
+                 "of", "second", "to", "through", "targeting", "model", "modal")
+        for item in known
+    )  # fmt: skip
+    points = any(item.has("that", "article", "no") for item in known) or (bool(known) and known[-1].has("negation"))
+    return refuses and plain and points and clause.measured is None
+
+
+def _is_refused_behind(clause: Clause, levers: list[Item]) -> bool:
+    """Tell whether a refusal follows the levers: `half precision we may not use`, `pruning: no`."""
+    behind = clause.after(levers[-1])
+    at = next((index for index, item in enumerate(behind) if item.has("negation")), None)
+    return at is not None and clause.measured is None and not any(item.has("quantity") for item in behind[at:])
 
 
 def _is_or(clause: Clause) -> bool:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from .tokens import Token, fold, tokenize
 
 Concept = Literal[
-    "adjective", "and", "any", "approximate", "article", "as", "attains", "bare_cut", "bare_possible", "becomes",
+    "about", "adjective", "allotted", "and", "any", "approximate", "article", "as", "attains", "bare_cut",
+    "bare_possible", "becomes",
     "between", "but", "by", "change", "choice", "correct", "costs", "counted", "decimal", "device", "direction",
-    "divide", "everything", "except", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has", "hedge",
+    "divide", "everything", "except", "exchange", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has",
+    "hedge",
     "idiom", "if", "indifferent", "inside", "instead", "is", "keep", "label", "lever", "losing", "loss", "lost",
     "lossless", "lower", "mattering", "mild", "modal", "model", "negation", "no", "not_under", "not_worse",
     "nothing", "of", "one", "only", "or", "out", "over", "past", "per", "platform", "plus", "possible", "present",
     "priority", "provided", "quantity", "reference", "refused", "retract", "runtime", "sacrificing", "saving",
     "score", "second", "several", "so", "statistic", "superlative", "talk", "targeting", "that", "the",
-    "through", "to", "too", "unlevered", "unsaid", "upper", "vague", "whole", "why", "wished", "without",
+    "through", "to", "too", "unlevered", "unsaid", "upper", "vague", "verdict", "whole", "why", "wished", "without",
 ]  # fmt: skip
 Readings = Mapping[Concept, str]
 # Slips are mended in words of these; elsewhere words are too many, and too like others.
@@ -45,6 +48,10 @@ class Lexicon:
         numbers, scales, fractions, factors: words → what they count.
         units: written form → kind of measure, and the unit as `contracts.units` writes it.
         unit_phrases: likewise, of several words.
+        asking: verbs that ask for what follows, or by which a model does it, and that the grammar needs no more of.
+        fillers: words that tell nothing.
+        slips: words that are often misspelt → as they are meant.
+        adverbs: words, and pairs of them, that stand in the middle of phrases and change nothing.
     """
 
     numbers: Mapping[str, float]
@@ -58,6 +65,10 @@ class Lexicon:
     _near: Mapping[str, frozenset[str]]
     _words: frozenset[str]
     _no_typos: frozenset[str]
+    asking: frozenset[str]
+    fillers: frozenset[str]
+    adverbs: frozenset[str]
+    slips: Mapping[str, str]
 
     @classmethod
     def of(
@@ -70,6 +81,10 @@ class Lexicon:
         unit_phrases: Mapping[str, tuple[str, str]],
         concepts: Mapping[Concept, Mapping[str, str]],
         no_typos: str,
+        asking: str,
+        fillers: str,
+        adverbs: str,
+        slips: Mapping[str, str],
     ) -> Lexicon:
         """Return a lexicon from phrases separated by `|`."""
         root, words, near = _Node(), set[str](), set[str]()
@@ -94,7 +109,9 @@ class Lexicon:
             numbers, scales, fractions, factors, units,
             {tuple(fold(phrase).split()): unit for phrase, unit in unit_phrases.items()},
             frozenset(mixed), root, _neighbours(long), frozenset(words | counted | set(units) | set(scales)),
-            frozenset(no_typos.split("|")),
+            frozenset(no_typos.split("|")), frozenset(asking.split("|")), frozenset(fillers.split("|")),
+            frozenset(adverbs.split("|")),
+            slips,
         )  # fmt: skip
 
     def longest(self, tokens: Sequence[Token], at: int) -> tuple[int, Readings]:
@@ -108,10 +125,11 @@ class Lexicon:
                 best, readings = index - at + 1, node.readings
         return best, readings
 
-    @property
+    @cached_property
     def written_units(self) -> frozenset[str]:
         """What may be written right behind a number."""
-        return frozenset({*self.units, *self.scales})
+        about = {word for word, node in self._root.after.items() if "about" in node.readings}
+        return frozenset({*self.units, *self.scales, *about})
 
     def single(self, word: str) -> Readings:
         """Return the readings of one word."""
@@ -120,6 +138,8 @@ class Lexicon:
 
     def corrected(self, word: str) -> str:
         """Return the word that a misspelt one stands for, itself where there is none or more than one."""
+        if word in self.slips:
+            return self.slips[word]
         if len(word) < LEAST_TYPO or word in self._words or word in self._no_typos or not word.isalpha():
             return word
         near = {meant for key in _deletions(word) for meant in self._near.get(key, ()) if _is_slip(word, meant)}

@@ -143,6 +143,12 @@ class MeasureGrammar:
         rate = self._rate(at, length, value)
         if rate is not None:
             return rate
+        counted = 1 if self._is(at + length, "counted") else 0
+        if self._is(at + length + counted, "out") and self._is(at + length + counted + 1, "whole"):
+            skip = length + counted + 2
+            count, of = self.number(at + skip)
+            if count and 0 < value <= of:
+                return skip + count, Measure("percent", round(value / of, 12))
         part = self._lexicon.fractions.get(self._text(at + length))
         if part is not None and not self._is(at + length + 1, "as"):
             return self._part(at, length + 1, value * part)
@@ -179,9 +185,9 @@ class MeasureGrammar:
         """Number := digits [scale] | spoken [('and' 'a' fraction) | ('point' digits…)]."""
         token = self._at(at)
         if token is not None and token.kind == "number":
-            length, value = 1, token.value
+            length, value = (2 if self._is(at + 1, "about") else 1), token.value
             scale = self._lexicon.scales.get(self._text(at + 1))
-            return (2, value * scale) if scale else self._and_part(at, length, value)
+            return (2, value * scale) if scale and length == 1 else self._and_part(at, length, value)
         length, value = self._spoken(at)
         if not length:
             return 0, 0.0

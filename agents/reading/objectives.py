@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from .context import Repeat
 from .items import Item
-from .passage import BETTER
+from .passage import BETTER, OBJECTIVE_OF
 from .statements import Outcome, Statement
 from .wish import Wish
-
-OBJECTIVE_OF = {
-    "size": "size", "latency": "latency", "speed": "latency", "throughput": "latency", "accuracy": "accuracy",
-    "fidelity": "accuracy",
-}  # fmt: skip
 
 _OPPOSITE = {"-": "+"}
 

@@ -17,6 +17,10 @@ from .statements import Statement, Unread
 BETTER = {
     "size": "-", "memory": "-", "latency": "-", "speed": "+", "throughput": "+", "accuracy": "+", "fidelity": "+"
 }  # fmt: skip
+OBJECTIVE_OF = {
+    "size": "size", "latency": "latency", "speed": "latency", "throughput": "latency", "accuracy": "accuracy",
+    "fidelity": "accuracy",
+}  # fmt: skip
 _LESS_IS_BETTER = ("bytes", "duration")
 OPPOSITE = {"-": "+", "+": "-"}
 
@@ -67,7 +71,7 @@ class Passage:
         """Return `upper`, `lower` or nothing: the comparator nearest to the measure, turned by what negates it."""
         places = [item for item in self.clause.items if item.has("upper", "lower")]
         near = [item for item in places if item.start < self.item.start][-1:]
-        near = near or [item for item in places if not item.has("direction")][:1]
+        near = near or [item for item in places if not item.has("direction") and not self._only_leads(item)][:1]
         if not near:
             return ""
         if near[0].value("lower") == "better" and self.measure.kind in _LESS_IS_BETTER:
@@ -77,6 +81,10 @@ class Passage:
         upper = near[0].has("upper") and not (near[0].has("lower") and self.prefers_lower())
         if near[0].value("upper") == "within":
             upper = True
+        elif self.clause.judged:
+            unless = self.clause.opener is not None and self.clause.opener.value("if") == "not"
+            turned = any(item.has("negation") and not item.has("verdict") for item in self.clause.before(near[0]))
+            upper = upper if turned != unless else not upper
         elif self.negated(near[0]) and not (upper and self.is_of_loss()):
             upper = not upper
         elif not upper and self.is_refused(near[0]):
@@ -84,6 +92,11 @@ class Passage:
         elif upper and self.is_refused(near[0]):
             upper = False
         return "upper" if upper else "lower"
+
+    def _only_leads(self, item: Item) -> bool:
+        """Tell whether a comparison stands before what it bounds, as `over` does; not in `2 % below the original`."""
+        leads = "lead" in (item.value("upper"), item.value("lower"))
+        return leads and not any(each.has("reference") for each in self.clause.after(item))
 
     def _goes_on_refusing(self, comparator: Item) -> bool:
         """Tell whether what is refused goes on: `I want no model over 5 MB or slower than 15 ms`."""
@@ -146,7 +159,7 @@ class Passage:
             return not wished and not comparator
         opener = self.clause.opener
         lead = self.clause.lead
-        of_a_model = lead is not None and (lead.kind == "name" or lead.has("model"))
+        of_a_model = lead is not None and (lead.kind == "name" or lead.has("model") or _is_complaint(lead))
         return not wished and opener is not None and opener.text == "(" and of_a_model and not self.quantities()
 
     def _is_one_more(self) -> bool:
@@ -156,8 +169,9 @@ class Passage:
 
     def is_fact(self) -> bool:
         """Tell whether the measure follows `is`: `the model is 50 MB`."""
-        before = [item for item in self.before if not item.has("article", "approximate")]
-        return bool(before) and before[-1].has("is") and not before[-1].has("goal", "modal")
+        before = [item for item in self.before if not item.has("article", "approximate") and item.hint != "filler"]
+        asks = len(before) == 1 and self.clause.items[0] is before[0] and before[0].value("is") == "asks"
+        return bool(before) and before[-1].has("is") and not before[-1].has("goal", "modal") and not asks
 
     def direction(self, about: str) -> tuple[str, str]:
         """Return the quantity that words of direction name, if they do, and the sign they give."""
@@ -229,7 +243,7 @@ class Passage:
 
     def statement(self, field: str, value: float, about: str) -> Statement:
         start, end = self.span()
-        soft = self.has("hedge")
+        soft = self.has("hedge") or self.clause.judged  # what is asked for outright says more
         made = Statement(field, value, start, end, "soft" if soft else "firm", about)
         number = self.measure.bare or self.measure.value
         restates = self.context.correcting and number == self.context.number
@@ -243,6 +257,12 @@ class Passage:
     def span(self) -> tuple[int, int]:
         own = [item for item in self.clause.items if item.start <= self.item.start or not _is_sign(item)]
         return trimmed(own, is_content)
+
+
+def _is_complaint(item: Item) -> bool:
+    """Tell whether an adjective calls something bad: `fat (130 MB)`."""
+    side = item.value("adjective")
+    return bool(side[:-1]) and side[-1] == OPPOSITE[BETTER[side[:-1]]]
 
 
 def _is_sign(item: Item) -> bool:

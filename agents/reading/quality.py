@@ -22,6 +22,7 @@ class QualityPassage(Passage):
         places = [item for item in self.clause.items if item.has("upper", "lower") and item.start < self.item.start]
         falls = any(item.has("loss", "change") for item in self.before)
         refused = self.negated() or any(item.has("refused") for item in self.after) or self.clause.opened_by("if")
+        refused = refused or self.clause.judged
         value = _score(measure)
         worse = any(item.value("direction") == "accuracy-" for item in self.before)
         limited = (worse and self.negated()) or self.has("not_worse")
@@ -58,7 +59,9 @@ class QualityPassage(Passage):
             return None
         if measure.kind not in ("percent", "points", "bare") or not 0 <= value < 1:
             return None
-        refused = self.clause.opened_by("if") or (self.context.refusing and self.clause.opened_by("or"))
+        refused = (
+            self.clause.judged or self.clause.opened_by("if") or (self.context.refusing and self.clause.opened_by("or"))
+        )
         if comparator == "lower" and not refused:
             return None
         if self.negated() and not comparator:

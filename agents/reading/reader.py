@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...contracts import MAX_WORDS, Constraints, RequestError, Understanding
 from .assemble import assemble
 from .bounds import read_bound
@@ -14,6 +16,7 @@ from .lexicon import Lexicon
 from .statements import Outcome, Retraction, Statement, Unread
 from .targets import read_targets
 from .together import together
+from .verdicts import judged
 from .wishes import WishReader
 
 
@@ -33,7 +36,7 @@ def read(words: str, lexicon: Lexicon = ENGLISH) -> Understanding:
     for sentence in sentences(together(items_of(words, lexicon))):
         context.new_sentence()
         first = len(context.outcomes)
-        for clause in clauses(sentence):
+        for clause in judged(clauses(sentence)):
             _read_clause(clause, context)
         _tell_pending(context)
         if context.choice:
@@ -51,7 +54,7 @@ def _read_clause(clause: Clause, context: Context) -> None:
     if not levers:
         context.forbids = context.forbids and not rest.items
     context.wishes = context.wishes or clause.has("goal", "modal", "only", "upper", "lower")
-    context.choice = context.choice or clause.has("choice")
+    context.choice = context.choice or _leaves_a_choice(clause)
     if rest.items and not (rest.measured is None and any(isinstance(each, Statement) for each in levers)):
         said += _bounds_and_wishes(rest, context, bool(levers))
     context.refusing = clause.has("negation") or (context.refusing and clause.opened_by("or"))
@@ -61,10 +64,18 @@ def _read_clause(clause: Clause, context: Context) -> None:
         context.correcting = False
 
 
+def _leaves_a_choice(clause: Clause) -> bool:
+    """Tell whether a clause offers this or that; `no 4-bit either` refuses."""
+    return clause.has("choice") and not (clause.has("negation") and clause.items[-1].has("choice"))
+
+
 def _tells(clause: Clause, context: Context, said: list[Outcome]) -> bool:
     """Tell whether a clause says how things are and asks for nothing: `it has 11 million parameters and …`."""
     wished = context.wishes or clause.has("goal", "modal", "only", "upper", "lower", "fine", "keep", "hedge")
-    asked = any(isinstance(each, Statement) and each.strength not in ("present", "fact") for each in said)
+    asked = any(
+        isinstance(each, Statement) and each.strength not in ("present", "fact") and each.about != "target.platform"
+        for each in said
+    )
     goes_on = context.telling and (clause.opened_by("and") or (clause.opener is None and not clause.first))
     return not wished and not asked and (goes_on or clause.has("has", "attains", "present", "past"))
 
@@ -91,14 +102,29 @@ def _superlatives(clause: Clause) -> list[tuple[Item, ...]]:
             )
             if start is not None:
                 found.append(clause.items[start : index + 1])
+        elif _is_aim(clause.items[index:]):
+            found.append(clause.items[index : index + 2 + clause.items[index + 1].has("article")])
         elif item.has("lossless") or _is_superlative(clause.items[index:]):
             found.append((item,))
     return found
 
 
+def _is_aim(items: tuple[Item, ...]) -> bool:
+    """Tell whether items begin with what to gain most, and what bounds it follows: `minimise latency in 20 MB`."""
+    rest = items[2:] if len(items) > 1 and items[1].has("article") else items[1:]
+    if items[0].value("superlative") not in ("-", "+") or len(rest) < 2 or not rest[0].has("quantity"):
+        return False
+    return (
+        not rest[1].has("is")
+        and rest[1].measure is None
+        and rest[1].text not in (":", "=")
+        and (not items[0].has("upper", "lower"))
+    )
+
+
 def _is_superlative(items: tuple[Item, ...]) -> bool:
     """Tell whether items begin with a superlative that stands for itself, which `maximum accuracy loss` has not."""
-    following = next((item for item in items[1:] if not item.has("is", "of") and item.kind != "mark"), None)
+    following = next((item for item in items[1:] if not item.has("is", "whole") and item.kind != "mark"), None)
     bounds = following is not None and (following.has("loss") or following.measure is not None)
     return items[0].value("superlative") not in ("", "-", "+") and not bounds
 
@@ -112,7 +138,7 @@ def _shared(clause: Clause, context: Context, found: list[Outcome]) -> list[Outc
     extra: list[Outcome] = []
     for item in waiting:
         items = tuple(each for each in clause.items if not each.has("quantity"))
-        extra += read_bound(Clause((item, *items), clause.opener, clause.first), context)
+        extra += read_bound(replace(clause, items=(item, *items), lead=None), context)
     return extra
 
 
@@ -160,5 +186,5 @@ def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
             correcting = True
             items.remove(item)
     if items and items[0].has("no") and len(items) > 1 and items[1].measure is not None and context.outcomes:
-        return Clause(tuple(items[1:]), clause.opener, clause.first, clause.lead), True
-    return Clause(tuple(items), clause.opener, clause.first, clause.lead), correcting
+        return replace(clause, items=tuple(items[1:])), True
+    return replace(clause, items=tuple(items)), correcting

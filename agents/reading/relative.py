@@ -38,7 +38,13 @@ class RelativePassage(QualityPassage):
         now = self.has("present") or any(item.has("reference") for item in self.before)
         if self.is_fact() and now and not self.context.wishes and self.has("direction"):
             return True  # `it is 5x smaller now`
+        if self.measure.kind in ("percent", "points") and self._is_a_rate():
+            return True  # `0.5 % per day late`
         return was or about in ("error", "first") or (not about and self.has("foreign", "wished"))
+
+    def _is_a_rate(self) -> bool:
+        following = self.after[:2]
+        return len(following) == 2 and following[0].has("per") and not following[1].readings
 
     def _subject(self, about: str) -> tuple[str, str]:
         """Return the quantity that the number is of, and the sign of the change."""
@@ -71,8 +77,9 @@ class RelativePassage(QualityPassage):
         """Tell whether a number is a score, since one was told of: `it has 95 % accuracy, I would accept 93 %`."""
         told = (
             "accuracy" in (self.context.topic, self.context.last_topic[0])
-            and self.measure.kind == "percent"
-            and self.measure.value > _SCORE
+            and self.measure.kind in ("percent", "bare")
+            and _SCORE < self.measure.value <= (1 if self.measure.kind == "percent" else 100)
+            and not (self.measure.kind == "bare" and 1 < self.measure.value < 100 * _SCORE)
         )
         wished = self.has("fine", "goal") or self.comparator() == "lower"
         return told and wished and all(item.has("fine", "is") for item in self.after)
@@ -123,14 +130,15 @@ class RelativePassage(QualityPassage):
         if self.clause.items and any(item.value("upper") == "within" for item in self.clause.items):
             return "accuracy" if self.has("reference") or measure.kind == "points" else ""
         if self.has("reference") and measure.kind in ("percent", "share"):
-            return self.context.topic or "size"
+            told = self.context.measured if self.has("that") else None
+            return told.about if told is not None else self.context.topic or "size"
         return (
             self.context.topic if self.has("upper", "lower", "goal") and measure.kind in ("percent", "factor") else ""
         )
 
     def _resized(self, measure: Measure, about: str, sign: str, comparator: str) -> list[Outcome] | None:
         way = self.way(sign)
-        if measure.kind == "bare" and sign == "-" and measure.value > 1 and not self.quantities():
+        if measure.kind == "bare" and sign == "-" and measure.value > 1 and not self.quantities() and way == "by":
             measure = replace(measure, kind="factor")  # `a compression ratio of 4`
         if measure.kind == "factor" and not sign and self._is_led_to_noun() and measure.value > 1:
             way, sign = "by", "-"  # `4x on size`

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from .clauses import Clause
 from .context import Context
 from .items import Item
 from .statements import Outcome, Statement, Unread
-
-_IN_BROWSERS = ("wasm", "webgpu", "webgl")
 
 
 def read_targets(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]]:
@@ -42,7 +38,7 @@ def _is_meant(item: Item, clause: Clause) -> bool:
     """Tell whether `node` is where a model runs, and not a node of its graph."""
     before = clause.before(item)
     led = bool(before) and (
-        before[-1].has("through", "of", "inside", "is", "by", "to") or before[-1].text in ("=", ":")
+        before[-1].has("through", "of", "inside", "is", "by", "to", "from") or before[-1].text in ("=", ":")
     )
     after = clause.after(item)
     serves = bool(after) and after[0].value("platform") == "server"
@@ -65,17 +61,13 @@ def _said(item: Item, context: Context) -> list[Outcome]:
     found: list[Outcome] = []
     if runtime:
         found.append(_statement("target.runtime", runtime, item, context))
-        implied = "browser" if runtime in _IN_BROWSERS else ""
-        if implied:
-            found.append(_statement("target.platform", implied, item, context, weak=True))
     if platform:
         found.append(_statement("target.platform", platform, item, context))
     return found
 
 
-def _statement(field: str, value: str, item: Item, context: Context, weak: bool = False) -> Statement:
-    made = Statement(field, value, item.start, item.end, about=field, replaces=context.correcting)
-    return replace(made, strength="weak") if weak else made
+def _statement(field: str, value: str, item: Item, context: Context) -> Statement:
+    return Statement(field, value, item.start, item.end, about=field, replaces=context.correcting)
 
 
 def _is_refused(item: Item, clause: Clause) -> bool:
@@ -86,4 +78,9 @@ def _is_refused(item: Item, clause: Clause) -> bool:
 def _is_talk(item: Item, clause: Clause) -> bool:
     """Tell whether somebody only spoke on it: `as discussed on the phone`."""
     before = [each for each in clause.before(item) if not each.has("article", "through")]
+    behind = clause.after(item)[:1]
+    names = bool(behind) and not behind[0].readings and behind[0].kind == "word" and not behind[0].hint
+    led = any(each.has("through", "of", "inside", "to", "targeting") for each in clause.before(item)[-2:])
+    if names and clause.has("present", "past", "has") and not led and not clause.has("goal", "modal"):
+        return True  # `our cloud bill was 48,000`
     return bool(before) and before[-1].has("talk") and not before[-1].has("by") and item.value("platform") == "edge"

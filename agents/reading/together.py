@@ -10,6 +10,7 @@ from .lexicon import Concept, Readings
 
 _STATISTIC_OF = {0.5: "p50", 0.95: "p95", 0.99: "p99"}
 _NEAR, _FAR = 6, 24
+_RELATIVE = ("percent", "share", "factor")
 _COSTS: dict[str, Readings] = {"": {"loss": "verb"}, "told": {"loss": "verb", "lost": ""}}
 _SHORT: dict[str, Readings] = {"+": {"upper": ""}, "-": {"lower": ""}}
 
@@ -25,6 +26,9 @@ def together(items: Sequence[Item]) -> list[Item]:
         _scores,
         _shares_of_calls,
         _without_origins,
+        _taken_off,
+        _named_models,
+        _parts_of_that,
     ):
         kept = rewrite(kept)
     return kept
@@ -57,6 +61,45 @@ def _negated_comparatives(items: list[Item]) -> list[Item]:
             out[-1] = replace(before, end=item.end, readings=short)
         else:
             out.append(item)
+    return out
+
+
+def _taken_off(items: list[Item]) -> list[Item]:
+    """Take `off` for a cut behind a share: `20 % off its size`, `knock two thirds off`."""
+    out: list[Item] = []
+    for index, item in enumerate(items):
+        before, after = items[max(index - _NEAR, 0) : index], items[index + 1 : index + 2]
+        relative = bool(before) and before[-1].measure is not None and before[-1].measure.kind in _RELATIVE
+        cut = any(each.has("change", "saving", "losing") for each in before)
+        led = bool(after) and after[0].has("article", "quantity", "whole", "the")
+        if item.value("out") == "off" and relative and (cut or led):
+            item = replace(item, readings={"change": "-", "out": "off"})
+        out.append(item)
+    return out
+
+
+def _named_models(items: list[Item]) -> list[Item]:
+    """Take `compressed` in `the compressed model` for part of its name."""
+    out: list[Item] = []
+    for index, item in enumerate(items):
+        before, after = items[index - 1 : index] if index else [], items[index + 1 : index + 2]
+        led = bool(before) and before[0].has("article", "the")
+        if led and item.text.endswith("ed") and item.has("change") and after and after[0].has("model"):
+            item = replace(item, readings={"model": ""})
+        out.append(item)
+    return out
+
+
+def _parts_of_that(items: list[Item]) -> list[Item]:
+    """Take `that` for what there is in `a quarter of that`."""
+    out: list[Item] = []
+    for index, item in enumerate(items):
+        one, two = items[index - 2 : index] if index > 1 else (None, None)
+        part = one is not None and one.measure is not None and one.measure.kind in _RELATIVE
+        ends = index + 1 == len(items) or not items[index + 1].has("quantity", "model")
+        if item.has("that") and part and two is not None and two.has("whole") and ends:
+            item = replace(item, readings={"reference": "", "that": ""})
+        out.append(item)
     return out
 
 
@@ -143,9 +186,9 @@ def _shares_of_calls(items: list[Item]) -> list[Item]:
 def _share_of_calls(items: Sequence[Item], before: Sequence[Item]) -> int:
     """Return how many items `99 % of all the requests` takes at the start of `items`, 0 where they are none."""
     first = items[0].measure
-    if first is None or first.kind != "percent" or len(items) < 3 or not items[1].has("whole", "article"):
+    if first is None or first.kind != "percent" or len(items) < 3 or not items[1].has("whole", "article", "counted"):
         return 0
-    counted = next((at for at in range(2, min(5, len(items))) if items[at].has("counted")), 0)
+    counted = next((at for at in range(1, min(5, len(items))) if items[at].has("counted")), 0)
     if not counted or not all(item.has("article", "everything") for item in items[2:counted]):
         return 0
     if len(before) > 1 and before[-1].has("of") and before[-2].measure and before[-2].measure.kind == "duration":

@@ -24,6 +24,8 @@ _RATIO = re.compile(r"^\d+/\d+$")
 _RANGE = re.compile(r"^(\d+(?:\.\d+)?)([-–—])(\d.*)$")
 _TIMES = re.compile(r"^[x×](\d+(?:[.,]\d+)?)$")
 _EXPONENT = re.compile(r"^\d+(?:\.\d+)?e-\d+")
+_TO_NUMBER = re.compile(r"[^\S\n]{0,3}[<>≤≥~=]{0,2}[^\S\n]{0,2}\d")  # `max. 0.12 s`
+_SHORTENED = frozenset({"max", "min", "approx", "ca", "avg", "acc", "lat", "mem", "incl", "est", "resp"})
 _POSSESSIVE = re.compile(r"'s$")
 FRACTIONS = {"½": 1 / 2, "¼": 1 / 4, "¾": 3 / 4, "⅓": 1 / 3, "⅔": 2 / 3, "⅕": 1 / 5, "⅛": 1 / 8, "⅒": 1 / 10}
 _SENTENCE_ENDS = frozenset("!?;•…")
@@ -90,6 +92,8 @@ class _Tokenizer:
             return
         self._brackets = max(0, self._brackets + (text == "(") - (text == ")"))
         kind: TokenKind = "end" if text in _SENTENCE_ENDS else "mark"
+        if text == "!" and self._words[at + 1 : at + 2].isalnum() and not self._words[at - 1 : at].isalnum():
+            kind = "mark"  # `!int8`
         yield Token(kind, text, at, at + 1)
 
     def _blob(self, text: str, at: int) -> Iterator[Token]:
@@ -102,6 +106,8 @@ class _Tokenizer:
         behind = at + len(stripped) + len(rest)
         after = self._words[behind : behind + 1]
         shortened = rest == "." and bool(after) and after in "),:;"  # `(max.)`
+        leads = fold(stripped) in _SHORTENED and bool(_TO_NUMBER.match(self._words, behind))
+        shortened = shortened or (rest == "." and leads)
         if "." in rest and not shortened and not self._is_marker(stripped, at):
             yield Token("end", ".", at + len(stripped), at + len(stripped) + 1)
 
@@ -162,7 +168,12 @@ class _Tokenizer:
             rest, place = rest[1:], place + 1
         if not rest:
             return tokens
+        if rest[-1:] == "+":  # `30fps+`
+            parts = self._with_unit(text[:-1], at)
+            return [*parts, Token("mark", "≥", at + len(text) - 1, at + len(text))] if parts else None
         whole = fold(rest)
+        if rest == "S" and found[0].isdigit():
+            return None  # `4S` is a name
         if whole in self._units:
             return [*tokens, Token("word", whole, place, place + len(rest))]
         return self._chain(tokens, rest, place)

@@ -23,9 +23,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from shipfit.contracts import Interrupted, Job, JobResult, ProgressSink, ToolError
+from shipfit.contracts import Hardware, Interrupted, Job, JobResult, ProgressSink, ToolError
 from shipfit.contracts.errors import from_wire, to_wire
 from shipfit.tools.context import ToolContext
+from shipfit.tools.hardware import this_machine
 from shipfit.tools.registry import spec, tool
 from shipfit.tools.sample_runs import counted
 from shipfit.tools.worker.child import as_ours
@@ -66,6 +67,10 @@ class RecordedExecutor:
         else:
             self.answered += 1
         return _replayed(place, work)
+
+    def hardware(self) -> Hardware:
+        """Return this machine, whatever was recorded where: records are compared as if it had been here."""
+        return this_machine()
 
     def cancel(self) -> None:
         """Start nothing more."""
@@ -144,7 +149,7 @@ def _copy(source: Path, target: Path) -> None:
 def key(job: Job) -> str:
     """Return what decides a job's answer: the job, the code of the tools, libraries, and files outside of the store."""
     facts = {
-        "job": job.model_dump(mode="json", exclude={"limits", "needs"}),
+        "job": job.model_dump(mode="json", exclude={"limits", "needs", "hardware"}),
         "tool": spec(job.tool).version,
         "tools": _code(TOOLS),
         "libraries": {name: version(name) for name in _LIBRARIES},

@@ -24,7 +24,6 @@ def time_left(name: str, elapsed_s: float) -> float:
         execute=cast(Any, execute),
         policy=nothing,
         outcomes=nothing,
-        hardware="",
         find_host=nothing,
         emit=lambda _: None,
     )

@@ -10,8 +10,11 @@ from shipfit.agents.execute import Execution
 from shipfit.agents.intake import admit
 from shipfit.contracts import (
     ArtifactRef,
+    Hardware,
     Job,
+    MachineError,
     NormalizeStep,
+    Profile,
     PruneStep,
     Request,
     Settings,
@@ -49,20 +52,38 @@ def test_equal_work_is_done_once_across_runs(tmp_path: Path, old_opset_model: Pa
     assert not list(settings.work.iterdir())
 
 
-def test_what_is_timed_is_measured_anew_by_every_run_unless_it_lasts(
-    tmp_path: Path, old_opset_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_timed_is_measured_anew_by_every_run_unless_it_lasts(tmp_path: Path, old_opset_model: Path) -> None:
     settings, request = Settings(home=tmp_path / "home"), Request(model=str(old_opset_model))
     runs = execution(settings, request), execution(settings, request)
 
-    def keys(tool: str) -> set[str]:
-        return {each.key(Job(tool=tool, needs=spec(tool).needs), spec(tool)) for each in runs}
+    def keys(tool: str, hardware: str = "here") -> set[str]:
+        return {each.key(Job(tool=tool, needs=spec(tool).needs, hardware=hardware), spec(tool)) for each in runs}
 
     assert len(keys("benchmark")) == 2
     lasting = keys("unit_times")
     assert len(lasting) == 1
-    monkeypatch.setattr("shipfit.agents.execute.fingerprint", lambda: "another machine")
-    assert not lasting & keys("unit_times")
+    assert not lasting & keys("unit_times", "elsewhere")
+    assert keys("evaluate") != keys("evaluate", "elsewhere")
+
+
+class Elsewhere(LocalExecutor):
+    """Runs jobs here, as if this were another machine."""
+
+    def hardware(self) -> Hardware:
+        return Hardware(fingerprint="0123456789ab")
+
+
+def test_a_run_measures_where_it_measured_first(tmp_path: Path, old_opset_model: Path) -> None:
+    settings, request = Settings(home=tmp_path / "home"), Request(model=str(old_opset_model))
+    first = execution(settings, request)
+    assert first.ledger is not None
+    first.executor = Elsewhere()
+    assert first.hardware.fingerprint == "0123456789ab"
+    resumed = Execution(first.run, first.store, first.ledger, LocalExecutor(), settings.work, lambda event: None)
+    model = admit(request, resumed, 2**30)["original"]  # measures nothing, and so goes anywhere
+    assert first.hardware == resumed.hardware
+    with pytest.raises(MachineError, match="measures on hardware 0123456789ab and this machine is"):
+        resumed("inspect", Profile, inputs={"model": model}, params={"timing": True})
 
 
 def test_a_lost_artifact_is_made_again(tmp_path: Path, old_opset_model: Path) -> None:

@@ -18,6 +18,7 @@ from shipfit.agents.search.reference import REFERENCE, scale
 from shipfit.agents.service import Service
 from shipfit.contracts import (
     Compute,
+    Hardware,
     HostProbe,
     Interval,
     Job,
@@ -36,7 +37,7 @@ from shipfit.contracts import (
     WorkerCrashed,
 )
 from shipfit.memory.ledger import Ledger
-from shipfit.tools.hardware import fingerprint
+from shipfit.tools.hardware import fingerprint, this_machine
 
 from ..hosts import WITH_VNNI, WITHOUT_VNNI, make_host
 from .facts import make_profile, make_state
@@ -55,6 +56,9 @@ class Measuring:
         if isinstance(self.answer, OptimizationError):
             raise self.answer
         return JobResult(report=self.answer.model_dump(mode="json"))
+
+    def hardware(self) -> Hardware:
+        return this_machine()
 
     def cancel(self) -> None: ...
 

@@ -12,6 +12,7 @@ from shipfit.agents.service import Service
 from shipfit.contracts import (
     Constraints,
     Event,
+    Hardware,
     Interrupted,
     Job,
     JobResult,
@@ -201,6 +202,9 @@ class Faulty:
             self.died = True
             raise WorkerCrashed("the worker died of SIGSEGV")
         return self.real.run(job, inputs, work, progress)
+
+    def hardware(self) -> Hardware:
+        return self.real.hardware()
 
     def cancel(self) -> None:
         self.real.cancel()

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...contracts import (
+    Hardware,
     Interrupted,
     Job,
     JobResult,
@@ -24,6 +25,7 @@ from ...contracts import (
     WorkerMalformed,
     from_wire,
 )
+from ..hardware import fingerprint, this_machine
 from .conversation import Conversation
 from .environment import child_environment
 from .messages import TEMPORARY_FOLDER, TOOL_FOLDER, WorkerRequest, clean_all, clean_line
@@ -56,8 +58,10 @@ class LocalExecutor:
         Raises:
             WorkerError: crash, time-out, out of memory or a malformed answer; details hold the end of its output.
             OptimizationError: what the tool itself raised.
+            MachineError: the job belongs on other hardware.
             Interrupted: `cancel` was called.
         """
+        check_hardware(job.hardware)
         work = work.absolute()
         temporary = _prepare(work)
         request = WorkerRequest(
@@ -77,6 +81,10 @@ class LocalExecutor:
             raise error
         seen = {"waited_s": conversation.waited_s, "peak_bytes": conversation.peak_bytes}
         return _result(job, message.body, work, seen)
+
+    def hardware(self) -> Hardware:
+        """Return what this machine is."""
+        return this_machine()
 
     def cancel(self) -> None:
         """Kill the children that are running; their `run` raises `Interrupted`."""
@@ -104,6 +112,18 @@ class LocalExecutor:
             cancelled = child in self._cancelled
         if cancelled:
             raise Interrupted("the job was cancelled; the run can be resumed")
+
+
+def check_hardware(wanted: str | None) -> None:
+    """Refuse a job whose run measures on other hardware: its measurements could not be compared.
+
+    Raises:
+        MachineError: this is not the hardware.
+    """
+    if wanted is not None and wanted != fingerprint():
+        raise MachineError(
+            f"this run measures on hardware {wanted} and this machine is {fingerprint()}; go on there, or start it anew"
+        )
 
 
 def _prepare(work: Path) -> Path:

@@ -7,9 +7,9 @@ difference. The grammar speaks of concepts only.
 from __future__ import annotations
 
 from ..lexicon import Lexicon
-from .bounds import BOUNDS
+from .bounds import ADVERBS, ASKING, BOUNDS, FILLERS
 from .changes import CHANGES
-from .measures import FACTORS, FRACTIONS, NO_SLIPS, NUMBERS, SCALES, UNIT_PHRASES, UNITS
+from .measures import FACTORS, FRACTIONS, NO_SLIPS, NUMBERS, SCALES, SLIPS, UNIT_PHRASES, UNITS
 from .places import PLACES
 from .quantities import QUANTITIES
 from .wishes import WISHES
@@ -23,6 +23,10 @@ ENGLISH = Lexicon.of(
     unit_phrases=UNIT_PHRASES,
     concepts={**QUANTITIES, **BOUNDS, **CHANGES, **WISHES, **PLACES},
     no_typos=NO_SLIPS,
+    asking=ASKING,
+    fillers=FILLERS,
+    adverbs=ADVERBS,
+    slips=SLIPS,
 )
 
 __all__ = ["ENGLISH"]

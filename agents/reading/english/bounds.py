@@ -7,7 +7,7 @@ from ..lexicon import Concept
 BOUNDS: dict[Concept, dict[str, str]] = {
     "upper": {
         "": (
-            "under|below|beneath|less than|lower than|fewer than|no more than|not more than|at most|at maximum|max|"
+            "less than|lower than|fewer than|no more than|not more than|at most|at maximum|max|"
             "maximum|maximal|maximally|up to|stay under|cap|capped|cap at|limit|limited|limit of|ceiling|fits in|"
             "fit in|fit into|fits into|fitting in|fit within|fit inside|fits inside|fits within|squeeze into|"
             "not over|not above|no greater than|not greater than|upper bound|upper limit|not to exceed|less of|"
@@ -17,7 +17,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "not bigger than|no heavier than|no longer than|not longer than|no slower than|not slower than|"
             "inferior to|less then|lower then|smaller then|not exceeding|without exceeding|no more then|"
             "not more then|allowance|at the most|at worst|at the very most|less or equal|less or equal to|"
-            "less than or equal to|lte|lt|comes in under|south of|shy of|not beyond|not past|sub|"
+            "less than or equal to|lte|lt|comes in under|shy of|not beyond|not past|"
             "no higher than|not more of|no more of|not more as|no more as|less as|or so max|"
             "not higher than|at the maximum|squeeze it into|fit it into|fit it in|fit this in|"
             "fit this into|maxes out at|topping out at|not surpass|nothing above|nothing over|nothing more than|"
@@ -26,24 +26,40 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "upper bounded by|bounded by|maximum allowed|max allowed|stays under|room for|not surpassing|limits|"
             "less that|no more that|maximum is|at max|lower or equal to|no worse than"
         ),
+        "lead": "under|below|beneath|south of|sub",
         "mark": "<|<=|≤|=<",
         "within": "within|inside|off by at most|to within",
     },
     "lower": {
         "": (
             "at least|minimum|minimal|min|at minimum|at the least|no less than|not less than|or more|or higher|"
-            "or above|or greater|greater than|more than|above|over|exceed|exceeds|exceeding|exceeded|beyond|"
+            "or above|or greater|greater than|more than|exceed|exceeds|exceeding|exceeded|"
             "larger than|bigger than|heavier than|longer than|slower than|higher than|not below|"
             "not under|floor|no lower than|not lower than|no fewer than|upwards of|a minimum of|minimum of|min of|"
-            "north of|greater or equal|greater or equal to|greater than or equal to|lower bound|lower limit|"
-            "never below|never under|surpass|surpasses|past|superior to|gte|gt|more then|higher then|"
+            "greater or equal|greater or equal to|greater than or equal to|lower bound|lower limit|"
+            "never below|never under|surpass|surpasses|superior to|gte|gt|more then|higher then|"
             "not smaller than|at the very least|threshold|nothing below|nothing under|minimum required|or bigger|"
-            "over and above|in excess of|minima|mini|no smaller than|not worse than|top|go over|goes over|go above|"
+            "over and above|in excess of|minima|mini|no smaller than|not worse than|go over|goes over|go above|"
             "worst acceptable|lowest acceptable|minimum acceptable|lowest allowed|minimal acceptable|minimum allowed|"
             "goes above|not less of|no less of|not less as|no less as"
         ),
         "better": "better than",
+        "lead": "above|over|beyond|past|top|north of",
         "mark": ">|>=|≥|=>",
+    },
+    "allotted": {
+        "": (
+            "for the model|for this model|for it|for inference|for the network|for the net|for the weights|"
+            "for the file|"
+            "for our model|for my model|for one inference|for each inference|for the inference|for each call|"
+            "for the whole model|left for|left over for|"
+            "reserved|reserve|set aside|allotted|allocated|allocate|budgeted|earmarked|to spare|to spend|spare|"
+            "at our disposal|at my disposal|all we have|all there is|all i have|is all|all we've got|all i've got|"
+            "all it gets|all it can have|all it may have|to work with|to play with|you have|you've got|you get|"
+            "can have|may have|gets to use|grant|granted|grants|entitled to|gets at its disposal|hand the model|"
+            "hand it|give it|give the model|offer it|is what we have|is what i have|let it have|lets us have|"
+            "allows us|allow us|allows me|leaves us|leaves me|leaves the model"
+        ),
     },
     "only": {"": "only|just|exclusively|nothing but|solely|simply|purely"},
     "not_worse": {
@@ -52,9 +68,10 @@ BOUNDS: dict[Concept, dict[str, str]] = {
         "accuracy": "no worse than|not worse than|no less accurate than|not less accurate than",
     },
     "not_under": {"": "not below|not under|never below|never under|no lower than|not lower than|no less than"},
+    "about": {"": "ish"},
     "approximate": {
         "": "around|about|roughly|approximately|approx|circa|ca|~|≈|nearly|almost|some|more or less|close to|near|"
-        "or more less|more less|or more or less|or so",
+        "or more less|more less|or more or less|or so|ish|give or take",
     },
     "goal": {
         "needs": "needs|requires",
@@ -64,7 +81,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "i'd like|we'd like|i'd love|we'd love|i would love|we would love|get to|get it to|make it|"
             "bring it to|has got to|gotta|ought to|needing|must be|should be|expect|expects|"
             "expected|aiming|aim for|aiming for|hit|reach|achieve|deliver|looking for|asks for|ask for|goal is|wanna|"
-            "hoping for|agreed on|allowed|=|desired|demand|demands|shooting for|hitting"
+            "hoping for|i'm after|we're after|i am after|we are after|what i'm after is|what we're after is|"
+            "agreed on|allowed|=|desired|demand|demands|shooting for|hitting"
         ),
     },
     "between": {"": "between|anywhere between|somewhere between|ranging from|in the range|in the range of|range"},
@@ -72,7 +90,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     "to": {"": "to|down to|→|⇒|into|onto|till|until"},
     "by": {"": "by"},
     "of": {"": "of|in|for"},
-    "is": {"": "is|it's|are|be|that's|its|gets|got"},
+    "exchange": {"": "for|in exchange for|in return for|in favour of|in favor of"},
+    "is": {"asks": "is|are", "": "it's|be|that's|its|gets|got"},
     "reference": {
         "": (
             "original|originally|baseline|base line|current one|today's|what it is now|what it is today|what it is|"
@@ -81,7 +100,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "versus|vs|than the baseline|what it was|what we have|the present|existing|current|today's value|initial|"
             "starting|of the original|as the original|than original|than at present|than right now|at present|"
             "than present|than what we have|what we have now|than it was|than is now|as it was|as large as now|"
-            "full size|reference"
+            "full size|reference|present|actual"
         ),
     },
     "present": {
@@ -90,7 +109,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "these days|so far|as of now|as of today|it is at|we are at|we're at|sits at|weighs|weighs in at|"
             "comes in at|current|clocks in at|measures|has been|stands at|before|previously|originally|yesterday|"
             "already|used to take|we have now|takes now|at this point|takes|takes up|took|occupies|is using|"
-            "is taking|consumes|uses"
+            "is taking|consumes|uses|eats|eats up|hogs|gobbles|gobbles up|burns|chews up|guzzles|devours|is eating|"
+            "is consuming|is hogging|fills|is occupying|came to|comes to|amounts to|tips the scales at"
         ),
     },
     "past": {
@@ -115,3 +135,26 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     "that": {"": "that|this|those|these"},
     "without": {"": "without|w/o|wo|sans"},
 }
+
+# Verbs that ask for what follows, or by which a model does it; the grammar needs to know no more of them.
+ASKING = (
+    "make|makes|give|get|guarantee|guarantees|ensure|sure|serve|serves|handle|handles|process|processes|support|"
+    "supports|sustain|sustains|classify|classifies|answer|answers|respond|responds|reply|replies|finish|"
+    "finishes|return|"
+    "returns|let's|lets|settle|glad|multiply|multiplies|call|provide|offer|produce|crank|done|answered|processed|"
+    "handled|classified|analysed|analyzed|computed|enough|gets|imagine|suppose|ready|works|work|fits|fit|i'll|we'll|"
+    "leaving|leaves|guess|think|guessing|thinking|shoot|go|come|deliver|render|decode|score|detect|predict|infer"
+)
+FILLERS = (
+    "please|pls|plz|maybe|perhaps|definitely|say|like|kinda|sort|well|hey|hi|hello|there|at|i|i'd|we'd|you|"
+    "know|um|uh|"
+    "thing|stuff|really|basically|essentially|honestly|certainly|surely|probably|possibly|way|chance|"
+    "would|will|getting|again|still|anyway|thanks|thank|cheers|pretty|kindly|quick|me|us|something|somewhere|"
+    "anything|that's|here|"
+    "per|out|back|yes|yeah|just|simply|dear|team|all|right|okay|mr|ms"
+)
+# Words, and pairs of them, that stand in the middle of phrases and change nothing.
+ADVERBS = (
+    "really|particularly|especially|terribly|truly|honestly|literally|absolutely|frankly|at all|necessarily|overly|"
+    "entirely"
+)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from ..lexicon import Concept
+from .forms import pairs, verbs
+
+_MOST = (
+    "max|maximum|maximal|highest|best|top|greatest|highest possible|best possible|maximum of|maximum possible|utmost"
+)
+_LEAST = "min|minimum|minimal|lowest|least|shortest|smallest|lowest possible|minimum of|minimum possible|tiniest"
 
 CHANGES: dict[Concept, dict[str, str]] = {
     "direction": {
@@ -13,7 +19,7 @@ CHANGES: dict[Concept, dict[str, str]] = {
         "size+": "bigger|larger|heavier|fatter|more big|more heavy|bigger than|larger than|heavier than",
         "speed+": (
             "faster|quicker|speedier|more fast|more quick|snappier|swifter|more responsive|more speed|less slow|"
-            "more rapid|shorter|rapider|less latent|more quickly|fastest possible|faster than|quicker than|"
+            "more rapid|shorter|rapider|less latent|more quickly|faster than|quicker than|"
             "shorter than"
         ),
         "speed-": (
@@ -32,7 +38,7 @@ CHANGES: dict[Concept, dict[str, str]] = {
         "size+": "big|large|heavy|huge|bulky|fat",
         "speed+": "fast|quick|quickly|snappy|rapid|speedy|responsive|swift|low latency",
         "speed-": "slow|sluggish|laggy|long",
-        "accuracy+": "accurate|precise|high quality|correct",
+        "accuracy+": "accurate|precise|high quality|correct|be right|is right|right in",
         "+": "high",
         "-": "low",
     },
@@ -44,7 +50,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "gets down|goes down|go down|trim|trims|trimming|trimmed|shave|shave off|save|saves|saving|savings|"
             "knock off|slash|slashed|drop by|lessen|diminish|cutback|take off|lop|chop|shorten|get rid of|"
             "lose weight|squeeze down|scale down|push down|pull down|down by|lowering|lower by|lower the|knock|"
-            "off the|bring|brought down|minus|shed|melt|pare|drive down|crop|strip|strip down"
+            "off the|bring|brought down|minus|melt|drive down|strip down|lowers|lowered|lowering|dropped by|"
+            + verbs("lessen|diminish|chop|shed|pare|crop|strip|lop|curb|curtail|prune back|scale back|whittle down")
         ),
         "size-": (
             "shrink|shrinks|shrinking|shrunk|compress|compresses|compressed|compression|compressing|compact it|"
@@ -74,21 +81,28 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "compromise|compromising|get worse|gets worse|getting worse|become worse|becomes worse|sink|slip|sinks|"
             "slips|part with|decreases by|decreased by|concede|shave from|harm|harming|hurt|hurting|hurts|"
             "degrading by|affect|affecting|touch|touching|change|changing|alter|altering|mess up|mess with|ruin|"
-            "ruining|break|breaking|spoil|spoiling"
+            "ruining|break|breaking|spoil|spoiling|"
+            + verbs(
+                "regress|decline|dip|slide|sag|erode|tumble|deteriorate|worsen|sink|slip|budge|plummet|"
+                "relinquish|forfeit|"
+                "forgo|surrender|yield up|trade in|waste"
+            )
+            + "|fell|fallen|sank|sunk|go down by|goes down by"
         ),
         "drop": "drop",
     },
     "losing": {
         "": (
-            "lose|loose|losing|loosing|loses|lost|degrade|degrades|degrading|get worse|gets worse|worsen|"
-            "deteriorate|deteriorates"
+            "lose|loose|losing|loosing|loses|lost|get worse|gets worse|" + verbs("degrade|worsen|deteriorate|regress")
         ),
     },
     "keep": {
         "verb": (
-            "keep|stay|stays|leave|remain|remains|retain|maintain|preserve|stick to|staying|keeping|hold|keeps|"
+            "keep|stay put|stays put|stay|stays|leave|remain|remains|retain|maintain|preserve|stick to|staying|"
+            "keeping|hold|keeps|"
             "preserving|maintaining|retaining|stick with"
         ),
+        "pace": "keep up|keep pace|keep up with|keep pace with|keeping up|keeping pace",
         "state": (
             "unchanged|unaltered|untouched|same|identical|equal|the same|constant|intact|preserved|retained|"
             "maintained|just as|as is|equally good|as good as|at least as good as|at least as good|at least the same"
@@ -123,20 +137,24 @@ CHANGES: dict[Concept, dict[str, str]] = {
         "size": (
             "how small can|how small could|how tiny can|smallest|tiniest|lightest|minimum size|minimal size|"
             "min size|smallest possible|the most compact|"
-            "most compact|minimal footprint|as small as it gets|smallest size|leanest|littlest|slimmest|smallest file"
+            "most compact|minimal footprint|as small as it gets|smallest size|leanest|littlest|slimmest|"
+            "smallest file|" + pairs(_LEAST, "size|footprint on disk|file size|model size|file|download|binary")
         ),
         "latency": (
             "how fast can|how fast could|how quick can|fastest|quickest|maximum speed|max speed|top speed|"
             "lowest latency|minimum latency|minimal latency|"
             "min latency|as fast as it gets|full speed|highest throughput|maximum throughput|highest speed|"
             "best speed|best performance|shortest|as quick as it gets|best latency|lowest possible latency|"
-            "maximum performance|snappiest|max throughput|max performance|highest fps|speediest"
+            "snappiest|highest fps|speediest|fastest possible|quickest possible|"
+            + pairs(_MOST, "speed|velocity|throughput|performance|pace|frame rate")
+            + "|"
+            + pairs(_LEAST, "latency|delay|lag|response time|inference time|run time|runtime|execution time")
         ),
         "accuracy": (
             "best quality|highest accuracy|best accuracy|highest quality|maximum accuracy|most accurate|"
             "maximum quality|best possible quality|best possible accuracy|highest possible accuracy|max accuracy|"
             "max quality|top quality|most precise|finest quality|highest fidelity|best fidelity|"
-            "highest possible quality|top accuracy"
+            "highest possible quality|top accuracy|" + pairs(_MOST, "accuracy|quality|precision|fidelity|score")
         ),
         "balanced": (
             "balanced|best balance|good balance|balance of|best compromise|good compromise|best trade off|"
@@ -178,6 +196,9 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "is my main priority|"
             "is our main priority|is the number one priority|is our number one priority|is my number one priority|"
             "is the only thing that matters|is the only thing that counts|is the only thing i care about|"
+            "above everything else|above everything|above anything else|before anything else|before all else|"
+            "over anything else|over everything else|above all others|comes before everything|"
+            "comes before anything else|"
             "is the top concern|is the main goal|is the main point|is the focus|is the main priority"
         ),
     },

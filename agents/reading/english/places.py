@@ -59,6 +59,7 @@ PLACES: dict[Concept, dict[str, str]] = {
         ),
     },
     "targeting": {
-        "": "use|target|targets|targeting|deploy|deployed|deployment|platform|run|runs|running|ship|shipping|execute",
+        "aim": "target|targets|targeting",
+        "": "use|deploy|deployed|deployment|platform|run|runs|running|ship|shipping|execute",
     },
 }

@@ -10,7 +10,7 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "size|sizes|file size|model size|disk size|file|files|download|download size|weights|on disk|disk|"
             "disk space|disk footprint|on disk footprint|storage footprint|file footprint|"
             "storage|flash|bundle|bundle size|bundle budget|payload|package|package size|"
-            "binary|binary size|footprint on disk|size on disk|weight file|weight|bytes|asset|asset size|rom"
+            "space|binary|binary size|footprint on disk|size on disk|weight file|weight|bytes|asset|asset size|rom"
         ),
         "memory": (
             "memory|ram|memory footprint|memory usage|memory use|memory consumption|peak memory|ram usage|peak ram|"
@@ -18,14 +18,16 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "memory at runtime|resident set|resident size|dram|psram|vram"
         ),
         "latency": (
-            "latency|latencies|inference time|response time|runtime per call|run time|delay|time per image|"
+            "latency|latencies|lat|inference time|response time|runtime per call|run time|delay|time per image|"
             "time per call|time per inference|time per frame|time per request|execution time|inference latency|"
             "processing time|time|lag|duration|call time|turnaround|inference|forward pass|answer time|runtimes|"
             "inference speed in ms|prediction time|reaction time|response times|inference times|run times|"
             "execution times|response latency"
         ),
         "speed": "speed|inference speed|speedup|speedups|acceleration|performance|velocity|speed up factor|pace",
-        "throughput": "throughput|rate|frame rate|framerate|inference rate|bandwidth|requests per second|qps|fps|rps",
+        "throughput": (
+            "throughput|tput|rate|frame rate|framerate|inference rate|bandwidth|requests per second|qps|fps|rps"
+        ),
         "accuracy": (
             "accuracy|acc|top-1|top-5|top-1 accuracy|top-5 accuracy|f1-score|f1|f1 score|score|precision and recall|"
             "top1|top 1|top 1 accuracy|top1 accuracy|map|quality|metric|auc|f1 measure|accuracies|correctness|top5|"
@@ -44,14 +46,17 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
         "": (
             "this time|next time|every time|each time|any time|at the same time|on time|at a time|some time|"
             "phone number|phone numbers|mobile number|phone call|all the time|for the time being|at all times|"
-            "first time|in time"
+            "first time|in time|first inference aside|first call aside|first run aside|warm up aside|warmup aside|"
+            "after warm up|after warmup|excluding warm up|excluding warmup|not counting warm up|not counting warmup|"
+            "not counting the first call|not counting the first run|ignoring warm up|ignoring warmup|"
+            "excluding the first call|excluding the first run|once warmed up|when warmed up|after the first call"
         ),
     },
     "score": {"": "precision"},
     "statistic": {
-        "p50": "p50|median|50th percentile|in the median|medians",
-        "p95": "p95|95th percentile|95 percentile",
-        "p99": "p99|tail|tail latency|99th percentile|99 percentile|tail latencies|the tail",
+        "p50": "p50|median|fiftieth percentile|50th percentile|in the median|medians",
+        "p95": "p95|ninety fifth percentile|95th percentile|95 percentile",
+        "p99": "p99|ninety ninth percentile|tail|tail latency|99th percentile|99 percentile|tail latencies|the tail",
         "mean": "mean|average|on average|avg|averaged|in average|in the mean|at average",
         "other": "p90|p80|p75|p999|p98|90th percentile|worst case|p100|98th percentile|75th percentile",
     },
@@ -61,7 +66,7 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "prediction|predictions|run|runs|picture|pictures|token|tokens|evaluation|evaluations|window|windows|"
             "sentence|sentences|item|items|example|examples|clip|clips|pass|passes|document|documents|iteration|"
             "iterations|req|imgs|img|classification|classifications|detection|detections|step|steps|time|times|input|"
-            "inputs"
+            "inputs|case|cases|inf|infs|preds|pred|reqs|utterance|utterances"
         ),
     },
     "foreign": {
@@ -105,8 +110,9 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
     "decimal": {"": "point"},
     "factor": {"": "factor of|factor"},
     "attains": {
+        "gets": "gets",
         "": (
-            "reports|reported|reaches|achieves|scores|obtains|yields|delivers|gets|has|have|gives|attains|"
+            "reports|reported|reaches|achieves|scores|obtains|yields|delivers|has|have|gives|attains|"
             "runs at|hits|does|did|manages"
         ),
     },

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from ..lexicon import Concept
 
+# Verdicts that refuse at the same time.
+_REFUSING = (
+    "can't use|cannot use|can't be used|can't ship|cannot ship|can't deploy|cannot deploy|"
+    "can't release|can't sell|won't ship|won't deploy|can't go live|can't have that|can't live with|"
+    "won't work|won't fit|doesn't fit|does not fit|won't run|won't load|doesn't work|does not work|"
+    "won't cut it|doesn't cut it|can't accept|won't accept|cannot accept|will not accept|won't pass|"
+    "never pass|won't be accepted|won't be approved|not be approved|can't approve|won't approve"
+)
+
 WISHES: dict[Concept, dict[str, str]] = {
     "negation": {
         "": (
-            "not|no|never|needn't|need not|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|"
+            "!|not|no|never|needn't|need not|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|"
             "should not|won't|without|"
             "avoid|avoiding|neither|nor|none|doesn't|does not|isn't|is not|aren't|nothing|w/o|wo|refrain from|stop|"
             "may not|skip|leave out|rule out|exclude|excluding|forbid|disallow|ban|stay away from|free of|zero|non|"
@@ -15,7 +24,7 @@ WISHES: dict[Concept, dict[str, str]] = {
             "turn off|switch off|prohibit|minus any|not any|won't accept|will not accept|can't accept|"
             "cannot accept|couldn't|wouldn't|nor any|without any|nobody|veto|"
             "hold off on|leave off|do without|without using|don't want|do not want|don't use|do not use|not use|"
-            "no use of|keep out|sans"
+            "no use of|keep out|sans|" + _REFUSING
         ),
     },
     "no": {"": "no|nope|nah"},
@@ -37,6 +46,7 @@ WISHES: dict[Concept, dict[str, str]] = {
         ),
     },
     "indifferent": {
+        "swap": "trade|give up|give away|trade in|swap|exchange",
         "before": (
             "don't care about|do not care about|don't care how|don't care|do not care|doesn't matter how|don't mind|"
             "do not mind|not worried about|regardless of|no matter|whatever|any size or|irrespective of|never mind|"
@@ -45,10 +55,11 @@ WISHES: dict[Concept, dict[str, str]] = {
             "nobody cares about|no one cares about|who cares about|"
             "at any|at the expense of|at the cost of|forget about|not care about|no constraint on|no restriction on|"
             "no constraints on|no restrictions on|no requirement on|no requirements on|no bound on|not fussed about|"
-            "sacrifice|trade away|not bothered about|not bothered by|no concern about|no requirements for|"
+            "sacrifice|sacrifice any amount of|trade away|not bothered about|not bothered by|no concern about|"
+            "no requirements for|"
             "no requirement for|no limit for|not fussy about|ignore|disregard|ignore the|disregard the|"
             "never mind the|nevermind the|forget about the|indifferent to|relaxed about|plenty of|"
-            "lots of"
+            "lots of|any amount of|however much|don't bother about|don't bother with"
         ),
         "after": (
             "doesn't matter|does not count|do not count|don't count|"
@@ -66,7 +77,14 @@ WISHES: dict[Concept, dict[str, str]] = {
             "is not so important|isn't so important|doesn't really matter|does not really matter|"
             "is not really important|isn't really important|is a non issue|non issue|doesn't matter that much|"
             "doesn't matter much|doesn't matter at all|is not a big deal|no big deal|isn't a big deal|not a big deal|"
-            "can suffer|may suffer|might suffer|won't bother me|do not bother me|is not crucial|isn't crucial"
+            "can suffer|may suffer|might suffer|won't bother me|do not bother me|is not crucial|isn't crucial|"
+            "doesn't bother me|doesn't bother us|does not bother us|does not bother me|won't bother us|"
+            "wouldn't bother me|"
+            "wouldn't bother us|wouldn't bother anyone|won't bother anyone|is all one to me|is all one to us|"
+            "is all the same to me|is all the same to us|couldn't care less|could not care less|could care less|"
+            "is anyone's guess|is your call|is neither here nor there|is beside the point|can go hang|"
+            "is not the point|"
+            "is not at issue|is not our problem|is not my problem"
         ),
     },
     "mattering": {
@@ -79,7 +97,9 @@ WISHES: dict[Concept, dict[str, str]] = {
             "not saying|not asking|i thought|we thought|never wanted|never told|didn't mean|did not mean"
         ),
     },
-    "sacrificing": {"": "at the expense of|at the cost of|sacrifice|trade away|at any cost to"},
+    "sacrificing": {
+        "": "at the expense of|at the cost of|sacrifice|trade away|trade|trade in|give up|give away|at any cost to"
+    },
     "fine": {
         "": (
             "wouldn't mind|would not mind|don't mind|do not mind|fine with|ok with|okay with|comfortable with|"
@@ -138,11 +158,12 @@ WISHES: dict[Concept, dict[str, str]] = {
             "besides"
         ),
     },
-    "out": {"": "out|away"},
+    "out": {"": "out", "off": "off|away|off of"},
     "or": {"": "or|and or"},
     "but": {
+        "else": "otherwise|or else",
         "": (
-            "but|however|though|although|yet|while|whereas|because|since|otherwise|so that|whilst|even though|"
+            "but|however|though|although|yet|while|whereas|because|since|so that|whilst|even though|"
             "even if|in return|in exchange|that said|except|except for|apart from|aside from|other than|when|"
             "then again|which|who|where"
         ),
@@ -153,17 +174,37 @@ WISHES: dict[Concept, dict[str, str]] = {
             "assuming|just keep|as far as"
         ),
     },
-    "if": {"": "if|in case|once|unless|should it|whenever"},
+    "verdict": {
+        "": (
+            "complain|complains|reject|rejects|rejected|block|blocks|blocked|kill|kills|killed|crash|crashes|"
+            "crashed|timeout|times out|time out|stutter|stutters|choppy|no point|pointless|worthless|useless|"
+            "unusable|not worth|isn't worth|is not worth|refuse|refuses|bounces|kicked out|fail|fails|failed|"
+            "disqualified|disqualify|disqualifies|unhappy|angry|furious|annoyed|annoying|no good|"
+            "not good enough|isn't good enough|not interested|forget it|don't bother|no deal|no thanks|"
+            "thrown out|throw it out|sent back|send it back|trouble|in trouble|a disaster|disaster|"
+            "unacceptable|out of memory|oom|lose customers|lose users|users leave|give up on it|turns it down|"
+            "turned down|veto|vetoes|hitches|lags|is dead|we're dead|we are dead|breaks|breaks down|is broken|"
+            "trips|alarm|alarms|alert fires|is over|all bets are off|walk away|walks away|stays on the shelf|"
+            "is wasted|starts swapping|swaps|it's out|it is out|it's no good|is off|it's off"
+            "|" + _REFUSING
+        ),
+    },
+    "if": {
+        "": "if|in case|once|should it|should the model|should this|whenever|as soon as|if ever|the moment",
+        "not": "unless|if not",
+    },
     "except": {"": "except|except for|apart from|aside from|other than"},
     "why": {"": "why|how come"},
-    "choice": {"": "either|whichever|one of"},
+    "choice": {"": "either|whichever|one of these|one of the two|one of the following"},
     "instead": {"": "instead of|rather than|in place of|as opposed to|in lieu of"},
     "correct": {
         "": (
             "sorry|actually|correction|i mean|i meant|make that|no make that|wait|wait no|no wait|no sorry|sorry no|"
             "or rather|rather|better make it|on second thought|on second thoughts|on reflection|instead|let's say|"
             "let us say|edit|typo|hmm no|my mistake|my bad|oops|no make it|or let's say|i meant to say|to be precise|"
-            "correcting myself|pardon|come to think of it|thinking about it|excuse me|er|erm|uh no|rephrase|"
+            "correcting myself|what the heck|what the hell|let me be generous|let me be strict|screw it|"
+            "come to that|make it rather|or let's say rather|let's make that|let's make it|pardon|"
+            "come to think of it|thinking about it|excuse me|er|erm|uh no|rephrase|"
             "change that to|changed to|change it to|strike that make it|or actually|well actually|no actually|"
             "no actually make it|apologies|better|or better|make it|nah|nope|no no|amend|amended to|revised to|"
             "update|final answer|i take that back|let me correct that|should read"
@@ -196,7 +237,9 @@ WISHES: dict[Concept, dict[str, str]] = {
     "everything": {"": "everything|all|both|each"},
     "talk": {
         "": (
-            "discussed|talked|called|call me|spoke|call|told|ring|reach me|by|phone call|on the phone with|conversation"
+            "sent from|typed on|written on|writing from|writing this on|typing this on|answering from|"
+            "discussed|talked|called|call me|spoke|call|told|ring|reach me|by|phone call|on the phone with|"
+            "conversation"
         ),
     },
 }

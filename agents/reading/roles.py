@@ -1,0 +1,61 @@
+"""The role of a measure: whether its clause asks for it, or tells of something that is.
+
+A wish has a word that wishes, bounds or changes, or it is no sentence at all (`10 MB, 20 ms p99`). A clause with a
+subject and a verb of its own and none of these (`the camera records at 60 fps`) tells, and what it tells is no bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .clauses import Clause
+from .context import Context
+from .items import Item
+from .lexicon import Concept
+
+_WISHING: tuple[Concept, ...] = (
+    "goal", "modal", "upper", "lower", "only", "fine", "hedge", "keep", "to", "direction", "change", "loss",
+    "lossless", "possible", "superlative", "refused", "allotted",
+)  # fmt: skip
+
+
+def is_told(clause: Clause, measured: Item, context: Context) -> bool:
+    """Tell whether a clause says how something is and asks for nothing: `marketing buys 64 GB cards`."""
+    before = clause.before(measured)
+    if context.correcting or clause.has(*_WISHING) or (before and before[-1].text in (":", "=")):
+        return False
+    if any(item.value("targeting") == "aim" for item in before):
+        return False
+    if context.telling and _goes_on(clause) and not any(item.hint == "asking" for item in before):
+        return True
+    if context.wishes and clause.opener is not None and not clause.first:
+        return False
+    return _is_owned(before)
+
+
+def _goes_on(clause: Clause) -> bool:
+    """Tell whether the clause is one more of what is told: `it has 32 GB of flash and 1 GB of RAM`."""
+    opener = clause.opener
+    return not clause.first and (opener is None or opener.has("and") or opener.text == ",")
+
+
+def _is_owned(before: Sequence[Item]) -> bool:
+    """Tell whether something that no bound is of comes first, and no verb by which a model does it."""
+    for index, item in enumerate(before):
+        if item.hint == "asking":
+            return False
+        led = index and _is_place(before[max(index - 2, 0) : index])
+        if _is_of_its_own(item) and not led:
+            return True
+    return False
+
+
+def _is_place(before: Sequence[Item]) -> bool:
+    """Tell whether words lead to where or what for: `for our kiosk`."""
+    return before[-1].has("of", "through") or (before[-1].has("article") and before[0].has("of", "through"))
+
+
+def _is_of_its_own(item: Item) -> bool:
+    """Tell whether the grammar knows nothing of a word, or knows it for something no bound is of."""
+    unknown = not item.readings and item.kind == "word" and not item.hint and len(item.text) > 1
+    return unknown or (item.has("foreign") and not item.has("quantity", "counted", "article"))
