@@ -72,10 +72,14 @@ def deliver(response: OptimizationResponse, product: Path, trail: Iterable[Trail
         write_settings(folder, response.runtime_settings, _recipe(response))
         (folder / "report.json").write_text(response.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (folder / "report.html").write_text(render(response), encoding="utf-8")
-        lines = (to_json(asdict(entry), inf_nan_mode="strings").decode() + "\n" for entry in trail)
-        (folder / "trail.jsonl").write_text("".join(lines), encoding="utf-8")
+        (folder / "trail.jsonl").write_text(trail_text(trail), encoding="utf-8")
 
     write_folder(out, fill)
+
+
+def trail_text(trail: Iterable[TrailEntry]) -> str:
+    """Return everything that a run found out as JSON lines."""
+    return "".join(to_json(asdict(entry), inf_nan_mode="strings").decode() + "\n" for entry in trail)
 
 
 def write_folder(out: Path, fill: Callable[[Path], T]) -> T:

@@ -75,6 +75,11 @@ class RunRecord:
         """Whether a process works on it now."""
         return self.status == "running" and self.owner.is_alive()
 
+    @property
+    def state(self) -> LedgerStatus:
+        """Its status; a run that was killed could not write that it was interrupted."""
+        return "interrupted" if self.status == "running" and not self.live else self.status
+
 
 class Runs:
     """The runs of a ledger."""

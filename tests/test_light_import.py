@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("chromadb", "dspy", "langgraph", "litellm", "onnx", "onnxruntime", "torch")
+HEAVY = (
+    "chromadb", "dspy", "fastapi", "langgraph", "litellm", "mcp", "onnx", "onnxruntime", "ray", "starlette", "torch",
+)  # fmt: skip
 
 # Runs in a fresh interpreter; what was loaded is written to a file, because the command owns stdout.
 PROBE = """
@@ -76,6 +78,7 @@ def test_help(argv: list[str], tmp_path: Path):
         ["inspect", "missing.onnx"],
         ["batch", "missing.yaml"],
         ["scenarios", "run", "no-such-suite"],
+        ["mcp", "--workspace", "missing"],
     ],
     ids=" ".join,
 )

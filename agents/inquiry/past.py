@@ -106,7 +106,7 @@ def past(record: RunRecord, trail: list[TrailEntry], host: HostProbe) -> Past:
         )
     return Past(
         run=record.id,
-        status="interrupted" if record.status == "running" and not record.live else record.status,
+        status=record.state,
         request=request,
         attempts=attempts,
         decisions=decisions,

@@ -15,6 +15,7 @@ from .check import check
 from .demo import demo
 from .doctor import doctor
 from .inspect import inspect
+from .mcp import mcp
 from .memory import memory
 from .optimize import optimize
 from .resume import resume
@@ -32,7 +33,7 @@ def command() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(shipfit)
-    for function in (optimize, understand, batch, inspect, benchmark, check, apply, resume, demo, doctor):
+    for function in (optimize, understand, batch, inspect, benchmark, check, apply, resume, mcp, demo, doctor):
         app.command()(function)
     app.add_typer(runs, name="runs")
     app.add_typer(scenarios, name="scenarios")

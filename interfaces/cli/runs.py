@@ -42,7 +42,7 @@ def list_runs(json: opt.Json = False) -> int:
     for heading in ("run", "started", "status", "time", "model", "product"):
         table.add_column(heading, overflow="fold")
     for record in records:
-        cells = (record.id, _when(record.created), _status(record), _duration(record), record.model, record.out or "–")
+        cells = (record.id, _when(record.created), record.state, _duration(record), record.model, record.out or "–")
         table.add_row(*(Text(clean(cell, 1000)) for cell in cells))
     console = results()
     console.print(table if records else "no runs yet; start one with: shipfit optimize MODEL")
@@ -68,7 +68,7 @@ def show_run(
         print_json({"run": _document(record), "timeline": times, "trail": [asdict(entry) for entry in trail]})
         return 0
     console = results()
-    console.print(f"run {record.id}: {_status(record)}", style="bold")
+    console.print(f"run {record.id}: {record.state}", style="bold")
     for label, text in (
         ("started", _when(record.created)), ("took", _duration(record)), ("model", record.model),
         ("product", record.out or "–"), ("report", _report(record)), ("stages", _stages(timeline)),
@@ -100,12 +100,7 @@ def _stages(timeline: tuple[NodeTime, ...]) -> str:
 
 def _document(record: RunRecord) -> dict[str, object]:
     names = ("id", "created", "updated", "model", "out", "elapsed_s")
-    return {**{name: getattr(record, name) for name in names}, "status": _status(record), "alive": record.live}
-
-
-def _status(record: RunRecord) -> str:
-    """Return the status; a run that was killed could not write that it was interrupted."""
-    return "interrupted" if record.status == "running" and not record.live else record.status
+    return {**{name: getattr(record, name) for name in names}, "status": record.state, "alive": record.live}
 
 
 def _when(timestamp: float) -> str:
