@@ -10,7 +10,7 @@ from ...contracts import MAX_SAID, Answer, Broken, Entry, OptimizationError, Pro
 from ..cli.faults import save_fault
 from ..text import clean
 from .inquiring import HELP, Inquiries
-from .intent import Intent, classify
+from .intent import Intent, asks_in, classify
 from .naming import Named, is_model, named, refuse_code
 from .phrases import Kind
 from .room import Room
@@ -170,20 +170,25 @@ class Conversation:
         return self._room.workspace.relative(place)
 
     def _hear(self, found: Named) -> None:
-        intent = classify(found.words)
-        if found.model or found.data or intent.kind == "wish":
-            self._wish(intent, found)
+        asks, words = asks_in(found.words)
+        intent = classify(words)
+        if asks is not None or self._names_another(found) or intent.kind == "wish":
+            self._wish(intent, found, asks)
         else:
             self._orders(intent)[intent.kind]()
 
-    def _wish(self, intent: Intent, found: Named) -> None:
-        names_files = bool(found.model or found.data)
+    def _names_another(self, found: Named) -> bool:
+        """Tell whether a message names another model or other data than stand already."""
+        draft = self._room.standing.draft
+        return (found.model or draft.model, found.data or draft.data) != (draft.model, draft.data)
+
+    def _wish(self, intent: Intent, found: Named, asks: bool | None) -> None:
         words = intent.text if intent.kind == "wish" else ""
         waiting = self._waiting
-        if waiting is not None and not names_files:
+        if waiting is not None and asks is None and not self._names_another(found):
             self._wishes.edit(waiting, words)
             return
-        self._wishes.take(words, found)
+        self._wishes.take(words, found, asks)
 
     def _orders(self, intent: Intent) -> dict[Kind, Callable[[], object]]:
         ask = self._inquiries
@@ -199,8 +204,8 @@ class Conversation:
             "runs": ask.runs,
             "status": ask.status,
             "reset": self._wishes.reset,
-            "ask_first": lambda: self._wishes.take(intent.text, nothing, approve=True),
-            "ask_never": lambda: self._wishes.take(intent.text, nothing, approve=False),
+            "ask_first": lambda: self._wishes.take("", nothing, approve=True),
+            "ask_never": lambda: self._wishes.take("", nothing, approve=False),
             "greeting": lambda: self._room.tell(f"Hello. You can {CAN_BE_SAID}."),
             "thanks": lambda: self._room.tell("You are welcome."),
             "compare": lambda: ask.compare(intent.text),

@@ -94,6 +94,16 @@ def lifted_in(text: str) -> tuple[tuple[str, ...], str]:
     return lifted, ", ".join(part for part, match in found if not match) if lifted else text
 
 
+def asks_in(text: str) -> tuple[bool | None, str]:
+    """Return whether a part of a message wants to be asked before anything is changed, and the rest of its words."""
+    parts = [part for part in _PARTS.split(text) if part]
+    kinds = [classify(part).kind for part in parts]
+    asks = next((kind == "ask_first" for kind in kinds if kind in ("ask_first", "ask_never")), None)
+    if asks is None:
+        return None, text
+    return asks, ", ".join(part for part, kind in zip(parts, kinds, strict=True) if kind[:4] != "ask_")
+
+
 def without_frame(supposed: str) -> str:
     """Return what is supposed without what may be left before it: of "it had to be 5 MB", the amount."""
     return _FRAME_LEFT.sub("", supposed)

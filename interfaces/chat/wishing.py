@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ...contracts import (
+    MAX_WORDS,
     Answer,
     Changes,
     Draft,
@@ -144,27 +145,11 @@ class Wishes:
             draft = changed_by(draft, lifting(quantity))
         if not words.strip():
             return draft, Understanding(), ()
-        if (taken_back := self._taken_back(draft, words)) is not None:
-            return changed_by(draft, taken_back), Understanding(), ()
         found, notes = self.read(words)
+        if (found.is_empty or _TAKES_BACK.search(words)) and (together := _together(draft, words)) is not None:
+            changes, meant = together
+            return changed_by(_said_too(draft, words), changes), meant, ()
         return (draft if found.is_empty else laid_over(draft, found, words)), found, notes
-
-    def _taken_back(self, draft: Draft, words: str) -> Changes | None:
-        """Return the changes that take bounds or prohibitions back, None where words take nothing back."""
-        from ...agents.reading import read
-
-        if not draft.words or not _TAKES_BACK.search(words):
-            return None
-        before, together = read(draft.words), read(f"{draft.words}. {words}")
-        gone = set(before.request_fields().get("constraints", {})) - set(
-            together.request_fields().get("constraints", {})
-        )
-        allowed = set(before.forbid) - set(together.forbid)
-        gone &= set(draft.constraints.model_dump(exclude_none=True)) - {"latency_statistic"}
-        if together.contradictions or not (gone or allowed):
-            return None
-        forbid = tuple(lever for lever in draft.optimization.forbid if lever not in allowed)
-        return Changes(constraints=dict.fromkeys(gone), forbid=forbid)
 
     def _changes(self, view: RunView, words: str) -> Changes:
         question = view.question
@@ -205,6 +190,34 @@ def supposed_changes(found: Understanding, words: str, draft: Draft) -> Changes:
         RequestError: it is no wish, or not all of it was understood.
     """
     return changes_of(found, words, as_request(draft))
+
+
+def _together(draft: Draft, words: str) -> tuple[Changes, Understanding] | None:
+    """Return what words change that only mean something after those that stand: "8 instead", "int8 is fine after all".
+
+    Returns:
+        The changes, and what was read where; None where the words change nothing.
+    """
+    from ...agents.reading import read
+
+    if not draft.words or len(draft.words) + len(words) > MAX_WORDS - 2:
+        return None
+    before, after = read(draft.words), read(f"{draft.words}. {words}")
+    old, new = (each.constraints.model_dump(exclude_unset=True) for each in (before, after))
+    bounds = {name: new.get(name) for name in {**old, **new} if new.get(name) != old.get(name)}
+    bounds |= {"latency_statistic": "p95"} if bounds.get("latency_statistic", "") is None else {}
+    allowed = set(before.forbid) - set(after.forbid)
+    forbid = (*(lever for lever in draft.optimization.forbid if lever not in allowed), *after.forbid)
+    objective = after.objective if after.objective != before.objective else None
+    if after.contradictions or not (bounds or objective or set(before.forbid) ^ set(after.forbid)):
+        return None
+    meant = tuple(each for each in after.understood if each.field in bounds or each not in before.understood)
+    changes = Changes(constraints=bounds, forbid=tuple(dict.fromkeys(forbid)), objective=objective)
+    return changes, Understanding(understood=meant)
+
+
+def _said_too(draft: Draft, words: str) -> Draft:
+    return draft.model_copy(update={"words": f"{draft.words}. {words}"})
 
 
 def _settings(words: str) -> Changes | None:

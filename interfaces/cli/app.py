@@ -11,6 +11,7 @@ from .agents import agents
 from .apply import apply
 from .batch import batch
 from .benchmark import benchmark
+from .chat import chat
 from .check import check
 from .demo import demo
 from .doctor import doctor
@@ -33,7 +34,7 @@ def command() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(shipfit)
-    for function in (optimize, understand, batch, inspect, benchmark, check, apply, resume, mcp, demo, doctor):
+    for function in (optimize, understand, chat, batch, inspect, benchmark, check, apply, resume, mcp, demo, doctor):
         app.command()(function)
     app.add_typer(runs, name="runs")
     app.add_typer(scenarios, name="scenarios")

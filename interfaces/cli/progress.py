@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -69,13 +70,21 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """A board that is redrawn in place: what is going on, and the attempts so far."""
+    """A board that is redrawn in place: what is going on, and the attempts so far.
 
-    def __init__(self, console: Console, board: Board) -> None:
+    Args:
+        console: that it is drawn on.
+        board: what is shown.
+        footer: drawn below it, such as a line that somebody types.
+    """
+
+    def __init__(self, console: Console, board: Board, footer: Callable[[], RenderableType] | None = None) -> None:
         from rich.live import Live
         from rich.spinner import Spinner
 
+        self.console = console
         self._board = board
+        self._footer = footer
         self._spinner = Spinner("dots")
         # Redrawing costs processor time beside the measurements: four times a second is enough for an eye.
         self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4, transient=True)
@@ -95,6 +104,14 @@ class LiveDisplay:
         if not isinstance(event, _FLEETING) and (line := describe(event)):
             self._live.console.print(clean(line), style="dim", soft_wrap=False, overflow="ellipsis", no_wrap=True)
 
+    def print(self, text: str, style: str = "dim") -> None:
+        """Print a line above the board."""
+        self._live.console.print(text, style=style)
+
+    def refresh(self) -> None:
+        """Draw what changed at once."""
+        self._live.refresh()
+
     def _draw(self) -> RenderableType:
         from rich.console import Group
         from rich.table import Table
@@ -110,6 +127,8 @@ class LiveDisplay:
             lines.append(Text(f"  {clean(self._board.plan, 300)}", style="italic", overflow="ellipsis", no_wrap=True))
         if self._board.attempts:
             lines.append(attempts_table(self._board.attempts))
+        if self._footer is not None:
+            lines.append(self._footer())
         return Group(*lines)
 
     def _headline(self) -> str:
