@@ -81,7 +81,7 @@ class Conversation:
     def resume(self) -> None:
         """Go on with the last run that broke off."""
         with self._turn:
-            self._guarded(self._resume)
+            self._guarded(self._go_on)
 
     def entries(self, after: int = 0) -> list[Entry]:
         """Return the entries whose number is greater than `after`, in order."""
@@ -197,7 +197,7 @@ class Conversation:
             "yes": self._agree,
             "no": self._disagree,
             "stop": self._stop_or_hand_back,
-            "resume": self._go_on,
+            "resume": lambda: self._go_on(intent.text),
             "start": self._start,
             "help": lambda: self._room.tell(*HELP),
             "files": ask.files,
@@ -257,20 +257,21 @@ class Conversation:
         else:
             self._runner.start()
 
-    def _go_on(self) -> None:
+    def _go_on(self, words: str = "") -> None:
         if self._waiting is not None:
             self._agree()
         elif self._runner.is_working:
             self._room.tell("A run is at work already.")
+        elif self._room.standing.runs:
+            self._resume(self._inquiries.run_in(words))
         else:
-            self._resume()
+            self._resume(None)
 
-    def _resume(self) -> None:
-        latest = self._room.standing.latest
-        if latest is None or latest.state != "broken":
+    def _resume(self, view: RunView | None) -> None:
+        if view is None or view.state != "broken":
             self._room.tell(f"There is nothing to agree to or to go on with; you can {CAN_BE_SAID}.")
             return
-        self._runner.resume(latest)
+        self._runner.resume(view)
 
     def _answer(self, answer: Answer) -> None:
         view = self._waiting

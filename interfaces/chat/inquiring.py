@@ -56,7 +56,7 @@ class Inquiries:
         Raises:
             RequestError: there is no such run.
         """
-        view = self._run_in(question)
+        view = self.run_in(question)
         explanation = self._room.service.explain(view.run, _NUMBERED.sub(" ", question))
         self._room.add(Explained, explanation=explanation)
 
@@ -71,7 +71,7 @@ class Inquiries:
         if self._room.standing.latest is None:  # there is nothing to know it from: it is asked for
             self._wishes.take(supposed, Named(""))
             return
-        view = self._run_in(question)
+        view = self.run_in(question)
         try:
             changes = self._supposed(supposed, self._room.service.run(view.run).request)
         except RequestError:
@@ -127,7 +127,12 @@ class Inquiries:
             f"I did not understand what is supposed ({clean(supposed, 100)!r}); ask it like 'what would 5 MB cost?'"
         ) from refusal
 
-    def _run_in(self, text: str) -> RunView:
+    def run_in(self, text: str) -> RunView:
+        """Return the run that a text names, by default the last.
+
+        Raises:
+            RequestError: there is none.
+        """
         named = self._named_in(text)
         latest = named[0] if named else self._room.standing.latest
         if latest is None:

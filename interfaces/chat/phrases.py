@@ -28,7 +28,8 @@ ANSWERED = "yes|yep|yeah|no|nope|nah|sure|ok|okay|fine|right|wait|hold on|stop"
 
 _IT = (
     "(?:it|this|that|everything|all|now|here|there|working|at once|immediately"
-    "|(?:the|this|that|my) (?:run|job|search|work|optimi[sz]ation|process))"
+    "|(?:the|this|that|my) (?:run|job|search|work|optimi[sz]ation|process)"
+    "|(?:the )?(?:(?:first|second|third|last|latest|previous) )?run(?: (?:number )?#?\\d{1,4})?)"
 )
 _THAT = "(?:it|this|that|the (?:plan|result|model))"
 
