@@ -28,10 +28,9 @@ class Message(Contract):
 
 
 class Reply(Contract):
-    """An answer to the question that a run waits with; `words` of an edit."""
+    """An answer to the question that a run waits with; who wants something changed says so in a message."""
 
-    action: Literal["go", "edit", "reject", "stop"]
-    words: Annotated[str, Field(max_length=MAX_SAID)] = ""
+    action: Literal["go", "reject", "stop"]
 
 
 def body_of(kind: type[B]) -> Callable[[HttpRequest], Coroutine[Any, Any, B]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...contracts import (
     Answered,
@@ -27,18 +27,30 @@ from ...contracts import (
     Understood,
     units,
 )
+from ..answers import HOW
 from ..asked import field_text, value_text
 from ..facts import STATUS_TITLES
 from ..text import clean
 from .view_run import View, file_label, view_constraint, view_event, view_limits
 
+if TYPE_CHECKING:
+    from ..chat.desk import Listing
+
 _LONG = 4000
+# What may be typed on a terminal; the page has buttons for it.
+_TYPED = f"Answer {HOW}"
 _ACTIONS = {"go": "Approved", "edit": "Changed", "reject": "Rejected", "stop": "Stopped"}
 
 
 def view(entry: Entry) -> View:
     """Return what the page shows of an entry."""
     return {"number": entry.number, "at": entry.at, "kind": entry.kind, **_body(entry)}
+
+
+def view_listing(found: Listing) -> View:
+    """Return what the list shows of a conversation."""
+    title = clean(found.title, 80) or "Nothing said yet"
+    return {"id": found.id, "title": title, "at": found.updated, "state": "working" if found.is_working else ""}
 
 
 def _body(entry: Entry) -> View:
@@ -51,10 +63,8 @@ def _body(entry: Entry) -> View:
             return {"run": entry.explanation.run, "lines": _lines(entry.explanation.text)}
         case Supposed():
             found = entry.what_if
-            candidates = [{"basis": item.basis, "text": clean(item.text, _LONG)} for item in found.candidates[:10]]
             edits = [clean(edit.text()) for edit in found.edits]
-            return {"run": found.run, "outcome": found.outcome, "edits": edits, "lines": _lines(found.text),
-                    "candidates": candidates}  # fmt: skip
+            return {"run": found.run, "outcome": found.outcome, "edits": edits, "lines": _lines(found.text)}
         case Compared():
             return _compared(entry)
         case Listed():
@@ -127,7 +137,8 @@ def _run(entry: Started | Happened | Questioned | Answered | Ended | Broken) -> 
             return view_event(entry.event)
         case Questioned():
             asked = entry.question
-            return {"id": asked.id, "about": asked.about, "lines": _lines(entry.text),
+            known = _lines(line for line in entry.text if line != _TYPED)
+            return {"id": asked.id, "about": asked.about, "lines": known,
                     "limits": view_limits(asked.request)}  # fmt: skip
         case Answered():
             edits = [clean(edit.text()) for edit in entry.edits]

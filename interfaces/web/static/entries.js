@@ -63,13 +63,11 @@ export class Entries {
     const replies = yesNo
       ? [button("Yes", () => this.actions.say("yes")), button("No", () => this.actions.say("no"), "quiet")]
       : [];
-    const choose = (part) => (file) => button(file.name, () => this.actions.say("", { [part]: file.path }), "quiet");
-    const item = this.card(
-      entry, "open", "Your turn", lines(entry.text.split("\n")),
-      el("div", { class: "row" }, replies, entry.models.slice(0, 8).map(choose("model")), entry.data.slice(0, 8).map(choose("data"))),
-    );
-    this.asking?.querySelectorAll("button").forEach((each) => each.setAttribute("disabled", ""));
-    this.asking = item;
+    const wanted = { model: entry.models, data: entry.data }[entry.about] ?? [];
+    const choices = wanted.slice(0, 8).map((file) => button(file.name, () => this.actions.say("", { [entry.about]: file.path }), "quiet"));
+    this.asking?.remove();
+    this.asking = el("div", { class: "row" }, replies, choices);
+    this.card(entry, "open", "Your turn", lines(entry.text.split("\n")), this.asking);
     announce(entry.text);
   }
 
@@ -102,7 +100,6 @@ export class Entries {
     this.card(
       entry, entry.outcome === "unlikely" ? "open" : "good", `What if: ${entry.edits.join("; ")}`,
       el("p", {}, tag(words, entry.outcome === "unlikely" ? "open" : "met")), lines(entry.lines),
-      el("ul", { class: "bullets" }, entry.candidates.map((each) => el("li", {}, `${each.basis}: ${each.text}`))),
     );
     announce(entry.lines[0] ?? words);
   }

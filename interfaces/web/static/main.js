@@ -45,7 +45,7 @@ const actions = {
     words.focus();
     words.select();
   },
-  answer: (action, text = "") => attempt(() => call(path("answer"), { action, words: text })),
+  answer: (action) => attempt(() => call(path("answer"), { action })),
   stop: () => attempt(() => call(path("stop"), {})),
   resume: () => attempt(() => call(path("resume"), {})),
   fileLink: (file) => path(`files/${file.split("/").map(encodeURIComponent).join("/")}`),

@@ -157,11 +157,11 @@ export class RunCard {
   question(entry) {
     this.limits = entry.limits;
     this.status("waits for you", "open");
-    const answer = (action, words) => this.actions.answer(action, words);
+    const answer = (action) => this.actions.answer(action);
     const field = el("input", { id: `edit-${this.ordinal}`, placeholder: "max_size 8MB, max_drop 1%", autocomplete: "off" });
     const edit = (event) => {
       event.preventDefault();
-      if (field.value.trim()) answer("edit", field.value.trim());
+      if (field.value.trim()) this.actions.say(field.value.trim());
     };
     const [first, ...rest] = entry.lines;
     this.asked.replaceChildren(

@@ -2,7 +2,7 @@
 
 import { svg } from "./dom.js";
 
-const WIDTH = 480, HEIGHT = 300, LEFT = 52, RIGHT = 18, TOP = 14, BOTTOM = 44;
+const WIDTH = 480, HEIGHT = 300, LEFT = 52, RIGHT = 18, TOP = 28, BOTTOM = 44;
 
 /** Return round marks that cover `values` from zero. */
 function marks(values) {
@@ -47,7 +47,7 @@ export function scatter(attempts, limits, original) {
       svg("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, `${short(value)}×`),
     ]),
     svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, "size, share of the original (less is better)"),
-    svg("text", { x: LEFT + 4, y: TOP + 10 }, "speed"),
+    svg("text", { x: LEFT - 44, y: 14 }, "speed against the original (more is better)"),
     bounds.map((bound) => drawnBound(bound, x, y)),
     points.map((point) => drawnPoint(point, x, y)),
   );
@@ -67,7 +67,7 @@ function drawnBound(bound, x, y) {
   const left = upright && at > WIDTH / 2;
   const words = upright
     ? { x: at + (left ? -5 : 5), y: HEIGHT - BOTTOM - 6, "text-anchor": left ? "end" : "start" }
-    : { x: WIDTH - RIGHT - 4, y: at - 5, "text-anchor": "end" };
+    : { x: LEFT + 5, y: at - 5 };
   return [svg("line", { class: "bound", ...ends }), svg("text", { class: "bound-text", ...words }, bound.text)];
 }
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipfit.contracts import MachineError, OptimizationError, RequestError, Settings
@@ -116,6 +116,7 @@ def test_a_folder_that_leads_elsewhere_is_not_used(place: Uploads, workspace: Wo
     assert everything(tmp_path / "elsewhere") == []
 
 
+@settings(max_examples=25)
 @given(st.text(max_size=300), st.sampled_from([".onnx", ".npz", ".ONNX"]))
 def test_any_name_stays_in_its_folder(stem: str, suffix: str):
     with tempfile.TemporaryDirectory() as folder:
