@@ -140,6 +140,7 @@ def _ranges(items: list[Item]) -> list[Item]:
         joined = _joined(out, one, joint, two) if one and joint and two else None
         if one and joint and two and joined is None and _leads_on(out, one, joint, items[at + 2 : at + 5]):
             at += 1  # where it comes from; where it leads follows
+            items = _with_unit_of(one, items, at)
         elif joined is None:
             out.append(items[at])
             at += 1
@@ -170,8 +171,18 @@ def _joined(before: list[Item], one: Item, joint: Item, two: Item) -> list[Item]
 def _leads_on(before: list[Item], one: Item, joint: Item, rest: list[Item]) -> bool:
     """Tell whether `from 100 ms to under 40 ms` begins here."""
     kind = one.measure.kind if one.measure else ""
-    alike = any(item.measure is not None and kind in ("bare", item.measure.kind) for item in rest)
+    alike = any(item.measure is not None and (kind == "bare" or item.measure.kind in (kind, "bare")) for item in rest)
     return bool(kind) and _leads(before) and joint.has("to") and alike
+
+
+def _with_unit_of(one: Item, items: list[Item], at: int) -> list[Item]:
+    """Return items whose next number takes the unit of `one`: `from 80 MB down to around 20`."""
+    place = next((place for place in range(at, min(at + 5, len(items))) if items[place].measure), None)
+    low, high = one.measure, items[place].measure if place is not None else None
+    if place is None or low is None or high is None or high.kind != "bare" or not low.bare:
+        return items
+    taken = replace(low, value=high.value * low.value / low.bare, bare=high.value)
+    return [*items[:place], replace(items[place], measure=taken), *items[place + 1 :]]
 
 
 def _leads(before: list[Item]) -> bool:

@@ -112,7 +112,7 @@ class KeptWish(Wish):
         if whole:
             return self.bound_of_one(whole)
         for item, quantity, sign in self.changes():
-            negation = self.negation(item) or self._goes_on(item)
+            negation = self.negation(item) or self._goes_on(item) or self._is_denied(item)
             if negation is not None and negation.has("nothing") and not self.names():
                 return self.unread()  # everything at once is no field
             if negation is None and not (self.has("refused") and item.has("direction")):
@@ -134,6 +134,11 @@ class KeptWish(Wish):
         """Return the direction itself where a refusal goes on with it: `not slower or bigger`."""
         goes_on = self.context.refusing and self.clause.opened_by("or") and item.has("direction")
         return item if goes_on and item is self.items[0] else None
+
+    def _is_denied(self, item: Item) -> Item | None:
+        """Return the negation that ends `slower is fine, bigger is not`."""
+        ends = item.has("direction") and self.items[-1].has("negation") and not self.has("goal", "indifferent")
+        return self.items[-1] if ends and self.items[-1].start > item.start else None
 
     def _nor(self, first: Item) -> list[str]:
         """Return what else is refused, as in `neither slower nor bigger`."""

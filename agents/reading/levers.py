@@ -28,6 +28,8 @@ def read_levers(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]
         return clause.without(bare), _forbidden(tuple(item.value("unlevered") for item in bare), start, end, context)
     if not named:
         return _read_back(clause, context)
+    if clause.items[-1].has("choice"):  # `no 4-bit either`
+        clause = clause.without(clause.items[-1:])
     left = clause.without(named)
     if not levers:
         return left, []

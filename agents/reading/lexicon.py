@@ -19,7 +19,7 @@ Concept = Literal[
     "lossless", "lower", "mattering", "mild", "modal", "model", "negation", "no", "not_under", "not_worse",
     "nothing", "of", "one", "only", "or", "out", "over", "past", "per", "platform", "plus", "possible", "present",
     "priority", "provided", "quantity", "reference", "refused", "retract", "runtime", "sacrificing", "saving",
-    "score", "second", "several", "so", "statistic", "superlative", "talk", "targeting", "that", "the",
+    "score", "second", "several", "so", "statistic", "superlative", "talk", "targeting", "than", "that", "the",
     "through", "to", "too", "unlevered", "unsaid", "upper", "vague", "verdict", "whole", "why", "wished", "without",
 ]  # fmt: skip
 Readings = Mapping[Concept, str]

@@ -76,15 +76,20 @@ class ObjectiveWish(Wish):
     def _preference(self) -> list[Outcome] | None:
         """`size over speed`."""
         for one, over, two in zip(self.items, self.items[1:], self.items[2:], strict=False):
-            objective = OBJECTIVE_OF.get(one.value("quantity"))
+            objective = OBJECTIVE_OF.get(self._gain(one))
             if (
                 objective
-                and (over.has("over") or over.value("lower") == "mark")
-                and two.has("quantity")
+                and (over.has("over", "instead", "than") or over.value("lower") == "mark")
+                and self._gain(two)
                 and not self.has("negation")
             ):
                 return [self.statement("objective", objective, "objective")]
         return None
+
+    def _gain(self, item: Item) -> str:
+        """Return the quantity that a noun or an adjective of what is good names."""
+        side = item.value("adjective") or item.value("direction")
+        return item.value("quantity") or (side[:-1] if side and side[-1] == BETTER.get(side[:-1]) else "")
 
     def better(self) -> list[Outcome] | None:
         """`make it faster`, `reduce the size`, `too slow`."""

@@ -66,7 +66,7 @@ def _read_clause(clause: Clause, context: Context) -> None:
 
 def _leaves_a_choice(clause: Clause) -> bool:
     """Tell whether a clause offers this or that; `no 4-bit either` refuses."""
-    return clause.has("choice") and not (clause.has("negation") and clause.items[-1].has("choice"))
+    return clause.has("choice") and not clause.items[-1].has("choice")
 
 
 def _tells(clause: Clause, context: Context, said: list[Outcome]) -> bool:

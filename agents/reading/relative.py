@@ -33,6 +33,8 @@ class RelativePassage(QualityPassage):
         was = was or (self.context.telling and self._is_one_more() and not self.has("goal", "modal", "fine", "only"))
         attains = next((item for item in self.before if item.has("attains") and not item.has("has", "is")), None)
         told = attains is not None and not self.context.wishes
+        if told and self.measure.kind == "percent" and self.measure.value > _SCORE and not about:
+            self.context.topic = "accuracy"  # `it scores 93 %`
         if told and self.measure.kind == "factor":
             return True  # `int8 gives 4x compression`
         now = self.has("present") or any(item.has("reference") for item in self.before)
@@ -40,6 +42,11 @@ class RelativePassage(QualityPassage):
             return True  # `it is 5x smaller now`
         if self.measure.kind in ("percent", "points") and self._is_a_rate():
             return True  # `0.5 % per day late`
+        if self.after and "lead" in (self.after[0].value("lower"), self.after[0].value("upper")):
+            if not self.has("reference", "fine", "modal") and not self.before:
+                return True
+            if self.is_fact() or self.has("saving"):
+                return True  # `we are 20 % over budget`
         return was or about in ("error", "first") or (not about and self.has("foreign", "wished"))
 
     def _is_a_rate(self) -> bool:

@@ -44,6 +44,8 @@ class WishReader(AllowanceWish, ObjectiveWish, KeptWish):
         ]
         if not names or others or len(self.items) > len(names) + 3:
             return None
+        if self.items[-1].has("is"):  # `size is not an issue, speed is`
+            return self.unread()
         last = self.context.last()
         allowed = last is not None and last.field == "allow_regression"
         if self.context.repeat is not None and allowed and self.has("negation"):  # `…, the size may not`

@@ -15,15 +15,16 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "or below|or lower|or smaller|or faster|or fewer|or better|budget|budget of|anything up to|as much as|"
             "as little as|maximum of|max of|a maximum of|no larger than|no bigger than|not larger than|"
             "not bigger than|no heavier than|no longer than|not longer than|no slower than|not slower than|"
-            "inferior to|less then|lower then|smaller then|not exceeding|without exceeding|no more then|"
+            "inferior to|less then|lower then|smaller then|no more then|"
             "not more then|allowance|at the most|at worst|at the very most|less or equal|less or equal to|"
             "less than or equal to|lte|lt|comes in under|shy of|not beyond|not past|"
             "no higher than|not more of|no more of|not more as|no more as|less as|or so max|"
             "not higher than|at the maximum|squeeze it into|fit it into|fit it in|fit this in|"
-            "fit this into|maxes out at|topping out at|not surpass|nothing above|nothing over|nothing more than|"
+            "fit this into|maxes out at|topping out at|not surpass|nothing above|nothing over|the most i'd accept|the most i can accept|most i'd accept|most i can accept|"
+            "the most we can accept|most we can accept|the most i'll accept|most i'll accept|nothing more than|"
             "largest acceptable|highest acceptable|maximum acceptable|longest acceptable|biggest acceptable|"
             "slowest acceptable|largest allowed|highest allowed|maximal acceptable|"
-            "upper bounded by|bounded by|maximum allowed|max allowed|stays under|room for|not surpassing|limits|"
+            "upper bounded by|bounded by|maximum allowed|max allowed|stays under|room for|limits|"
             "less that|no more that|maximum is|at max|lower or equal to|no worse than"
         ),
         "lead": "under|below|beneath|south of|sub",
@@ -38,7 +39,9 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "not under|floor|no lower than|not lower than|no fewer than|upwards of|a minimum of|minimum of|min of|"
             "greater or equal|greater or equal to|greater than or equal to|lower bound|lower limit|"
             "never below|never under|surpass|surpasses|superior to|gte|gt|more then|higher then|"
-            "not smaller than|at the very least|threshold|nothing below|nothing under|minimum required|or bigger|"
+            "not smaller than|at the very least|threshold|nothing below|nothing under|the least i'd accept|the least i would accept|the least i can accept|least i can accept|"
+            "least i'd accept|least i would accept|least we can accept|the least we'd accept|least we'd accept|"
+            "the least we need|least i need|the least i need|minimum required|or bigger|"
             "over and above|in excess of|minima|mini|no smaller than|not worse than|go over|goes over|go above|"
             "worst acceptable|lowest acceptable|minimum acceptable|lowest allowed|minimal acceptable|minimum allowed|"
             "goes above|not less of|no less of|not less as|no less as"
@@ -133,6 +136,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     "gain_noun": {"": "speedup|speedups|acceleration|speed up factor"},
     "becomes": {"": "become|becomes|turn into|turned into|turns into"},
     "that": {"": "that|this|those|these"},
+    "than": {"": "than"},
     "without": {"": "without|w/o|wo|sans"},
 }
 
