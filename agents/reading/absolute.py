@@ -46,6 +46,8 @@ class AbsolutePassage(Passage):
             made = replace(made, strength="present" if told else "fact")
         elif not self._is_allotted() and is_told(self.clause, self.item, self.context):
             made = replace(made, strength="fact")
+        if about == "memory" and made.strength in ("fact", "present"):
+            self.context.topic = "memory"
         self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
         if made.strength in ("present", "fact"):
             return [made]

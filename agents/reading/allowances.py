@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from .context import Repeat
@@ -25,6 +26,8 @@ class AllowanceWish(Wish):
         if marker is not None and marker.value("indifferent") == "before" and not self.names():
             sides = [item.value("adjective")[:-1] for item in self.clause.after(marker)[:1]]
             return self._allowed(sides) if any(sides) else None  # `I don't care how big it gets`
+        if marker is not None and marker.value("indifferent") == "after" and not self.names():
+            return self._allowed(self._worse(self.clause.before(marker))) if self._worse(self.items) else None
         if marker is None or not self.names():
             return None
         given_for = next((item for item in self.clause.after(marker) if item.has("exchange")), None)
@@ -87,6 +90,11 @@ class AllowanceWish(Wish):
             return [Statement(field, guard, item.start, item.end, about=f"guard {guard}", replaces=correcting)]
 
         return repeat
+
+    def _worse(self, items: Sequence[Item]) -> list[str]:
+        """Return what adjectives of what is not good name: `a big model is no problem`."""
+        sides = [item.value("adjective") or item.value("direction") for item in items]
+        return [side[:-1] for side in sides if side[:-1] and side[-1] != BETTER[side[:-1]]]
 
     def _free(self) -> list[str]:
         """Return what `any size will do` names."""

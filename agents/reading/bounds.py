@@ -22,6 +22,8 @@ def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcom
     if _is_retracted(passage):
         return []
     measure = _with_carried_unit(passage)
+    if measure.kind == "foreign" and measure.bare and passage.quantity() in ("size", "memory"):
+        measure = replace(measure, kind="bytes", value=measure.bare, bare=measure.value)
     if measure.kind in OF_KIND:
         return AbsolutePassage(clause, context, about, measure).read()
     if measure.kind in ("long", "foreign", "bits"):

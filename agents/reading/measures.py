@@ -259,6 +259,8 @@ class MeasureGrammar:
             return Measure("foreign", value)
         if kind == "magnitude":
             return Measure("factor", 10.0 ** min(value, 9.0))
+        if kind == "letter":  # `64M`, which is of bytes where memory or size is spoken of
+            return Measure("foreign", value, bare=units.parse_bytes(f"{value!r}{unit}"))
         kinds: dict[str, MeasureKind] = {"decibel": "decibel", "factor": "factor", "bits": "bits"}
         return Measure(kinds.get(kind, "foreign"), value, bare=value)
 

@@ -61,7 +61,11 @@ class ObjectiveWish(Wish):
             return None
         leads = marker.value("priority") == "before"
         around = self.clause.after(marker) if leads else self.clause.before(marker)[::-1]
-        around = tuple(item for item in around if not item.has("article", "of", "is", "goal", "vague", "everything"))
+        around = tuple(
+            item
+            for item in around
+            if item.has("adjective") or not item.has("article", "of", "is", "goal", "vague", "everything")
+        )
         places = around[:1]
         name = next((item.value("quantity") for item in places if item.has("quantity")), "")
         if not name:

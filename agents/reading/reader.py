@@ -64,6 +64,13 @@ def _read_clause(clause: Clause, context: Context) -> None:
         context.correcting = False
 
 
+def _is_of_a_source(clause: Clause) -> bool:
+    """Tell whether a sentence begins with where something is written: `in our paper (…)`."""
+    return any(item.has("foreign") and not item.has("counted", "quantity") for item in clause.items[:3]) and (
+        clause.measured is None
+    )
+
+
 def _leaves_a_choice(clause: Clause) -> bool:
     """Tell whether a clause offers this or that; `no 4-bit either` refuses."""
     return clause.has("choice") and not clause.items[-1].has("choice")
@@ -76,8 +83,12 @@ def _tells(clause: Clause, context: Context, said: list[Outcome]) -> bool:
         isinstance(each, Statement) and each.strength not in ("present", "fact") and each.about != "target.platform"
         for each in said
     )
-    goes_on = context.telling and (clause.opened_by("and") or (clause.opener is None and not clause.first))
-    return not wished and not asked and (goes_on or clause.has("has", "attains", "present", "past"))
+    opener = clause.opener
+    goes_on = (
+        context.telling and not clause.first and (opener is None or opener.has("and") or opener.text in ("(", ","))
+    )
+    tells = clause.has("has", "attains", "present", "past") or (clause.first and _is_of_a_source(clause))
+    return not wished and not asked and (goes_on or tells)
 
 
 def _bounds_and_wishes(clause: Clause, context: Context, told: bool) -> list[Outcome]:
@@ -168,6 +179,10 @@ def _taken_back(clause: Clause, context: Context, item: Item) -> list[Outcome]:
     return [Retraction(said[-1].start + 1)] if said else []
 
 
+def _is_amount(item: Item) -> bool:
+    return item.measure is not None and item.measure.kind != "bits"
+
+
 def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
     """Return the clause without words of correction, and whether it corrects what came before."""
     correcting = context.correcting
@@ -185,6 +200,6 @@ def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
         elif item.has("correct") and not item.has("direction") and not (item.has("instead")):
             correcting = True
             items.remove(item)
-    if items and items[0].has("no") and len(items) > 1 and items[1].measure is not None and context.outcomes:
+    if items and items[0].has("no") and len(items) > 1 and _is_amount(items[1]) and context.outcomes:
         return replace(clause, items=tuple(items[1:])), True
     return replace(clause, items=tuple(items)), correcting

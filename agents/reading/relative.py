@@ -30,7 +30,8 @@ class RelativePassage(QualityPassage):
     def _is_beside_the_point(self, about: str) -> bool:
         """Tell whether the number is of something that was, or of something that has no field."""
         was = self.has("past") and not self.has("goal", "reference")
-        was = was or (self.context.telling and self._is_one_more() and not self.has("goal", "modal", "fine", "only"))
+        asks = self.has("goal", "modal", "fine", "only") or bool(self.comparator())
+        was = was or (self.context.telling and self._is_one_more() and not asks)
         attains = next((item for item in self.before if item.has("attains") and not item.has("has", "is")), None)
         told = attains is not None and not self.context.wishes
         if told and self.measure.kind == "percent" and self.measure.value > _SCORE and not about:

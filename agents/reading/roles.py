@@ -30,13 +30,13 @@ def is_told(clause: Clause, measured: Item, context: Context) -> bool:
         return True
     if context.wishes and clause.opener is not None and not clause.first:
         return False
-    return _is_owned(before)
+    return _is_owned(before) or _names_something(clause, measured) or _is_setting(clause, measured)
 
 
 def _goes_on(clause: Clause) -> bool:
     """Tell whether the clause is one more of what is told: `it has 32 GB of flash and 1 GB of RAM`."""
     opener = clause.opener
-    return not clause.first and (opener is None or opener.has("and") or opener.text == ",")
+    return not clause.first and (opener is None or opener.has("and") or opener.text in (",", "("))
 
 
 def _is_owned(before: Sequence[Item]) -> bool:
@@ -48,6 +48,23 @@ def _is_owned(before: Sequence[Item]) -> bool:
         if _is_of_its_own(item) and not led:
             return True
     return False
+
+
+def _names_something(clause: Clause, measured: Item) -> bool:
+    """Tell whether the amount only says which thing is meant: `a 64 GB box`."""
+    following = clause.after(measured)[:1]
+    return (
+        measured.measure is not None
+        and measured.measure.kind != "bare"
+        and bool(following)
+        and (_is_of_its_own(following[0]) and following[0].start - measured.end <= 1)
+    )
+
+
+def _is_setting(clause: Clause, measured: Item) -> bool:
+    """Tell whether a sentence begins with what there is: `with 3 GB of RAM on the oldest one we support, …`."""
+    with_ = clause.first and clause.items[0].has("and") and clause.items[0].has("through")
+    return with_ and any(_is_of_its_own(item) for item in clause.after(measured))
 
 
 def _is_place(before: Sequence[Item]) -> bool:

@@ -127,6 +127,8 @@ class _Tokenizer:
             place = at + len(unit)
             yield from (Token("word", fold(unit), at, place), Token("mark", "/", place, place + 1))
             yield from self._piece(rest, place + 1)
+        elif slash and self._is_list(text):  # `browser/webgpu/16MB/30fps`
+            yield from self._slashed(text, at)
         elif self._opens_entry(text, at):
             yield Token("end", ")", at, at + len(text))
         elif (found := _TIMES.match(folded)) is not None:
@@ -145,6 +147,19 @@ class _Tokenizer:
             yield from parts
         else:
             yield from self._compound(text, at)
+
+    def _is_list(self, text: str) -> bool:
+        """Tell whether slashes part known words and amounts, of which there is at least one amount and one word."""
+        parts = text.split("/")
+        amounts = [part[:1].isdigit() and self._with_unit(part, 0) is not None and not part.isdigit() for part in parts]
+        words = [fold(part) in self._known or (part.isalpha() and len(part) > 2) for part in parts]
+        return len(parts) > 2 and any(amounts) and all(a or b for a, b in zip(amounts, words, strict=True))
+
+    def _slashed(self, text: str, at: int) -> Iterator[Token]:
+        for part in re.finditer(r"[^/]+", text):
+            if part.start():
+                yield Token("mark", "/", at + part.start() - 1, at + part.start())
+            yield from self._piece(part[0], at + part.start())
 
     def _opens_entry(self, text: str, at: int) -> bool:
         after = self._words[at + len(text) : at + len(text) + 1]

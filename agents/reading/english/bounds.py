@@ -20,7 +20,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "less than or equal to|lte|lt|comes in under|shy of|not beyond|not past|"
             "no higher than|not more of|no more of|not more as|no more as|less as|or so max|"
             "not higher than|at the maximum|squeeze it into|fit it into|fit it in|fit this in|"
-            "fit this into|maxes out at|topping out at|not surpass|nothing above|nothing over|the most i'd accept|the most i can accept|most i'd accept|most i can accept|"
+            "fit this into|maxes out at|topping out at|not surpass|nothing above|nothing over|"
+            "the most i'd accept|the most i can accept|most i'd accept|most i can accept|"
             "the most we can accept|most we can accept|the most i'll accept|most i'll accept|nothing more than|"
             "largest acceptable|highest acceptable|maximum acceptable|longest acceptable|biggest acceptable|"
             "slowest acceptable|largest allowed|highest allowed|maximal acceptable|"
@@ -39,7 +40,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "not under|floor|no lower than|not lower than|no fewer than|upwards of|a minimum of|minimum of|min of|"
             "greater or equal|greater or equal to|greater than or equal to|lower bound|lower limit|"
             "never below|never under|surpass|surpasses|superior to|gte|gt|more then|higher then|"
-            "not smaller than|at the very least|threshold|nothing below|nothing under|the least i'd accept|the least i would accept|the least i can accept|least i can accept|"
+            "not smaller than|at the very least|threshold|nothing below|nothing under|the least i'd accept|"
+            "the least i would accept|the least i can accept|least i can accept|"
             "least i'd accept|least i would accept|least we can accept|the least we'd accept|least we'd accept|"
             "the least we need|least i need|the least i need|minimum required|or bigger|"
             "over and above|in excess of|minima|mini|no smaller than|not worse than|go over|goes over|go above|"
@@ -94,7 +96,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     "by": {"": "by"},
     "of": {"": "of|in|for"},
     "exchange": {"": "for|in exchange for|in return for|in favour of|in favor of"},
-    "is": {"asks": "is|are", "": "it's|be|that's|its|gets|got"},
+    "is": {"asks": "is|are", "": "we're|they're|i'm|it's|be|that's|its|gets|got"},
     "reference": {
         "": (
             "original|originally|baseline|base line|current one|today's|what it is now|what it is today|what it is|"
@@ -155,7 +157,7 @@ FILLERS = (
     "thing|stuff|really|basically|essentially|honestly|certainly|surely|probably|possibly|way|chance|"
     "would|will|getting|again|still|anyway|thanks|thank|cheers|pretty|kindly|quick|me|us|something|somewhere|"
     "anything|that's|here|"
-    "per|out|back|yes|yeah|just|simply|dear|team|all|right|okay|mr|ms"
+    "realistic|feasible|attainable|achievable|per|out|back|yes|yeah|just|simply|dear|team|all|right|okay|mr|ms"
 )
 # Words, and pairs of them, that stand in the middle of phrases and change nothing.
 ADVERBS = (

@@ -45,10 +45,11 @@ _WRITTEN: dict[tuple[str, str], str] = {
     ("basis", "pp"): "bp|bps",
     ("factor", "x"): "x|×|times|fold|time",
     ("bits", ""): "bit|bits",
+    ("letter", "MB"): "m",
     ("foreign", ""): (
         "parameters|params|parameter|threads|thread|cores|core|epochs|epoch|classes|layers|layer|inputs|outputs|"
         "tokens|users|people|models|samples|images|frames|weights|channels|attempts|attempt|tries|dollars|euros|mbit|"
-        "mbits|megabits|kbit|gbit|m|watt|watts|w|mw|joule|joules|flops|gflops|mflops|macs|mhz|ghz|px|pixels|examples|"
+        "mbits|megabits|kbit|gbit|watt|watts|w|mw|joule|joules|flops|gflops|mflops|macs|mhz|ghz|px|pixels|examples|"
         "steps|items|requests|calls|queries|inferences"
     ),
 }

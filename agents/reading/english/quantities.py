@@ -74,7 +74,9 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "windows|window|clip|clips|chunks|chunk|segment|segments|snippets|parameters|parameter|params|flops|macs|"
             "operations|data|dataset|images|image|corpus|recordings|video|audio|footage|photos|pictures|training|log|"
             "logs|text|of data|cache|swap|samples|input image|upload|traffic|display|screen|monitor|camera|sensor|"
-            "microphone|signal|sd card|hard drive|records|rows"
+            "microphone|signal|paper|article|blog|leaderboard|readme|documentation|docs|appendix|thesis|"
+            "brochure|datasheet|"
+            "data sheet|whitepaper|literature|sd card|hard drive|records|rows"
         ),
     },
     "model": {
