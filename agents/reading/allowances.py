@@ -24,7 +24,7 @@ class AllowanceWish(Wish):
             return self._allowed(unimportant)
         marker = next((item for item in self.items if item.has("indifferent") and not item.has("negation")), None)
         if marker is not None and marker.value("indifferent") == "before" and not self.names():
-            sides = [item.value("adjective")[:-1] for item in self.clause.after(marker)[:1]]
+            sides = [item.value("adjective")[:-1] for item in self.clause.after(marker)[:2]]
             return self._allowed(sides) if any(sides) else None  # `I don't care how big it gets`
         if marker is not None and marker.value("indifferent") == "after" and not self.names():
             return self._allowed(self._worse(self.clause.before(marker))) if self._worse(self.items) else None

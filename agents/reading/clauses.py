@@ -91,7 +91,7 @@ def clauses(sentence: Sequence[Item]) -> list[Clause]:
     lead: Item | None = None
     current: list[Item] = []
     for index, item in enumerate(sentence):
-        if item.has("without") and current:
+        if current and (item.has("without") or _is_aside(item, current)):
             found += _cut(current, opener, not found, lead)
             opener, current = None, [item]
         elif item.has("if") and _is_permission(current):
@@ -107,6 +107,12 @@ def clauses(sentence: Sequence[Item]) -> list[Clause]:
     if current:
         found += _cut(current, opener, not found, lead)
     return found
+
+
+def _is_aside(item: Item, current: list[Item]) -> bool:
+    """Tell whether what does not matter follows a bound: `get it to 12 ms no matter how big it becomes`."""
+    before = item.value("indifferent") == "before" and not item.has("negation", "sacrificing")
+    return before and any(each.measure for each in current)
 
 
 def _is_permission(items: list[Item]) -> bool:

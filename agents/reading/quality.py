@@ -70,7 +70,7 @@ class QualityPassage(Passage):
 
     def accuracy(self, measure: Measure, about: str, comparator: str) -> list[Outcome] | None:
         within = any(item.value("upper") == "within" for item in self.clause.items)
-        if within or (measure.kind == "points" and (comparator == "upper" or self.has("fine", "modal"))):
+        if within or (measure.kind == "points" and (comparator == "upper" or self.has("fine", "modal", "allotted"))):
             return self.drop(measure, "upper")
         if about == "fidelity":
             fits = measure.kind == "bare" and comparator != "upper" and 0 < measure.value <= 200

@@ -125,7 +125,8 @@ class RelativePassage(QualityPassage):
 
     def _is_called_accurate(self) -> bool:
         """Tell whether `accurate` follows the number: `90 % accurate`."""
-        return any(item.value("adjective") == "accuracy+" for item in self.after[:2])
+        asked = self.before if self.has("goal") and self.measure.kind == "percent" else ()
+        return any(item.value("adjective") == "accuracy+" for item in (*asked, *self.after[:2]))
 
     def _continues(self, measure: Measure) -> bool:
         """Tell whether the number is of what the clause before is about: `make it faster, 1.5x`."""

@@ -63,7 +63,7 @@ def _names_something(clause: Clause, measured: Item) -> bool:
 
 def _is_setting(clause: Clause, measured: Item) -> bool:
     """Tell whether a sentence begins with what there is: `with 3 GB of RAM on the oldest one we support, …`."""
-    with_ = clause.first and clause.items[0].has("and") and clause.items[0].has("through")
+    with_ = clause.first and clause.opener is not None and clause.opened_by("through")
     return with_ and any(_is_of_its_own(item) for item in clause.after(measured))
 
 

@@ -64,15 +64,21 @@ CHANGES: dict[Concept, dict[str, str]] = {
         ),
         "speed+": (
             "speed up|speeds up|speeding up|speed it up|speed this up|speed the model up|accelerate|accelerates|"
-            "accelerated|speed things up|hurry up|speed up this|quicken|make haste|speed that up"
+            "accelerated|speed things up|speeding it up|speeding this up|hurry up|speed up this|quicken|"
+            "make haste|speed that up"
         ),
-        "speed-": "slow down|slows down|slow it down|slowdown|slowing down",
+        "speed-": (
+            "slow down|slows down|slow it down|slowdown|slowing down|slowing it down|slowing this down|"
+            "slow this down|"
+            "slows it down|slowing the model down|slow the model down|slowing things down|slow things down"
+        ),
     },
     "loss": {
         "noun": (
             "loss|losses|tolerance|slack|leeway|degradation|deterioration|drops|accuracy drop|decline|worsening|"
             "penalty|hit on|regression|sacrifice|dip|decay|deviation|quality loss|accuracy loss|quality drop|impact|"
-            "accuracy hit|quality hit|hit in|hit to|accuracy penalty|quality penalty|degrade of|erosion|damage|"
+            "accuracy hit|dacc|δacc|δaccuracy|δ accuracy|delta acc|delta accuracy|acc delta|accuracy delta|"
+            "δ acc|quality hit|hit in|hit to|accuracy penalty|quality penalty|degrade of|erosion|damage|"
             "difference|performance loss"
         ),
         "verb": (
@@ -80,7 +86,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "falls|falling|sacrificing|worsen|worsens|suffer|suffers|suffering|decline by|dropping|dropped|give away|"
             "compromise|compromising|get worse|gets worse|getting worse|become worse|becomes worse|sink|slip|sinks|"
             "slips|part with|decreases by|decreased by|concede|shave from|harm|harming|hurt|hurting|hurts|"
-            "degrading by|affect|affecting|touch|touching|change|changing|alter|altering|mess up|mess with|ruin|"
+            "can lose|willing to lose|degrading by|affect|affecting|touch|touching|change|changing|alter|"
+            "altering|mess up|mess with|ruin|"
             "ruining|break|breaking|spoil|spoiling|"
             + verbs(
                 "regress|decline|dip|slide|sag|erode|tumble|deteriorate|worsen|sink|slip|budge|plummet|"
@@ -93,19 +100,21 @@ CHANGES: dict[Concept, dict[str, str]] = {
     },
     "losing": {
         "": (
-            "lose|loose|losing|loosing|loses|lost|get worse|gets worse|" + verbs("degrade|worsen|deteriorate|regress")
+            "lose|loose|losing|loosing|loses|lost|can lose|willing to lose|get worse|gets worse|"
+            + verbs("degrade|worsen|deteriorate|regress")
         ),
     },
     "keep": {
         "verb": (
             "keep|stay put|stays put|stay|stays|leave|remain|remains|retain|maintain|preserve|stick to|staying|"
             "keeping|hold|keeps|"
-            "preserving|maintaining|retaining|stick with"
+            "preserving|maintaining|retaining|stick with|survive|survives|persist|persists|be left"
         ),
         "pace": "keep up|keep pace|keep up with|keep pace with|keeping up|keeping pace",
         "state": (
             "unchanged|unaltered|untouched|same|identical|equal|the same|constant|intact|preserved|retained|"
-            "maintained|just as|as is|equally good|as good as|at least as good as|at least as good|at least the same"
+            "maintained|where it is|where it is now|where they are|flat|level|just as|as is|"
+            "equally good|as good as|at least as good as|at least as good|at least the same"
         ),
     },
     "lossless": {
