@@ -8,7 +8,7 @@ from itertools import pairwise
 from .items import Item
 from .measures import Measure
 from .passage import Passage
-from .roles import is_told
+from .roles import asks, is_told
 from .statements import Outcome, Statement
 
 # Kind of measure → quantity that it is of where no noun says so.
@@ -29,6 +29,7 @@ class AbsolutePassage(Passage):
         about = self._absolute_quantity(measure)
         if about and self._is_owned():
             made = replace(self.statement(_FIELDS[about], measure.value, about), strength="fact")
+            self.context.topic = "memory" if about == "memory" else self.context.topic
             self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
             return [made]
         if not about or self._is_difference() or self._is_of_something_else() or measure.sign == "-":
@@ -51,6 +52,7 @@ class AbsolutePassage(Passage):
         self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
         if made.strength in ("present", "fact"):
             return [made]
+        made = replace(made, bare=not asks(self.clause))
         wanted = "upper" if about in _UPPER else "lower"
         if comparator and comparator != wanted:
             return [replace(made, below=True)]

@@ -162,6 +162,9 @@ def _one_each(statements: list[Statement]) -> tuple[list[Statement], list[str]]:
             if each.field == "objective" and {same.value, each.value} == {"size", "latency"}:
                 chosen[chosen.index(same)] = replace(same, value="balanced", end=max(same.end, each.end))
                 continue
+            if same.bare != each.bare:  # what only stands there, as `ResNet, 98 MB`, tells what is
+                chosen[chosen.index(same)] = each if same.bare else same
+                continue
             contradictions.append(f"{_words(same)} and {_words(each)}: say which one")
             if _is_stricter(each, same):
                 chosen[chosen.index(same)] = each

@@ -46,6 +46,8 @@ def read(words: str, lexicon: Lexicon = ENGLISH) -> Understanding:
 
 def _read_clause(clause: Clause, context: Context) -> None:
     clause, context.correcting = _corrections(clause, context)
+    if clause.opened_by("but") and clause.lead is not None and clause.lead.has("whole") and clause.measured:
+        context.correcting = True  # `300 MB, of which the model may have 80 MB`
     if not clause.items:
         return
     rest, said = read_targets(clause, context)

@@ -19,6 +19,11 @@ _WISHING: tuple[Concept, ...] = (
 )  # fmt: skip
 
 
+def asks(clause: Clause) -> bool:
+    """Tell whether a clause has a word that asks, bounds or changes."""
+    return clause.has(*_WISHING) or any(item.hint == "asking" for item in clause.items)
+
+
 def is_told(clause: Clause, measured: Item, context: Context) -> bool:
     """Tell whether a clause says how something is and asks for nothing: `marketing buys 64 GB cards`."""
     before = clause.before(measured)
@@ -26,7 +31,7 @@ def is_told(clause: Clause, measured: Item, context: Context) -> bool:
         return False
     if any(item.value("targeting") == "aim" for item in before):
         return False
-    if context.telling and _goes_on(clause) and not any(item.hint == "asking" for item in before):
+    if context.telling and _goes_on(clause) and not any(item.hint == "asking" for item in clause.items):
         return True
     if context.wishes and clause.opener is not None and not clause.first:
         return False
@@ -41,11 +46,14 @@ def _goes_on(clause: Clause) -> bool:
 
 def _is_owned(before: Sequence[Item]) -> bool:
     """Tell whether something that no bound is of comes first, and no verb by which a model does it."""
+    fragment = not any(not item.has("foreign") and _is_of_its_own(item) for item in before) and (
+        not any(item.has("article") for item in before)
+    )
     for index, item in enumerate(before):
         if item.hint == "asking":
-            return False
+            return item.text.endswith("s") and index > 0 and before[index - 1].has("model", "article")
         led = index and _is_place(before[max(index - 2, 0) : index])
-        if _is_of_its_own(item) and not led:
+        if _is_of_its_own(item) and not led and not fragment:
             return True
     return False
 

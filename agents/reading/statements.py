@@ -26,6 +26,7 @@ class Statement:
         restates: whether the correction has the number of the statement before: `20 MB, sorry, 20 ms`.
         below: a bound on the other side, which no field holds but which may contradict one.
         provided: whether it is the condition of the statement before.
+        bare: whether nothing in its clause asks; it gives way to what does: `ResNet, 98 MB. Wish: 30 MB`.
     """
 
     field: str
@@ -38,6 +39,7 @@ class Statement:
     restates: bool = False
     below: bool = False
     provided: bool = False
+    bare: bool = False
 
 
 @dataclass(frozen=True)

@@ -184,6 +184,8 @@ class _Tokenizer:
         if not rest:
             return tokens
         if rest[-1:] == "+":  # `30fps+`
+            if len(rest) == 1:  # `100+ requests`
+                return [Token("mark", "≥", at, at), *tokens]
             parts = self._with_unit(text[:-1], at)
             return [*parts, Token("mark", "≥", at + len(text) - 1, at + len(text))] if parts else None
         whole = fold(rest)
