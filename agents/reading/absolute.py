@@ -32,7 +32,13 @@ class AbsolutePassage(Passage):
             self.context.topic = "memory" if about == "memory" else self.context.topic
             self.context.measure, self.context.measured = replace(measure, high=None, sign=""), made
             return [made]
-        if not about or self._is_difference() or self._is_of_something_else() or measure.sign == "-":
+        if (
+            not about
+            or self._is_decade(measure)
+            or self._is_difference()
+            or self._is_of_something_else()
+            or measure.sign == "-"
+        ):
             return [self.unread()]
         comparator = self.comparator()
         about = self._opposed(about, comparator)
@@ -91,6 +97,11 @@ class AbsolutePassage(Passage):
             statistics = [item.value("statistic") for item in self.clause.items if item.has("statistic")]
             return "" if named == "first" or "other" in statistics else usual
         return "" if self.is_of_loss() and measure.kind == "decibel" else usual
+
+    def _is_decade(self, measure: Measure) -> bool:
+        """Tell whether `90s` is of a score: `accuracy in the high 90s`."""
+        written = measure.kind == "duration" and self.item.end - self.item.start == len("90s")
+        return written and measure.value % 10_000 == 0 and self.quantity() == "accuracy"
 
     def _is_difference(self) -> bool:
         """Tell whether an amount is what is to be saved rather than what may be left: `reduce it by 5 MB`."""

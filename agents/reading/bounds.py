@@ -76,7 +76,8 @@ def _with_carried_unit(passage: Passage) -> Measure:
     after, led = passage.after[:1], bool(passage.before) and passage.before[-1].has("to")
     if after and not after[0].readings and after[0].kind == "word" and not after[0].hint:
         return measure  # it counts something: `3.4 GB, 11 levels`
-    carried = context.correcting or told or passage.has("hedge", "fine")
+    limits = passage.has("upper", "lower") and len(passage.clause.items) == 2
+    carried = context.correcting or told or limits or passage.has("hedge", "fine")
     if not carried or (passage.has("direction", "adjective", "change", "reference") and not led):
         return measure
     scale = last.value / last.bare if last.bare else 0.0

@@ -113,7 +113,10 @@ class MeasureGrammar:
         skip = 1 if self._is_article(at) else 0
         name = self._text(at + skip)
         part = self._lexicon.fractions.get(name)
-        if part is not None and (skip or part in (0.5, 0.25)):
+        of = self._is(at + skip + 1, "whole") and (
+            self._is_article(at + skip + 2) or self._is(at + skip + 2, "quantity")
+        )
+        if part is not None and (skip or of or part in (0.5, 0.25)):
             return self._part(at, skip + 1, part)
         if not skip:
             return 0, None

@@ -237,8 +237,8 @@ class Passage:
         if not taken_off and (self.is_compared_at_all() or self.is_part_of_whole()):
             return "to"
         halved = previous is not None and previous.has("inside") and self.measure.kind == "share"
-        if cut and halved:
-            return "to" if self.measure.value == 0.5 else "by"
+        if cut and halved:  # `in half`
+            return "by"
         return "by" if sign else "to"
 
     def statement(self, field: str, value: float, about: str) -> Statement:

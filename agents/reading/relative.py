@@ -147,6 +147,8 @@ class RelativePassage(QualityPassage):
 
     def _resized(self, measure: Measure, about: str, sign: str, comparator: str) -> list[Outcome] | None:
         way = self.way(sign)
+        if measure.kind == "factor" and measure.value < 1 and not sign:  # `0.7x the size`
+            measure, way = replace(measure, kind="share"), "to"
         if measure.kind == "bare" and sign == "-" and measure.value > 1 and not self.quantities() and way == "by":
             measure = replace(measure, kind="factor")  # `a compression ratio of 4`
         if measure.kind == "factor" and not sign and self._is_led_to_noun() and measure.value > 1:
@@ -171,6 +173,8 @@ class RelativePassage(QualityPassage):
 
     def _timed(self, measure: Measure, sign: str, comparator: str) -> list[Outcome] | None:
         way = self.way(sign)
+        if measure.kind == "factor" and measure.value < 1 and not sign:
+            measure, way = replace(measure, kind="share"), "to"
         if measure.kind == "factor" and not sign and comparator != "upper":
             return None
         left = ratio(measure, way, sign)

@@ -50,7 +50,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "gets down|goes down|go down|trim|trims|trimming|trimmed|shave|shave off|save|saves|saving|savings|"
             "knock off|slash|slashed|drop by|lessen|diminish|cutback|take off|lop|chop|shorten|get rid of|"
             "lose weight|squeeze down|scale down|push down|pull down|down by|lowering|lower by|lower the|knock|"
-            "off the|bring|brought down|minus|melt|drive down|strip down|lowers|lowered|lowering|dropped by|"
+            "off the|gone|throw away|throws away|throw out|bring|brought down|minus|melt|drive down|strip down|"
+            "lowers|lowered|lowering|dropped by|"
             + verbs("lessen|diminish|chop|shed|pare|crop|strip|lop|curb|curtail|prune back|scale back|whittle down")
         ),
         "size-": (

@@ -66,7 +66,8 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "prediction|predictions|run|runs|picture|pictures|token|tokens|evaluation|evaluations|window|windows|"
             "sentence|sentences|item|items|example|examples|clip|clips|pass|passes|document|documents|iteration|"
             "iterations|req|imgs|img|classification|classifications|detection|detections|step|steps|time|times|input|"
-            "inputs|case|cases|inf|infs|preds|pred|reqs|utterance|utterances|user|users|transaction|transactions|message|messages|event|events|"
+            "inputs|case|cases|inf|infs|preds|pred|reqs|utterance|utterances|user|users|transaction|"
+            "transactions|message|messages|event|events|"
             "customers|visitors|clients|packet|packets|photo|photos|face|faces"
         ),
     },

@@ -16,7 +16,8 @@ _REFUSING = (
 WISHES: dict[Concept, dict[str, str]] = {
     "negation": {
         "": (
-            "!|not|no|never|needn't|need not|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|"
+            "!|not a byte|not one byte|not a single byte|not a millisecond|not one millisecond|not|no|never|"
+            "needn't|need not|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|"
             "should not|won't|without|"
             "avoid|avoiding|neither|nor|none|doesn't|does not|isn't|is not|aren't|nothing|w/o|wo|refrain from|stop|"
             "may not|skip|leave out|rule out|exclude|excluding|forbid|disallow|ban|stay away from|free of|zero|non|"
