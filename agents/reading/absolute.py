@@ -92,11 +92,19 @@ class AbsolutePassage(Passage):
                 return self.context.measured.about if self.context.measured.about == "memory" else usual
             if not named and self.context.topic == "memory":
                 return "memory"  # `we must save memory, at most 90 MB`
+            if not named and self._is_of_a_machine():
+                return ""
             return "memory" if named == "memory" else "" if named == "first" else usual
         if measure.kind == "duration":
             statistics = [item.value("statistic") for item in self.clause.items if item.has("statistic")]
             return "" if named == "first" or "other" in statistics else usual
         return "" if self.is_of_loss() and measure.kind == "decibel" else usual
+
+    def _is_of_a_machine(self) -> bool:
+        """Tell whether the amount says which machine is meant: `on a Lambda with 512 MB`."""
+        lead, opener = self.clause.lead, self.clause.opener
+        led = lead is not None and lead.has("platform", "device") and opener is not None and opener.has("through")
+        return led and len(self.clause.items) == 1
 
     def _is_decade(self, measure: Measure) -> bool:
         """Tell whether `90s` is of a score: `accuracy in the high 90s`."""

@@ -72,12 +72,13 @@ def _said(clause: Clause, levers: list[Item], context: Context) -> list[Outcome]
     led = any(item.has("only") for item in clause.before(first))
     if width and _is_only(clause) and (led or not clause.has("fine")):
         return _forbidden(_OTHERS[width], start, end, context)
-    if _is_allowed(clause) and not any(_is_negated(item, clause) for item in levers):
+    excepted = clause.opened_by("except") and not context.forbids and (_is_bare_list(clause) or _is_allowed(clause))
+    behind = _is_refused_behind(clause, levers)
+    if _is_allowed(clause) and not excepted and not behind and not any(_is_negated(item, clause) for item in levers):
         return [Statement("forbid", _lever(item), start, end, "lift", _lever(item)) for item in levers]
-    refused = clause.has("refused") or _is_refused_behind(clause, levers)
+    refused = clause.has("refused") or behind
     listed = _is_bare_list(clause) or (_is_or(clause) and not clause.has("fine", "modal", "only"))
     in_list = context.forbids and not clause.opened_by("but") and listed
-    excepted = clause.opened_by("except") and not context.forbids and _is_bare_list(clause)
     if refused or in_list or excepted or _is_negated(first, clause):
         waiting = [_lever(item) for item in context.levers] if refused else []
         context.levers.clear()
@@ -118,7 +119,9 @@ def _refuses_back(clause: Clause) -> bool:
 def _is_refused_behind(clause: Clause, levers: list[Item]) -> bool:
     """Tell whether a refusal follows the levers: `half precision we may not use`, `pruning: no`."""
     behind = clause.after(levers[-1])
-    at = next((index for index, item in enumerate(behind) if item.has("negation")), None)
+    at = next(
+        (index for index, item in enumerate(behind) if item.has("negation") and not item.has("indifferent")), None
+    )
     return at is not None and clause.measured is None and not any(item.has("quantity") for item in behind[at:])
 
 
@@ -154,11 +157,14 @@ def _is_allowed(clause: Clause) -> bool:
 def _least(clause: Clause, levers: list[Item], width: str) -> tuple[str, ...]:
     """Return what is narrower than the least width that is asked for, as in `not below 8 bits`."""
     place = next(item for item in levers if _lever(item) == width)
-    comparators = [item for item in clause.items if item.has("upper", "lower")]
+    comparators = [
+        item
+        for item in clause.items
+        if item.has("upper", "lower") and (item.start < place.start or not item.has("over"))
+    ]
     if not comparators:
         return ()
     comparator = comparators[0]
     negated = any(item.has("negation") and item.start < comparator.start for item in clause.items)
     lower = comparator.has("lower") and not comparator.has("upper")
-    del place
     return _NARROWER.get(_BITS[width], ()) if lower != negated else ()

@@ -16,7 +16,7 @@ Concept = Literal[
     "divide", "everything", "except", "exchange", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has",
     "hedge",
     "idiom", "if", "indifferent", "inside", "instead", "is", "keep", "label", "lever", "losing", "loss", "lost",
-    "lossless", "lower", "mattering", "mild", "modal", "model", "negation", "no", "not_under", "not_worse",
+    "lossless", "lower", "made", "mattering", "mild", "modal", "model", "negation", "no", "not_under", "not_worse",
     "nothing", "of", "one", "only", "or", "out", "over", "past", "per", "platform", "plus", "possible", "present",
     "priority", "provided", "quantity", "reference", "refused", "retract", "runtime", "sacrificing", "saving",
     "score", "second", "several", "so", "statistic", "superlative", "talk", "targeting", "than", "that", "the",

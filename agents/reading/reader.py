@@ -202,6 +202,8 @@ def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
         elif item.has("correct") and not item.has("direction") and not (item.has("instead")):
             correcting = True
             items.remove(item)
-    if items and items[0].has("no") and len(items) > 1 and _is_amount(items[1]) and context.outcomes:
-        return replace(clause, items=tuple(items[1:])), True
+    skip = 2 if len(items) > 2 and items[1].kind == "mark" else 1
+    corrects = bool(items) and (items[0].has("no") or (items[0].has("correct") and items[0].has("direction")))
+    if corrects and len(items) > skip and _is_amount(items[skip]) and context.outcomes:
+        return replace(clause, items=tuple(items[skip:])), True
     return replace(clause, items=tuple(items)), correcting

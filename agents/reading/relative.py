@@ -99,7 +99,9 @@ class RelativePassage(QualityPassage):
         if not (self.context.correcting and bare and last) or not isinstance(last.value, float):
             return None
         if last.field in ("min_accuracy", "max_accuracy_drop") and measure.kind in ("percent", "points", "bare"):
-            return [self.statement(last.field, measure.value, last.about)]
+            number = self.context.number if measure.kind == "bare" else None
+            scale = last.value / number if number else 1.0
+            return [self.statement(last.field, rounded(measure.value * scale), last.about)]
         if last.field == "min_speedup" and measure.kind in ("factor", "bare") and measure.value > 0:
             return [self.statement(last.field, measure.value, last.about)]
         again = last.field == "min_speedup" or last.field.endswith("_ratio")

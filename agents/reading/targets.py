@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .clauses import Clause
 from .context import Context
 from .items import Item
@@ -14,10 +16,13 @@ def read_targets(clause: Clause, context: Context) -> tuple[Clause, list[Outcome
     places = [item for item in named if not _is_named_by_another(item, clause)]
     found: list[Outcome] = []
     for item in places:
+        if _is_history(item, clause):
+            continue
         if _is_refused(item, clause):
             found.append(Unread(item.start, item.end))
         elif not _is_talk(item, clause):
-            found += _said(item, context)
+            now = clause.has("present", "has") and not clause.has("goal", "modal", "to")
+            found += [replace(each, bare=now) if isinstance(each, Statement) else each for each in _said(item, context)]
     return clause.without(named), found
 
 
@@ -73,6 +78,14 @@ def _statement(field: str, value: str, item: Item, context: Context) -> Statemen
 def _is_refused(item: Item, clause: Clause) -> bool:
     before = [each for each in clause.before(item) if not each.has("article", "of", "through")]
     return bool(before) and before[-1].has("negation", "instead")
+
+
+def _is_history(item: Item, clause: Clause) -> bool:
+    """Tell whether it is where the model came from: `we train in PyTorch`, `it used to run on phones`."""
+    if item.value("platform") == "unknown" or clause.has("goal"):
+        return False
+    made = next((each for each in reversed(clause.before(item)) if each.has("made", "past")), None)
+    return made is not None and not any(each.has("to") for each in clause.before(item) if each.start > made.start)
 
 
 def _is_talk(item: Item, clause: Clause) -> bool:

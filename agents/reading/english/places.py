@@ -58,6 +58,14 @@ PLACES: dict[Concept, dict[str, str]] = {
             "executed in|executed by|under|served by|served with|backend"
         ),
     },
+    "made": {
+        "": (
+            "train|trained|trains|developed|prototyped|prototype|exported|exports|coded|built with|built in|"
+            "written in|"
+            "converted from|ported from|comes from|came from|export|converted|ported|implemented in|moved from|"
+            "moved away from|move away from|migrated from|coming from|used to run on|used to run in|used to run"
+        ),
+    },
     "targeting": {
         "aim": "target|targets|targeting",
         "": "use|deploy|deployed|deployment|platform|run|runs|running|ship|shipping|execute",

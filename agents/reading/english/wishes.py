@@ -16,11 +16,14 @@ _REFUSING = (
 WISHES: dict[Concept, dict[str, str]] = {
     "negation": {
         "": (
-            "!|not a byte|not one byte|not a single byte|not a millisecond|not one millisecond|not|no|never|"
+            "!|no longer|not a byte|not one byte|not a single byte|not a millisecond|not one millisecond|not|no|never|"
             "needn't|need not|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|"
             "should not|won't|without|"
             "avoid|avoiding|neither|nor|none|doesn't|does not|isn't|is not|aren't|nothing|w/o|wo|refrain from|stop|"
-            "may not|skip|leave out|rule out|exclude|excluding|forbid|disallow|ban|stay away from|free of|zero|non|"
+            "may not|skip|leave out|rule out|exclude|excluding|forbid|disallow|ban|stay away from|"
+            "stay clear of|keep clear of|clear of|keep off|stay off|allergic to|opposed to|hate|distrust|"
+            "wary of|not a fan of|lack|lacks|lacking|fed up with|burned by|burnt by|keep your hands off|"
+            "give a miss|free of|zero|non|"
             "no more|anything but|keep away from|hands off|steer clear of|under no circumstances|omit|disable|"
             "turn off|switch off|prohibit|minus any|not any|won't accept|will not accept|can't accept|"
             "cannot accept|couldn't|wouldn't|nor any|without any|nobody|veto|"
@@ -32,7 +35,10 @@ WISHES: dict[Concept, dict[str, str]] = {
     "nothing": {"": "nothing"},
     "refused": {
         "": (
-            "not allowed|is not allowed|are not allowed|not permitted|forbidden|is forbidden|are forbidden|is out|"
+            "a no no|no no|is missing|are missing|not available|unavailable|not supported|unsupported|"
+            "isn't supported|"
+            "is not supported|aren't supported|are not supported|false|not allowed|is not allowed|"
+            "are not allowed|not permitted|forbidden|is forbidden|are forbidden|is out|"
             "not an option|is off the table|off the table|disabled|isn't allowed|not acceptable|is not acceptable|"
             "unacceptable|is banned|banned|prohibited|is prohibited|not wanted|not okay|not ok|is not ok|is a no go|"
             "a no go|no go|isn't an option|is not an option|off limits|ruled out|is ruled out|excluded|a problem|"
@@ -103,7 +109,7 @@ WISHES: dict[Concept, dict[str, str]] = {
     },
     "fine": {
         "": (
-            "wouldn't mind|would not mind|don't mind|do not mind|fine with|ok with|okay with|comfortable with|"
+            "true|wouldn't mind|would not mind|don't mind|do not mind|fine with|ok with|okay with|comfortable with|"
             "alright with|cool with|however you like|if you like|as you like|if you want|as you want|go ahead|"
             "how you like|as you see fit|ok|okay|is ok|is okay|is fine|are fine|fine|acceptable|is acceptable|"
             "are acceptable|tolerable|is allowed|are allowed|is tolerable|is alright|alright|all right|tolerate|"
@@ -216,7 +222,7 @@ WISHES: dict[Concept, dict[str, str]] = {
         "": (
             "scratch that|forget that|strike that|cancel that|scrap that|ignore that|delete that|forget what i wrote|"
             "forget what i said|disregard that|never mind that|nevermind that|undo that|scratch|drop that|scratch it|"
-            "forget what|scrap|no longer"
+            "forget what|scrap"
         ),
         "the": (
             "forget the|forget about the|ignore the|disregard the|scrap the|replace the|never mind the|nevermind the"
