@@ -204,6 +204,6 @@ def _corrections(clause: Clause, context: Context) -> tuple[Clause, bool]:
             items.remove(item)
     skip = 2 if len(items) > 2 and items[1].kind == "mark" else 1
     corrects = bool(items) and (items[0].has("no") or (items[0].has("correct") and items[0].has("direction")))
-    if corrects and len(items) > skip and _is_amount(items[skip]) and context.outcomes:
+    if corrects and len(items) > skip and _is_amount(items[skip]) and context.last():
         return replace(clause, items=tuple(items[skip:])), True
     return replace(clause, items=tuple(items)), correcting
