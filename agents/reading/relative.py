@@ -9,6 +9,7 @@ from .quality import QualityPassage
 from .shares import Way, faster_by_time, ratio, rounded, speedup
 from .statements import Outcome, Statement
 
+_LARGEST_MARGIN = 0.25  # `within 30 % of the size` may be what is left
 _SCORE = 0.5  # a share of this or less is hardly a score
 
 
@@ -155,7 +156,9 @@ class RelativePassage(QualityPassage):
             measure = replace(measure, kind="factor")  # `a compression ratio of 4`
         if measure.kind == "factor" and not sign and self._is_led_to_noun() and measure.value > 1:
             way, sign = "by", "-"  # `4x on size`
-        limited = comparator == "upper" or measure.value < 1 or self.has("modal")
+        if self._is_margin(measure):  # `within 10 % of the original size`
+            way, sign = "by", "+"
+        limited = comparator == "upper" or measure.value < 1 or self.has("modal", "fine")
         if measure.kind == "factor" and not sign and not limited:
             return None
         value = ratio(measure, way, sign)
@@ -167,6 +170,12 @@ class RelativePassage(QualityPassage):
         self.context.relation = about, sign, way
         return [self.statement(f"max_{about}_ratio", value, about)]
 
+    def _is_margin(self, measure: Measure) -> bool:
+        """Tell whether a share is how far the product may be off: `within 10 % of the original latency`."""
+        within = any(item.value("upper") == "within" for item in self.before)
+        whole = self.has("reference") or self.is_part_of_whole()
+        return within and measure.kind == "percent" and measure.value < _LARGEST_MARGIN and whole
+
     def _is_led_to_noun(self) -> bool:
         """Tell whether `in` or `on` leads from the measure to its noun."""
         return (
@@ -177,7 +186,9 @@ class RelativePassage(QualityPassage):
         way = self.way(sign)
         if measure.kind == "factor" and measure.value < 1 and not sign:
             measure, way = replace(measure, kind="share"), "to"
-        if measure.kind == "factor" and not sign and comparator != "upper":
+        if self._is_margin(measure):
+            way, sign = "by", "+"
+        if measure.kind == "factor" and not sign and comparator != "upper" and not self.has("fine"):
             return None
         left = ratio(measure, way, sign)
         value = faster_by_time(left)
