@@ -24,6 +24,7 @@ from ...contracts import (
     from_wire,
 )
 from ...tools.worker.process import ChildProcess
+from ...tools.worker.spawning import Spawner
 from ..text import clean
 from .orders import Order
 
@@ -99,7 +100,7 @@ class Work:
         with self._lock:
             if self._stopped:
                 raise Interrupted("stopped")
-            self._child = ChildProcess(_COMMAND, self._environment)
+            self._child = ChildProcess(Spawner(_COMMAND), self._environment)
             return self._child
 
     def _last_message(self, child: ChildProcess, tell: Tell) -> ChildMessage:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
 import sys
 import threading
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +22,38 @@ from ...contracts import (
     MachineError,
     OptimizationError,
     ProgressSink,
+    WorkerCrashed,
     WorkerMalformed,
     from_wire,
 )
 from ..hardware import fingerprint, this_machine
 from .conversation import Conversation
 from .environment import child_environment
+from .launching import Launcher
 from .messages import TEMPORARY_FOLDER, TOOL_FOLDER, WorkerRequest, clean_all, clean_line
 from .process import ChildProcess
 
 # `-P`: a folder that somebody works in must not lend its modules to the child.
 _COMMAND = (sys.executable, "-P", "-m", "shipfit.tools.worker")
+# Importing takes half a second, on a machine that is overloaded a minute.
+_PATIENCE_S = 120.0
 
 
 class LocalExecutor:
-    """Implements `contracts.Executor` with one fresh child process a job.
+    """Implements `contracts.Executor` with one fresh child process a job, forked by a launcher that all jobs share.
 
     Several threads may run jobs at once.
 
     Args:
-        command: starts a child; the executor appends `--answers FD`.
+        command: starts a launcher; the executor appends `--launcher FD`.
+        patience_s: seconds that a launcher may take for an answer, which count against no job's limit.
     """
 
-    def __init__(self, command: Sequence[str] = _COMMAND) -> None:
+    def __init__(self, command: Sequence[str] = _COMMAND, patience_s: float = _PATIENCE_S) -> None:
         self._command = tuple(command)
+        self._patience_s = patience_s
         self._lock = threading.Lock()
+        self._launchers: dict[int, Launcher] = {}  # by threads, which numeric libraries read when they are imported
         self._running: set[ChildProcess] = set()
         self._cancelled: set[ChildProcess] = set()
 
@@ -67,7 +74,7 @@ class LocalExecutor:
         request = WorkerRequest(
             job=job, inputs={role: os.fspath(path.absolute()) for role, path in inputs.items()}, work=os.fspath(work)
         )
-        with self._child(child_environment(os.environ, temporary, job.threads)) as child:
+        with self._child(job, child_environment(os.environ, temporary, job.threads)) as child:
             conversation = Conversation(job, child, progress)
             try:
                 message = conversation.answer(request.model_dump_json().encode() + b"\n")
@@ -79,8 +86,7 @@ class LocalExecutor:
             if conversation.waited_s:
                 error.details["waited_s"] = conversation.waited_s
             raise error
-        seen = {"waited_s": conversation.waited_s, "peak_bytes": conversation.peak_bytes}
-        return _result(job, message.body, work, seen)
+        return _result(job, message.body, work, conversation, child)
 
     def hardware(self) -> Hardware:
         """Return what this machine is."""
@@ -94,10 +100,10 @@ class LocalExecutor:
         for child in children:
             child.kill()
 
-    @contextmanager
-    def _child(self, environment: Mapping[str, str]) -> Generator[ChildProcess]:
+    @contextlib.contextmanager
+    def _child(self, job: Job, environment: Mapping[str, str]) -> Generator[ChildProcess]:
         with self._lock:  # `cancel` waits, and then finds the child that is being started
-            child = ChildProcess(self._command, environment)
+            child = self._forked(job, environment)
             self._running.add(child)
         try:
             with child:
@@ -106,6 +112,14 @@ class LocalExecutor:
             with self._lock:
                 self._running.discard(child)
                 self._cancelled.discard(child)
+
+    def _forked(self, job: Job, environment: Mapping[str, str]) -> ChildProcess:
+        known = self._launchers.get(job.threads)
+        if known is not None:
+            with contextlib.suppress(WorkerCrashed):  # ended from outside: the next one goes on
+                return ChildProcess(known, environment)
+        self._launchers[job.threads] = launcher = Launcher(self._command, environment, self._patience_s)
+        return ChildProcess(launcher, environment)
 
     def _raise_if_cancelled(self, child: ChildProcess) -> None:
         with self._lock:
@@ -144,7 +158,7 @@ def _error(body: dict[str, Any]) -> OptimizationError:
     return type(error)(clean_line(error.message), error.type, error.details)
 
 
-def _result(job: Job, body: dict[str, Any], work: Path, seen: dict[str, float]) -> JobResult:
+def _result(job: Job, body: dict[str, Any], work: Path, heard: Conversation, child: ChildProcess) -> JobResult:
     try:
         result = JobResult.model_validate(body)
     except ValidationError as error:
@@ -155,8 +169,9 @@ def _result(job: Job, body: dict[str, Any], work: Path, seen: dict[str, float]) 
                 f"the worker of {job.tool} gave an output outside its folder, or a link",
                 details={"role": clean_line(role), "path": clean_line(path)},
             )
-    peak = max(result.peak_bytes, int(seen["peak_bytes"]))
-    return result.model_copy(update={"waited_s": seen["waited_s"], "peak_bytes": peak})
+    peak = max(result.peak_bytes, heard.peak_bytes)
+    cpu_s = result.cpu_s + child.launching_cpu_s
+    return result.model_copy(update={"waited_s": heard.waited_s, "peak_bytes": peak, "cpu_s": cpu_s})
 
 
 def _is_inside(work: Path, path: str) -> bool:

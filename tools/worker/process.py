@@ -5,53 +5,62 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Protocol, Self
 
-from ...contracts import MachineError
 from . import processes
-from .sandbox import ANSWERS
+from .launching import Started
 
 _LEAVE_S = 10.0
 
 
+class Parent(Protocol):
+    """What starts children and learns how they end: a `Launcher`, or a `Spawner`."""
+
+    def start(self, environment: Mapping[str, str], descriptors: Sequence[int]) -> Started:
+        """Start a child whose standard input, output and answers are `descriptors`."""
+        ...
+
+    def has_left(self, pid: int) -> bool:
+        """Tell whether a child has ended; its number is not given free."""
+        ...
+
+    def reap(self, pid: int) -> int:
+        """Wait for a child that was killed or has left, and return its exit status (negative: the signal)."""
+        ...
+
+
 class ChildProcess:
-    """A guard and everything below it, in a session of its own.
+    """A child and everything below it, in a session of its own.
+
+    Args:
+        parent: starts it.
+        environment: its variables.
 
     Attributes:
         answers: descriptor that messages are read from.
         output: descriptor that standard output and error are read from.
         request: descriptor of the child's standard input; closing it ends the child.
+        launching_cpu_s: CPU seconds that starting it took, with what the launcher imported if it is the first.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.answers, answers = os.pipe()
+    def __init__(self, parent: Parent, environment: Mapping[str, str]) -> None:
+        theirs, self.request = os.pipe()
         self.output, output = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                [*command, ANSWERS, str(answers)],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                pass_fds=(answers,),
-                start_new_session=True,
-                env=dict(environment),
-                bufsize=0,
-            )
-        except OSError as error:
-            os.close(self.answers)
-            os.close(self.output)
-            raise MachineError(f"a worker could not be started: {error.strerror}; free some memory") from error
-        finally:
-            os.close(answers)
-            os.close(output)
-        assert self._process.stdin is not None
-        self.request = self._process.stdin.fileno()
+        self.answers, answers = os.pipe()
+        self._parent = parent
         self._lock = threading.Lock()
-        self._ended = False
+        self._status: int | None = None
+        try:
+            self._pid, self.launching_cpu_s = parent.start(environment, (theirs, output, answers))
+        except BaseException:
+            self._close()
+            raise
+        finally:
+            for end in (theirs, output, answers):
+                os.close(end)
 
     def __enter__(self) -> Self:
         return self
@@ -61,8 +70,8 @@ class ChildProcess:
         self._close()
 
     def resident_bytes(self) -> int:
-        """Return the resident size of what runs below the guard."""
-        return processes.resident_bytes(processes.descendants(self._process.pid))
+        """Return the resident size of what runs below the child."""
+        return processes.resident_bytes(processes.descendants(self._pid))
 
     def leave(self) -> int:
         """Wait for a child that closed its pipe, and return its exit status (negative: the signal).
@@ -70,34 +79,26 @@ class ChildProcess:
         One that does not leave by itself is killed.
         """
         deadline = time.monotonic() + _LEAVE_S
-        while not self._has_left() and time.monotonic() < deadline:
-            time.sleep(0.005)
-        self.kill()
-        return self._process.returncode
-
-    def _has_left(self) -> bool:
         # Not reaped yet: until it is, its number and its group's cannot become somebody else's.
-        if not hasattr(os, "waitid"):
-            return self._process.poll() is not None
-        try:
-            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        except ChildProcessError:
-            return True
+        while not self._parent.has_left(self._pid) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return self.kill()
 
-    def kill(self) -> None:
-        """Kill the guard and everything below it, and wait until they are gone. Any thread may ask, repeatedly."""
+    def kill(self) -> int:
+        """Kill the guard and everything below it, wait until they are gone, and return the guard's exit status.
+
+        Any thread may ask, repeatedly.
+        """
         with self._lock:
-            if self._ended:
-                return
-            below = processes.kill_descendants(self._process.pid)
+            if self._status is not None:
+                return self._status
+            below = processes.kill_descendants(self._pid)
             with contextlib.suppress(ProcessLookupError, PermissionError):  # it ended by itself, with its group
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._ended = True
+                os.killpg(self._pid, signal.SIGKILL)
+            self._status = self._parent.reap(self._pid)
         processes.wait_until_gone(below)
+        return self._status
 
     def _close(self) -> None:
-        os.close(self.answers)
-        os.close(self.output)
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        for end in (self.request, self.output, self.answers):
+            os.close(end)

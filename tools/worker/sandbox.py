@@ -1,4 +1,4 @@
-"""Split a fresh child into a guard and a worker before anything heavy is imported.
+"""Split a fresh child into a guard and a worker.
 
     coordinator ──► guard ──► worker (runs the tool) ──► whatever the tool starts
 
@@ -7,7 +7,7 @@ everything below itself; when the worker ends, it kills what the worker left beh
 code of a model, so a worker that hangs in native code, or holds Python's lock, cannot keep it from its duty. The
 kernel ends the worker with its guard.
 
-Standard library only: this runs before the worker knows what it is for.
+Standard library only, and one thread until the split: what the launcher imported is shared, not used, here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import NoReturn
 from . import platform_linux as system
 from .processes import kill_descendants
 
-ANSWERS = "--answers"
+ANSWERS = "--answers"  # of a child that is started from a command: the descriptor that answers go to
 MAX_REQUEST_BYTES = 16 * 2**20
 _STDIN = 0
 
@@ -37,7 +37,7 @@ class Confined:
     Attributes:
         request: the line that came over standard input.
         answers: file descriptor that messages go to.
-        cpu_s: CPU seconds spent before the worker was split off.
+        cpu_s: CPU seconds that the child spent before the worker was split off.
     """
 
     request: bytes
@@ -45,13 +45,12 @@ class Confined:
     cpu_s: float
 
 
-def confine(arguments: list[str]) -> Confined:
+def confine(answers: int) -> Confined:
     """Read the request, fork, and return in the worker, inside its sandbox; the guard never returns.
 
     Args:
-        arguments: `--answers FD` as the executor appends it.
+        answers: file descriptor that messages go to.
     """
-    answers = _answers(arguments)
     request = _read_request()
     forbid_core_dumps()
     system.adopt_orphans()
@@ -69,12 +68,6 @@ def forbid_core_dumps() -> bool:
     """Write no core file, which would hold the model's content."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     return True
-
-
-def _answers(arguments: list[str]) -> int:
-    if len(arguments) != 2 or arguments[0] != ANSWERS or not arguments[1].isdecimal():
-        sys.exit(f"a worker is started by an executor: expected {ANSWERS} FD and a request on standard input")
-    return int(arguments[1])
 
 
 def _read_request() -> bytes:

@@ -8,17 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 from shipfit import contracts
 from shipfit.contracts import AdviceReport, Interval, Progress
 from shipfit.tools.context import ToolAnswer, ToolContext
 from shipfit.tools.worker.child import main
+from shipfit.tools.worker.launcher import serve
 from shipfit.tools.worker.messages import encode
 from shipfit.tools.worker.sandbox import confine
-
-ANSWERS = int(sys.argv[2])
 
 REPORT = AdviceReport(baseline_compressed_bytes=7, prunable_share=0.5, options=(), recommendation="ok")
 
@@ -67,6 +69,16 @@ def sleeps(context: ToolContext) -> ToolAnswer:
     tell(context, str(os.getpid()))
     time.sleep(300)
     raise AssertionError
+
+
+def lingers(context: ToolContext) -> ToolAnswer:
+    """Answer once its launcher has gone."""
+    guard = psutil.Process(os.getppid())
+    launcher = guard.ppid()
+    tell(context, str(os.getpid()))
+    while guard.ppid() == launcher:
+        time.sleep(0.02)
+    return ToolAnswer(report=REPORT)
 
 
 def waits(context: ToolContext) -> ToolAnswer:
@@ -217,6 +229,7 @@ def environment(_: ToolContext) -> ToolAnswer:
         "names": " ".join(sorted(os.environ)),
         "cwd": os.getcwd(),
         "home": os.environ["HOME"],
+        "temporary": tempfile.gettempdir(),
         "threads": os.environ["OMP_NUM_THREADS"],
         "interfaces": " ".join(name for _, name in socket.if_nameindex()),
         "stdin": str(len(sys.stdin.read())),
@@ -228,4 +241,6 @@ def environment(_: ToolContext) -> ToolAnswer:
 
 
 if __name__ == "__main__":
-    main(confine(sys.argv[1:]), lambda name: globals()[name])
+    tempfile.gettempdir()  # as what is imported may
+    ANSWERS = serve(sys.argv[1:])
+    main(confine(ANSWERS), lambda name: globals()[name])

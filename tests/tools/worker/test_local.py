@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +31,8 @@ from shipfit.contracts import (
     WorkerTimeout,
 )
 from shipfit.tools.worker.local import LocalExecutor
+
+from .conftest import ROGUE
 
 Run = Callable[..., JobResult]
 CONTROLS = [chr(code) for code in (*range(9), *range(11, 32), 127)]
@@ -204,7 +208,8 @@ def test_nothing_is_left_open(run: Run) -> None:
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
 
 
-def test_what_a_child_sees(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_child_sees(executor: LocalExecutor, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor.run(Job(tool="answer"), {}, tmp_path / "before")  # whose folder the launcher starts in, and finds
     monkeypatch.setenv("SECRET_TOKEN", "x")
     monkeypatch.setenv("SHIPFIT_HOME", "x")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
@@ -214,7 +219,7 @@ def test_what_a_child_sees(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "PATH" in names
     assert not {"SECRET_TOKEN", "SHIPFIT_HOME", "PYTEST_CURRENT_TEST"} & set(names)
     assert seen["cwd"] == os.getcwd()
-    assert seen["home"] == str(tmp_path / "work" / "tmp")
+    assert seen["home"] == seen["temporary"] == str(tmp_path / "work" / "tmp")
     assert seen["threads"] == "1"
     assert seen["stdin"] == "0"
     assert seen["network"] != "connected"
@@ -231,11 +236,69 @@ def test_a_command_that_cannot_be_started(tmp_path: Path) -> None:
         LocalExecutor([str(tmp_path / "absent")]).run(Job(tool="answer"), {}, tmp_path / "work")
 
 
+def test_a_launcher_that_never_answers(tmp_path: Path) -> None:
+    deaf = LocalExecutor(["/bin/sh", "-c", "sleep 300"], patience_s=0.5)
+    with pytest.raises(WorkerTimeout, match=r"within 0\.5 s"):
+        deaf.run(Job(tool="answer"), {}, tmp_path / "work")
+
+
+def test_a_launcher_that_ends_at_once_is_quoted(tmp_path: Path) -> None:
+    broken = LocalExecutor(["/bin/sh", "-c", "echo '\033[31mno module' >&2; exit 1"])
+    with pytest.raises(WorkerCrashed) as caught:
+        broken.run(Job(tool="answer"), {}, tmp_path / "work")
+    assert caught.value.details == {"output": "no module\n", "exit_status": 1}
+
+
 def test_a_child_that_never_reads_its_request(tmp_path: Path) -> None:
-    deaf = LocalExecutor(["/bin/sh", "-c", "sleep 300"])
-    job = Job(tool="answer", params={"much": "x" * 2**20}).model_copy(update={"limits": _limits(0.5)})
+    job = Job(tool="answer", params={"much": "x" * 2**20})
+    job = job.model_copy(update={"limits": job.limits.model_copy(update={"time_s": 0.5})})
+    forks = "import sys, time; from shipfit.tools.worker.launcher import serve; serve(sys.argv[1:]); time.sleep(300)"
     with pytest.raises(WorkerTimeout):
-        deaf.run(job, {}, tmp_path / "work")
+        LocalExecutor([sys.executable, "-c", forks]).run(job, {}, tmp_path / "work")
+
+
+def test_importing_is_paid_once_and_counted(run: Run) -> None:
+    first, second = run("answer").cpu_s, run("answer").cpu_s
+    assert second < first / 2
+
+
+def test_a_killed_launcher_is_replaced(run: Run, gone: Callable[[int], bool]) -> None:
+    run("answer")
+    (launcher,) = _launchers()
+    launcher.kill()
+    assert gone(launcher.pid)
+    assert run("answer").report["recommendation"] == "ok"
+    assert len(_launchers()) == 1
+
+
+def test_a_launcher_killed_during_a_job_ends_nothing(run: Run, tmp_path: Path, appears: Any, gone: Any) -> None:
+    pids = tmp_path / "pids"
+
+    def kill() -> None:
+        appears(pids)
+        _launchers()[0].kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert run("lingers", params={"pids": str(pids)}).report["recommendation"] == "ok"
+    killer.join()
+    assert gone(int(pids.read_text()))
+
+
+def test_a_launcher_leaves_with_its_executor(tmp_path: Path, gone: Callable[[int], bool]) -> None:
+    executor = LocalExecutor(ROGUE)
+    executor.run(Job(tool="answer"), {}, tmp_path / "work")
+    (launcher,) = _launchers()
+    del executor
+    gc.collect()
+    assert gone(launcher.pid)
+
+
+def test_threads_have_launchers_of_their_own(executor: LocalExecutor, tmp_path: Path) -> None:
+    for threads in (1, 2, 1):
+        answer = executor.run(Job(tool="environment", threads=threads), {}, tmp_path / "work").report["recommendation"]
+        assert f"threads={threads}" in answer
+    assert len(_launchers()) == 2
 
 
 def test_the_products_own_worker_serves_the_registry(tmp_path: Path) -> None:
@@ -243,11 +306,15 @@ def test_the_products_own_worker_serves_the_registry(tmp_path: Path) -> None:
         LocalExecutor().run(Job(tool="absent"), {}, tmp_path / "work")
 
 
-def _limits(time_s: float) -> Any:
-    return Job(tool="x").limits.model_copy(update={"time_s": time_s})
+def _launchers() -> list[Any]:
+    """Return the launchers of executors that are still in use."""
+    import psutil
+
+    gc.collect()
+    return psutil.Process().children()
 
 
 def _children() -> list[Any]:
-    import psutil
+    """Return the processes below the launchers, which stay."""
 
-    return psutil.Process().children()
+    return [child for launcher in _launchers() for child in launcher.children(recursive=True)]
