@@ -13,6 +13,7 @@ from shipfit.contracts.settings import LLM_VARIABLE, PROBE_VARIABLE
 from shipfit.tools.hardware import fingerprint
 
 from . import hosts, models
+from .remembering import RememberingExecutor
 
 # A loaded machine must not turn a test red: nothing is judged by how long it took.
 settings.register_profile("shipfit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,6 +35,12 @@ def known_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the session's models."""
     return tmp_path_factory.mktemp("zoo")
+
+
+@pytest.fixture(scope="session")
+def remembering(tmp_path_factory: pytest.TempPathFactory) -> RememberingExecutor:
+    """Performs each job once a session, for runs of which something else is asked than how children work."""
+    return RememberingExecutor(tmp_path_factory.mktemp("jobs"))
 
 
 @pytest.fixture(scope="session")

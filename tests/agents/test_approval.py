@@ -37,8 +37,10 @@ from shipfit.contracts import (
     Settings,
 )
 
+from ..remembering import RememberingExecutor
 from .facts import make_attempt, make_profile, make_state, quantity
 
+Start = Callable[[], Service]
 GO = Answer(action="go")
 
 
@@ -49,6 +51,11 @@ def edit(**changes: Any) -> Answer:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def start(settings: Settings, remembering: RememberingExecutor) -> Start:
+    return lambda: Service(settings, remembering)
 
 
 def ask(model: Path, data: Path | None, **fields: Any) -> Request:
@@ -66,16 +73,16 @@ def until_asked(service: Service, run: str) -> Question | None:
     return service.question(run)
 
 
-def go_on(settings: Settings, run: str, answer: Answer) -> tuple[Service, Question | None]:
+def go_on(start: Start, run: str, answer: Answer) -> tuple[Service, Question | None]:
     """Answer and go on in what might be another process: nothing is left of the one that asked."""
-    service = Service(settings)
+    service = start()
     service.answer(run, answer)
     assert service.resume(run) == run
     return service, until_asked(service, run)
 
 
-def test_before_anything_is_transformed_the_plan_is_asked_about(settings: Settings, digits_model: Path) -> None:
-    service = Service(settings)
+def test_before_anything_is_transformed_the_plan_is_asked_about(start: Start, digits_model: Path) -> None:
+    service = start()
     run = service.start(ask(digits_model, None))
     first = until_asked(service, run)
     assert first is not None
@@ -87,19 +94,19 @@ def test_before_anything_is_transformed_the_plan_is_asked_about(settings: Settin
     assert service.run(run).status == "waiting"
     before = service.run(run).elapsed_s
     # Who resumes without an answer is asked the same, and nothing is counted twice.
-    again = Service(settings)
+    again = start()
     again.resume(run)
     assert until_asked(again, run) == first
     assert again.run(run).elapsed_s == before
     # A plan that is rejected is not proposed again; an edit is planned for.
-    _, second = go_on(settings, run, Answer(action="reject"))
+    _, second = go_on(start, run, Answer(action="reject"))
     assert second is not None
     assert not second.plan.same_as(first.plan)
-    service, third = go_on(settings, run, edit(constraints={"max_size_bytes": 8e6}, time_limit_s=30.0))
+    service, third = go_on(start, run, edit(constraints={"max_size_bytes": 8e6}, time_limit_s=30.0))
     assert third is not None
     assert third.request.constraints == Constraints(max_size_bytes=8_000_000)
     assert third.request.budget.time_limit_s == 30.0
-    _, end = go_on(settings, run, Answer(action="stop", by="ana"))
+    _, end = go_on(start, run, Answer(action="stop", by="ana"))
     response = service.response(run)
     assert end is None
     assert response.status == "rolled_back"
@@ -114,20 +121,20 @@ def test_before_anything_is_transformed_the_plan_is_asked_about(settings: Settin
 
 
 @pytest.mark.slow
-def test_a_result_is_rejected_edited_and_accepted(settings: Settings, digits_model: Path, digits_data: Path) -> None:
-    service = Service(settings)
+def test_a_result_is_rejected_edited_and_accepted(start: Start, digits_model: Path, digits_data: Path) -> None:
+    service = start()
     run = service.start(ask(digits_model, digits_data))
     until_asked(service, run)
-    _, result = go_on(settings, run, GO)
+    _, result = go_on(start, run, GO)
     assert result is not None
     assert (result.about, {item.met for item in result.constraints}) == ("result", {True})
-    service, other = go_on(settings, run, Answer(action="reject"))
+    service, other = go_on(start, run, Answer(action="reject"))
     first = next(item for item in service.attempts(run) if item.index == result.attempt)
     assert (first.rejected, first.verdict.kind) == (True, "not_met")
     assert other is not None
     assert other.attempt != result.attempt
     # Bounds that nothing reaches: everything measured is judged again, and the run ends without a product.
-    service, end = go_on(settings, run, edit(constraints={"max_size_ratio": 0.05}, max_attempts=2))
+    service, end = go_on(start, run, edit(constraints={"max_size_ratio": 0.05}, max_attempts=2))
     response = service.response(run)
     assert end is None
     assert response.status == "rolled_back"

@@ -26,7 +26,8 @@ from shipfit.contracts import (
     UserError,
     WorkerCrashed,
 )
-from shipfit.tools.worker.local import LocalExecutor
+
+from ..remembering import RememberingExecutor
 
 
 @pytest.fixture
@@ -53,9 +54,9 @@ FEASIBLE = Constraints(max_size_ratio=0.4, max_accuracy_drop=0.02)
 
 
 def test_a_request_is_met_and_its_repetition_takes_one_attempt(
-    settings: Settings, digits_model: Path, digits_data: Path
+    settings: Settings, remembering: RememberingExecutor, digits_model: Path, digits_data: Path
 ) -> None:
-    service = Service(settings)
+    service = Service(settings, remembering)
     request = ask(digits_model, digits_data, constraints=FEASIBLE)
     response, events = go(service, service.start(request))
     assert response.status == "met", response.reason
@@ -70,7 +71,7 @@ def test_a_request_is_met_and_its_repetition_takes_one_attempt(
     assert response.layers
     assert events[0].event == "run_started"
     assert events[-1].event == "run_finished"
-    again = fit(Service(settings), request)
+    again = fit(Service(settings, remembering), request)
     assert (again.status, again.first_met, len(again.attempts)) == ("met", 1, 1)
     assert again.attempts[0].plan.proposer == "memory"
     assert again.effort.cached_jobs > 0
@@ -79,9 +80,9 @@ def test_a_request_is_met_and_its_repetition_takes_one_attempt(
 
 @pytest.mark.slow
 def test_an_impossible_request_gives_the_original_back_with_offers(
-    settings: Settings, digits_model: Path, digits_data: Path
+    settings: Settings, remembering: RememberingExecutor, digits_model: Path, digits_data: Path
 ) -> None:
-    service = Service(settings)
+    service = Service(settings, remembering)
     run = service.start(ask(digits_model, digits_data, constraints={"max_size_ratio": 0.01, "max_accuracy_drop": 0}))
     response, _ = go(service, run)
     assert response.status == "rolled_back"
@@ -94,23 +95,23 @@ def test_an_impossible_request_gives_the_original_back_with_offers(
 
 @pytest.mark.slow
 def test_shuffled_labels_are_never_met(
-    settings: Settings, digits_model: Path, digits_data: Path, tmp_path: Path
+    settings: Settings, remembering: RememberingExecutor, digits_model: Path, digits_data: Path, tmp_path: Path
 ) -> None:
     arrays = dict(np.load(digits_data))
     arrays["labels"] = np.random.default_rng(0).permutation(arrays["labels"])
     shuffled = tmp_path / "shuffled.npz"
     np.savez(shuffled, **arrays)
-    response = fit(Service(settings), ask(digits_model, shuffled, constraints={"min_accuracy": 0.95}))
+    response = fit(Service(settings, remembering), ask(digits_model, shuffled, constraints={"min_accuracy": 0.95}))
     assert response.status == "rolled_back"
     assert len(response.attempts) <= 4
 
 
 @pytest.mark.slow
 def test_a_target_that_cannot_be_measured_here_is_unverified(
-    settings: Settings, digits_model: Path, digits_data: Path
+    settings: Settings, remembering: RememberingExecutor, digits_model: Path, digits_data: Path
 ) -> None:
     request = ask(digits_model, digits_data, constraints=FEASIBLE, target=Target(platform="edge"))
-    response = fit(Service(settings), request)
+    response = fit(Service(settings, remembering), request)
     assert (response.status, response.exit_status) == ("unverified", 4)
     where = {item.name: item.measured_on for item in response.constraints}
     assert "standing in for edge" in where["max_accuracy_drop"]
@@ -141,19 +142,23 @@ def test_a_wrong_request_is_refused_and_leaves_nothing(
 
 
 def test_no_time_ends_in_a_rollback_that_lists_the_bounds(
-    settings: Settings, digits_model: Path, digits_data: Path
+    settings: Settings, remembering: RememberingExecutor, digits_model: Path, digits_data: Path
 ) -> None:
     request = ask(digits_model, digits_data, constraints=FEASIBLE, budget={"time_limit_s": 0.001})
-    response = fit(Service(settings), request)
+    response = fit(Service(settings, remembering), request)
     assert response.status == "rolled_back"
     assert "time limit of 1 ms" in response.reason
     assert {item.name: item.met for item in response.constraints} == {"max_size_ratio": None, "max_accuracy_drop": None}
 
 
 def test_what_ended_a_run_is_told_even_when_the_ledger_cannot_be_written(
-    settings: Settings, digits_model: Path, digits_data: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    remembering: RememberingExecutor,
+    digits_model: Path,
+    digits_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    service = Service(settings)
+    service = Service(settings, remembering)
     run = service.start(ask(digits_model, digits_data, constraints=FEASIBLE))
 
     def full(*_: object, **__: object) -> None:
@@ -166,9 +171,13 @@ def test_what_ended_a_run_is_told_even_when_the_ledger_cannot_be_written(
 
 @pytest.mark.slow
 def test_ctrl_c_while_a_model_is_admitted_says_how_to_go_on(
-    settings: Settings, digits_model: Path, digits_data: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    remembering: RememberingExecutor,
+    digits_model: Path,
+    digits_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    service = Service(settings)
+    service = Service(settings, remembering)
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -192,8 +201,8 @@ def test_a_model_above_the_limit_is_refused(tmp_path: Path, digits_model: Path) 
 class Faulty:
     """A real executor whose child dies the first time it performs a step of one kind."""
 
-    def __init__(self, kind: str) -> None:
-        self.real = LocalExecutor()
+    def __init__(self, kind: str, real: RememberingExecutor) -> None:
+        self.real = real
         self.kind = kind
         self.died = False
 
@@ -212,10 +221,10 @@ class Faulty:
 
 @pytest.mark.slow
 def test_a_crash_is_a_failed_attempt_and_the_run_goes_on(
-    settings: Settings, digits_model: Path, digits_data: Path
+    settings: Settings, remembering: RememberingExecutor, digits_model: Path, digits_data: Path
 ) -> None:
     request = ask(digits_model, digits_data, constraints=FEASIBLE, memory=False)
-    response = fit(Service(settings, executor=Faulty("quantize")), request)
+    response = fit(Service(settings, executor=Faulty("quantize", remembering)), request)
     kinds = [attempt.verdict.kind for attempt in response.attempts]
     assert "failed" in kinds
     assert response.status == "met"
@@ -249,8 +258,10 @@ def test_a_cancelled_run_is_resumed_without_repeating_work(
         later.resume()
 
 
-def test_a_dry_run_predicts_and_keeps_nothing(settings: Settings, digits_model: Path, digits_data: Path) -> None:
-    service = Service(settings)
+def test_a_dry_run_predicts_and_keeps_nothing(
+    settings: Settings, remembering: RememberingExecutor, digits_model: Path, digits_data: Path
+) -> None:
+    service = Service(settings, remembering)
     seen = service.dry_run(ask(digits_model, digits_data, constraints=FEASIBLE))
     assert seen.plans[0].reason
     assert seen.plans[0].predicted is not None

@@ -14,6 +14,7 @@ from shipfit.contracts import Event, LanguageModelError, Noticed, OptimizationRe
 
 from ... import provider as play
 from ...provider import Behaviour, Provider, completion, failing, serve
+from ...remembering import RememberingExecutor
 
 KEY = "sk-verysecret-0123456789"
 FEASIBLE = {"max_size_ratio": 0.4, "max_accuracy_drop": 0.02}
@@ -68,10 +69,10 @@ def everything_in(folder: Path) -> Iterator[bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_a_run_completes_with_the_verdict_of_measurements(
-    behaviour: str, home: Path, digits_model: Path, digits_data: Path
+    behaviour: str, home: Path, remembering: RememberingExecutor, digits_model: Path, digits_data: Path
 ) -> None:
     with serve(*BEHAVIOURS[behaviour]) as provider:
-        service = Service(settings_for(provider, home))
+        service = Service(settings_for(provider, home), remembering)
         response, _ = run(service, ask(digits_model, digits_data, FEASIBLE, budget={"max_attempts": 1}))
         trail = service.trail(response.run)
     assert response.status == "met", response.reason
@@ -89,10 +90,11 @@ def test_a_run_completes_with_the_verdict_of_measurements(
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", [LIE, ECHO])
 def test_no_claim_makes_an_impossible_request_met(
-    answer: str, home: Path, digits_model: Path, digits_data: Path
+    answer: str, home: Path, remembering: RememberingExecutor, digits_model: Path, digits_data: Path
 ) -> None:
     with serve(answer) as provider:
-        response, _ = run(Service(settings_for(provider, home)), ask(digits_model, digits_data, IMPOSSIBLE))
+        service = Service(settings_for(provider, home), remembering)
+        response, _ = run(service, ask(digits_model, digits_data, IMPOSSIBLE))
     assert response.status == "rolled_back"
     assert response.artifact.original
     assert [(item.name, item.bound) for item in response.constraints if not item.name.startswith("guard")] == [
@@ -104,10 +106,10 @@ def test_no_claim_makes_an_impossible_request_met(
 
 @pytest.mark.slow
 def test_a_model_that_cannot_be_used_is_told_of_and_the_run_goes_on(
-    home: Path, digits_model: Path, digits_data: Path
+    home: Path, remembering: RememberingExecutor, digits_model: Path, digits_data: Path
 ) -> None:
     settings = Settings.model_validate({"home": home, "llm_name": "openai/x", "llm_api_base": "http://127.0.0.1:1/v1"})
-    response, events = run(Service(settings), ask(digits_model, digits_data, FEASIBLE))
+    response, events = run(Service(settings, remembering), ask(digits_model, digits_data, FEASIBLE))
     assert response.status == "met"
     assert response.language is not None
     assert response.language.calls == 0
