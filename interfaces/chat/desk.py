@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -158,7 +159,8 @@ def _new_id() -> str:
 def _own_folder(folder: Path) -> Path:
     """Make the folder that this program keeps for itself; a link in its place would lead out of the workspace."""
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):  # what is there is looked at next
+            folder.mkdir(mode=0o700)
         if not stat.S_ISDIR(folder.lstat().st_mode):
             raise MachineError(f"{clean(folder, 200)!r} is no folder of shipfit's own; remove it")
     except OSError as error:

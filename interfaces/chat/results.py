@@ -56,7 +56,9 @@ def result_lines(response: OptimizationResponse) -> list[str]:
         lines.append(f"against the original: size {size_ratio_text(found)}, speed {speed}, {quality_text(found)}")
     lines += [constraint_line(result) for result in response.constraints]
     lines += [f"could be had instead (measured): {clean(offer.text, 500)}" for offer in response.offers]
-    lines += [f"advice: {clean(advice.description, 500)}" for advice in response.recommendations[:3]]
+    told = {offer.text for offer in response.offers}
+    advice = [item.description for item in response.recommendations if item.description not in told]
+    lines += [f"advice: {clean(text, 500)}" for text in advice[:3]]
     return lines
 
 

@@ -171,10 +171,12 @@ PHRASINGS: dict[Kind, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in PHRASINGS.items() for text in texts])
-def test_what_a_message_wants(kind: Kind, text: str) -> None:
-    assert classify(text).kind == kind
-    assert classify(f"  {text.upper()} ").kind == kind
+@pytest.mark.parametrize("kind", PHRASINGS)
+def test_what_a_message_wants(kind: Kind) -> None:
+    told = {text: classify(text).kind for text in PHRASINGS[kind]}
+    assert told == dict.fromkeys(PHRASINGS[kind], kind)
+    loud = {text: classify(f"  {text.upper()} ").kind for text in PHRASINGS[kind]}
+    assert loud == told
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,7 @@ def test_bounds_are_taken_back_by_their_quantity(text: str, lifted: tuple[str, .
     st.text(max_size=600)
     | st.lists(st.sampled_from(("what would it be", "the run", "and to", "5 MB", "?", ",", "no", "stop"))).map(" ".join)
 )
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=50)
 def test_any_text_has_a_kind_at_once(text: str) -> None:
     began = time.process_time()
     assert classify(text).text == " ".join(text.replace("’", "'").split()) or classify(text).kind == "wish"
