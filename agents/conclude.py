@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..contracts import Attempt, OptimizationMetrics, Outcome
+from ..contracts import Attempt, OptimizationMetrics, Outcome, Plan
 from .advise import recommend
 from .context import RunContext
 from .layers import completed_layers
@@ -45,7 +45,7 @@ def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:
         constraints=context.request.constraints,
         objective=context.request.objective,
         hardware=context.hardware,
-        plan=attempt.plan,
+        plan=_performed(attempt),
         recipe=attempt.recipe,
         verdict=attempt.verdict.kind,
         delivered=attempt.index == state.get("best"),
@@ -57,6 +57,11 @@ def outcome(state: RunState, context: RunContext, attempt: Attempt) -> Outcome:
         logits_fidelity_db=None if flattered else _at_logits(comparison),
         forecast_db=attempt.forecast.fidelity_db if attempt.forecast else None,
     )
+
+
+def _performed(attempt: Attempt) -> Plan:
+    """Return what was measured of the attempt's plan: where pruning alone ended it, nothing was quantized."""
+    return attempt.plan.model_copy(update={"quantize": None}) if attempt.stage == "prune" else attempt.plan
 
 
 def _at_logits(comparison: OptimizationMetrics | None) -> float | None:

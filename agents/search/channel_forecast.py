@@ -1,18 +1,43 @@
-"""What taking inner channels out of an onnx model is expected to do beside a form of quantization."""
+"""What pruning is expected to do beside a form of quantization, and what an attempt with it tells of either."""
 
 from __future__ import annotations
 
 import math
 
-from ...contracts import Attempt, PolicyState
+from ...contracts import Attempt, PolicyState, PruneLever
 from . import priors
-from .needs import fidelity_of
+from .needs import fidelity_of, quality_need
 
 
 def takes_channels(attempt: Attempt, state: PolicyState) -> bool:
     """Tell whether an attempt took channels out of an onnx model, so that it tells nothing of its form alone."""
     prune = attempt.plan.prune
     return state.profile.format == "onnx" and prune is not None and prune.ratio is not None
+
+
+def tells_of_form(attempt: Attempt, state: PolicyState) -> bool:
+    """Tell whether what an attempt measured is its form's doing: nothing was quantized where pruning alone ended it."""
+    return attempt.stage != "prune" and not takes_channels(attempt, state)
+
+
+def is_too_much(lever: PruneLever | None, state: PolicyState) -> bool:
+    """Tell whether so much pruning ended an attempt before its form was reached, so that no other form helps."""
+    return lever is not None and any(
+        attempt.stage == "prune" and _ended(attempt, state) and _at_least(lever, attempt.plan.prune)
+        for attempt in state.attempts
+    )
+
+
+def _ended(attempt: Attempt, state: PolicyState) -> bool:
+    reached = fidelity_of(attempt)
+    return attempt.verdict.kind == "failed" or (reached is not None and reached < quality_need(state))
+
+
+def _at_least(lever: PruneLever, tried: PruneLever | None) -> bool:
+    if tried is None:
+        return False
+    pairs = ((lever.ratio, tried.ratio), (lever.threshold, tried.threshold))
+    return any(ours is not None and theirs is not None and ours >= theirs for ours, theirs in pairs)
 
 
 def kept_channels(ratio: float, state: PolicyState) -> float:

@@ -16,8 +16,9 @@ from ...contracts import Attempt, Lesson, Plan, PolicyState, QuantizeLever
 from . import priors
 
 PRIOR_WEIGHT = 0.3
-# Under this likeness a model teaches nothing about another; at 1 it is as good as the same.
-LEAST_LIKENESS = 0.85
+# Under this likeness a model teaches nothing about another; at 1 it is as good as the same. Of the benchmark's models,
+# pairs that are 0.997 alike differ from priors unlike each other by 4 dB, pairs that are 0.98 alike by 11, as any two.
+LEAST_LIKENESS, HALFWAY = 0.85, 0.003
 CHANNELS = "channels taken out"
 # A lesson says no more than this, whatever it claims.
 MOST_LOG_SIZE, MOST_LOG_SPEED, MOST_DB = 0.3, 0.7, 12.0
@@ -47,7 +48,8 @@ class Learned:
 
 def closeness(likeness: float) -> float:
     """Return how much a model of this likeness tells of another, 0 to 1."""
-    return max(0.0, (min(likeness, 1.0) - LEAST_LIKENESS) / (1 - LEAST_LIKENESS)) ** 2
+    apart = max(1.0 - likeness, 0.0)
+    return 1 / (1 + apart / HALFWAY) if likeness >= LEAST_LIKENESS else 0.0
 
 
 def forms_of(plan: Plan) -> frozenset[str]:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from ...contracts import Lesson, PolicyState, Recalled
+from .carried import portable
 from .experience import closeness, forms_of
 from .predict import estimate
-from .recall import portable
 
 # Fewer do not matter, more only cost time.
 MOST_LESSONS = 24

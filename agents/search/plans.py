@@ -18,7 +18,7 @@ from ...contracts import (
     Storage,
 )
 from . import priors
-from .channel_forecast import takes_channels
+from .channel_forecast import tells_of_form
 from .mixture_plans import mixture_levers
 from .needs import QUALITY, fidelity_of, quality_need
 from .sizes import same_forms
@@ -235,7 +235,7 @@ def _finer(lever: QuantizeLever, state: PolicyState) -> Iterator[QuantizeLever]:
         for attempt in state.attempts
         if attempt.plan.quantize is not None
         and same_forms(attempt.plan.quantize, lever)
-        and not takes_channels(attempt, state)
+        and tells_of_form(attempt, state)
         and (attempt.failed_on_final or any(result.name in QUALITY for result in attempt.verdict.violated))
     ]
     if not missed or (lever.storage == "fp16" and not lever.compute):

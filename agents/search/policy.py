@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ...contracts import Attempt, OptimizationMetrics, Plan, PolicyState, Predicted
 from .chance import chance
+from .evidence import weighed, with_reason
 from .plans import plans
 from .predict import estimate
 from .reasons import reason
-from .recall import is_avoided, remembered, standing, was_searched
+from .recall import remembered, was_searched
 from .say import ADVISERS, heard, say
 
 FURTHER_GAIN = 1.10
@@ -29,34 +31,53 @@ class BuiltInPolicy:
     """Deterministic search over levers and operator classes; needs no language model."""
 
     def propose(self, state: PolicyState) -> Plan | None:
-        """Return the next plan, or None when nothing left is promising (or everything is met and no gain is near)."""
-        known = tuple(plan for plan in remembered(state) if state.is_open(plan))
-        if known and not state.attempts:
-            return max(known, key=lambda plan: _promise(plan, state))
-        open_to_it = (*plans(state), *heard(state), *known)
-        fresh = [plan for plan in open_to_it if state.is_open(plan) and not estimate(plan, state).repeats]
-        ranked = [_rank(plan, state) for plan in fresh]
-        best = max(_first_choices(ranked, state), key=lambda item: item[0], default=None)
-        if best is None:
-            return None
-        met = [attempt for attempt in state.attempts if attempt.verdict.kind == "met"]
-        if met:
-            return _further(ranked, met, state)
-        if _is_last(state):
-            best = max(ranked, key=lambda item: (_chance(item[1]) * say(item[1], state), item[0]))
-        return best[1] if _chance(best[1]) >= HOPELESS else _for_offers(ranked, state)
+        """Return the next plan, or None when nothing left is promising (or everything is met and no gain is near).
+
+        What this very model met before is tried first. What other models met, or missed, leads away from what would
+        be tried without memory only where there is reason to.
+        """
+        known = [each for each in remembered(state) if state.is_open(each.plan)]
+        own = [each.plan for each in known if each.is_own]
+        if own and not state.attempts:
+            return max(own, key=lambda plan: _promise(plan, state))
+        recalled = [each.plan for each in known]
+        if not state.recalled or best_met(state) is not None:
+            return _chosen(_ranked(state, recalled), state)
+        alone = state.model_copy(update={"recalled": (), "lessons": ()})
+        usual = _chosen(_ranked(alone), alone)
+        return _chosen(_ranked(state, recalled), state) if usual is None else _preferred(usual, recalled, state)
+
+
+def _preferred(usual: Plan, recalled: Sequence[Plan], state: PolicyState) -> Plan:
+    """Return the plan that comes before the `usual` one, which memory did not choose; itself where none does."""
+    usual, ranked = _rank(usual, state)[1], _ranked(state, recalled)
+    before = with_reason([plan for _, plan in ranked], usual, state)
+    return _chosen([item for item in ranked if item[1] in before], state) or usual
+
+
+def _ranked(state: PolicyState, recalled: Sequence[Plan] = ()) -> list[tuple[float, Plan]]:
+    """Return every plan that may be tried and would make something new, with its utility."""
+    open_to_it = (*recalled, *plans(state), *heard(state))
+    fresh = [plan for plan in open_to_it if state.is_open(plan) and not estimate(plan, state).repeats]
+    return [_rank(plan, state) for plan in fresh]
+
+
+def _chosen(ranked: list[tuple[float, Plan]], state: PolicyState) -> Plan | None:
+    """Return the best of the ranked plans, None where none is promising."""
+    best = max(_first_choices(ranked, state), key=lambda item: item[0], default=None)
+    if best is None:
+        return None
+    met = [attempt for attempt in state.attempts if attempt.verdict.kind == "met"]
+    if met:
+        return _further(ranked, met, state)
+    if _is_last(state):
+        best = max(ranked, key=lambda item: (_chance(item[1]) * say(item[1], state), item[0]))
+    return best[1] if _chance(best[1]) >= HOPELESS else _for_offers(ranked, state)
 
 
 def _first_choices(ranked: list[tuple[float, Plan]], state: PolicyState) -> list[tuple[float, Plan]]:
-    """Return what may be tried next: before anything is met, nothing that is pruned for its worth alone.
-
-    Before the first attempt not what failed on models like this one either.
-    """
-    needed = [item for item in ranked if _needs_its_pruning(item[1], state)]
-    if state.attempts:
-        return needed or ranked
-    hopeful = [item for item in needed if _chance(item[1]) >= HOPELESS and not is_avoided(item[1], state)]
-    return hopeful or needed or ranked
+    """Return what may be tried next: before anything is met, nothing that is pruned for its worth alone."""
+    return [item for item in ranked if _needs_its_pruning(item[1], state)] or ranked
 
 
 def _needs_its_pruning(plan: Plan, state: PolicyState) -> bool:
@@ -66,7 +87,8 @@ def _needs_its_pruning(plan: Plan, state: PolicyState) -> bool:
     """
     if plan.prune is None or plan.proposer in ADVISERS:
         return True
-    return _chance(plan) > chance(plan.model_copy(update={"prune": None}), state)[0]
+    unpruned = plan.model_copy(update={"prune": None})
+    return _chance(plan) > weighed(chance(unpruned, state)[0], unpruned, state)
 
 
 def _promise(plan: Plan, state: PolicyState) -> float:
@@ -111,12 +133,14 @@ def _alike(plan: Plan, before: Predicted) -> bool:
 def _rank(plan: Plan, state: PolicyState) -> tuple[float, Plan]:
     """Return log utility, less what building takes, by its proposer's say, and the plan with its prediction and reason.
 
-    What failed on models like this one is ranked down.
+    Its chance is weighed by what memory measured of it. What memory itself foretells of a plan stands.
     """
     likely, predicted = chance(plan, state)
-    utility = _utility(likely * standing(plan, state), predicted, state)
-    utility += math.log(ease(plan, state)) + math.log(say(plan, state))
-    return utility, plan.model_copy(update={"predicted": predicted, "reason": reason(plan, predicted, state)})
+    expected = predicted.model_copy(update={"chance": weighed(likely, plan, state)})
+    utility = _utility(expected.chance, expected, state) + math.log(ease(plan, state)) + math.log(say(plan, state))
+    if plan.proposer == "memory" and plan.predicted is not None and not state.attempts:
+        return utility, plan
+    return utility, plan.model_copy(update={"predicted": expected, "reason": reason(plan, expected, state)})
 
 
 def ease(plan: Plan, state: PolicyState) -> float:

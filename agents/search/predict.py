@@ -9,7 +9,7 @@ from itertools import product
 
 from ...contracts import Attempt, Plan, PolicyState, QuantizeLever
 from . import priors
-from .channel_forecast import kept_channels, takes_channels, with_fitted_channels
+from .channel_forecast import is_too_much, kept_channels, takes_channels, with_fitted_channels
 from .experience import learned
 from .mixture_forecast import Extremes, Outlook, outlook
 from .qualities import QUALITY_SPREAD_DB, QUALITY_SPREAD_MEASURED_DB, expected_quality
@@ -35,6 +35,8 @@ class Estimate:
 def estimate(plan: Plan, state: PolicyState) -> Estimate:
     """Return what `plan` is expected to reach, given what this run measured, and past runs where it did not."""
     here, past = _estimate(plan, state), learned(plan, state)
+    if is_too_much(plan.prune, state):
+        here = replace(here, failed=True)
     if not past.weight:
         return here
     return replace(

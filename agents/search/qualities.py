@@ -6,7 +6,7 @@ import math
 
 from ...contracts import PolicyState, Profile, QuantizeLever
 from . import priors
-from .channel_forecast import takes_channels
+from .channel_forecast import tells_of_form
 from .needs import fidelity_of
 from .sizes import UNUSED, same_forms
 
@@ -41,9 +41,7 @@ def measured_qualities(state: PolicyState) -> list[tuple[QuantizeLever, float]]:
     return [
         (attempt.plan.quantize or UNUSED, reached)
         for attempt in state.attempts
-        if (reached := fidelity_of(attempt)) is not None
-        and attempt.forecast is None
-        and not takes_channels(attempt, state)
+        if (reached := fidelity_of(attempt)) is not None and attempt.forecast is None and tells_of_form(attempt, state)
     ]
 
 

@@ -6,7 +6,7 @@ import math
 
 from ...contracts import PolicyState, Profile, QuantizeLever
 from . import priors
-from .channel_forecast import takes_channels
+from .channel_forecast import tells_of_form
 from .needs import fidelity_of
 
 # How much wider a model becomes for each dB that is won by giving units wider forms.
@@ -29,7 +29,7 @@ def expected_bytes(lever: QuantizeLever, quality: float, state: PolicyState) -> 
         (attempt.plan.quantize or UNUSED).min_fidelity_db: (reached, attempt.candidate)
         for attempt in state.attempts
         if same_forms(attempt.plan.quantize or UNUSED, lever)
-        and not takes_channels(attempt, state)
+        and tells_of_form(attempt, state)
         and attempt.candidate is not None
         and (reached := fidelity_of(attempt)) is not None
     }

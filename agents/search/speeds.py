@@ -6,7 +6,7 @@ import math
 
 from ...contracts import Compute, PolicyState, QuantizeLever
 from . import priors
-from .channel_forecast import takes_channels
+from .channel_forecast import tells_of_form
 from .qualities import measured_qualities
 from .sizes import UNUSED
 
@@ -88,7 +88,7 @@ def _measured_speeds(state: PolicyState) -> list[tuple[QuantizeLever, float]]:
         if attempt.comparison is not None
         and attempt.comparison.speedup is not None
         and attempt.forecast is None
-        and not takes_channels(attempt, state)
+        and tells_of_form(attempt, state)
     ]
 
 

