@@ -74,6 +74,16 @@ def _load(home: str) -> Any:
     return getattr(import_module(module, __package__), name)
 
 
+def import_homes() -> None:
+    """Import the modules of all tools and of the steps for ONNX models.
+
+    A launcher does so before it forks, so none of them may start a thread, which would not live on in a child:
+    onnxruntime, torch and scipy are imported where they are used.
+    """
+    for home in (*(tool.home for tool in TOOLS.values()), *STEPS.values()):
+        import_module(home.partition(":")[0], __package__)
+
+
 def spec(name: str) -> ToolSpec:
     """Return the registration of tool `name`.
 

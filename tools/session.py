@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-import onnxruntime as ort
+from typing import TYPE_CHECKING, Any
 
 from ..contracts import ToolError
 from .onnx_model import one_line
 
-_state: Any = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-
-# What onnxruntime's binding raises has no common base below Exception.
-RUNTIME_ERRORS: tuple[type[Exception], ...] = (
-    _state.EPFail,
-    _state.EngineError,
-    _state.Fail,
-    _state.InvalidArgument,
-    _state.InvalidGraph,
-    _state.InvalidProtobuf,
-    _state.ModelLoadCanceled,
-    _state.NoModel,
-    _state.NoSuchFile,
-    _state.NotFound,
-    _state.NotImplemented,
-    _state.RuntimeException,
-)
+# The runtime is imported at use: importing it starts a thread, which no fork of the launcher would have.
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 _NOISE = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : "
@@ -38,6 +23,36 @@ _NOISE = re.compile(
 )
 
 
+@cache
+def runtime_errors() -> tuple[type[Exception], ...]:
+    """Return what onnxruntime's binding raises, which has no common base below Exception."""
+    state: Any = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+    return (
+        state.EPFail,
+        state.EngineError,
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.ModelLoadCanceled,
+        state.NoModel,
+        state.NoSuchFile,
+        state.NotFound,
+        state.NotImplemented,
+        state.RuntimeException,
+    )
+
+
+@cache
+def run_errors() -> tuple[type[Exception], ...]:
+    """Return what a call of a session may raise.
+
+    Beside onnxruntime's own: a plain RuntimeError is how unnamed C++ exceptions arrive, ValueError how a feed that
+    does not fit is refused before the C++ side sees it.
+    """
+    return (*runtime_errors(), RuntimeError, ValueError)
+
+
 def runtime_words(error: Exception) -> str:
     """Return what the runtime said, on one line, without its codes, paths and source positions."""
     return one_line(_NOISE.sub("", str(error)))
@@ -45,6 +60,8 @@ def runtime_words(error: Exception) -> str:
 
 def session_options(threads: int = 1) -> Any:
     """Return the options of a stock session with `threads` and no log output."""
+    import onnxruntime as ort
+
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
@@ -60,6 +77,8 @@ def open_session(
     Raises:
         ToolError: the runtime refuses the file; the message is the runtime's own.
     """
+    import onnxruntime as ort
+
     try:
         return ort.InferenceSession(
             str(model),
@@ -67,7 +86,7 @@ def open_session(
             providers=["CPUExecutionProvider"],
             disabled_optimizers=disabled_optimizers,
         )
-    except RUNTIME_ERRORS as error:
+    except runtime_errors() as error:
         raise ToolError(f"onnxruntime cannot load the model: {runtime_words(error)}") from error
 
 
@@ -77,7 +96,9 @@ def open_bytes(content: bytes, options: Any | None = None) -> ort.InferenceSessi
     Raises:
         ToolError: the runtime refuses it; the message is the runtime's own.
     """
+    import onnxruntime as ort
+
     try:
         return ort.InferenceSession(content, options or session_options(), providers=["CPUExecutionProvider"])
-    except RUNTIME_ERRORS as error:
+    except runtime_errors() as error:
         raise ToolError(f"onnxruntime cannot load the model: {runtime_words(error)}") from error

@@ -9,13 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
-
 from ...contracts import RequestError, Runtime, RuntimeSettings, Session, TensorSpec, ToolError
 from .. import session as stock_session
 from ..context import TORCH_SUFFIX
 from ..sample_runs import count
-from ..session import RUNTIME_ERRORS, runtime_words
+from ..session import run_errors, runtime_words
 
 ALLOWED_PROVIDERS = frozenset({"CPUExecutionProvider"})
 
@@ -32,10 +30,6 @@ ALLOWED_ENTRIES: Mapping[str, frozenset[str]] = {
         "session.use_device_allocator_for_initializers",
     )
 }
-
-# Beside onnxruntime's own exceptions: a plain RuntimeError is how unnamed C++ ones arrive, ValueError how a feed
-# that does not fit is refused before the C++ side sees it.
-_RUN_ERRORS: tuple[type[Exception], ...] = (*RUNTIME_ERRORS, RuntimeError, ValueError)
 
 
 def check_settings(settings: RuntimeSettings) -> RuntimeSettings:
@@ -85,6 +79,8 @@ class OnnxSession:
     """A model loaded in onnxruntime."""
 
     def __init__(self, inner: Any) -> None:
+        import onnxruntime
+
         self.inner = inner
         self._inputs = tuple(_spec(item) for item in inner.get_inputs())
         self._outputs = tuple(_spec(item) for item in inner.get_outputs())
@@ -116,7 +112,7 @@ class OnnxSession:
         count()
         try:
             return self.inner.run(None, feeds, self._quiet)
-        except _RUN_ERRORS as error:
+        except run_errors() as error:
             raise ToolError(f"the model does not run: {runtime_words(error)}") from error
 
     def arm(self, feeds: Sequence[Mapping[str, Any]]) -> Callable[[int], object]:
@@ -138,6 +134,8 @@ class OnnxRuntime:
 
     @property
     def version(self) -> str:
+        import onnxruntime
+
         return str(onnxruntime.__version__)
 
     def open(self, model: Path, settings: RuntimeSettings) -> OnnxSession:

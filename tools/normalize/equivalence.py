@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import onnxruntime as ort
 from onnx import ModelProto
 
 from ...contracts import DataError, DataView, ToolError
@@ -59,6 +58,8 @@ class Equivalence:
     @cached_property
     def _rounding_db(self) -> float:
         """What the order of additions does to the source itself: the runtime's own fusions against none."""
+        import onnxruntime as ort
+
         options = session_options()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         plain = open_with_options(self._source, options)

@@ -11,14 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import onnxruntime as ort
 from onnx import ModelProto
 
 from ...contracts import GRAPH_PASSES, ToolError
 from .. import weight_files
 from ..model_files import load, save, save_briefly
 from ..onnx_model import is_large, read_names
-from ..session import RUNTIME_ERRORS, open_session, runtime_words, session_options
+from ..session import open_session, runtime_errors, runtime_words, session_options
 
 # Every stock session does these at load at no cost to speed. In a file they would hide convolutions and matrix
 # products from quantization, unfold weights that are stored small, fix 8-bit types for one processor, or freeze
@@ -82,6 +81,8 @@ def _optimized(
         disabled: passes that are not.
         beside: have all weights written to a file of their own.
     """
+    import onnxruntime as ort
+
     source, target = folder / "source.onnx", folder / "optimized.onnx"
     save_briefly(model, source)
     levels, options = ort.GraphOptimizationLevel, session_options()
@@ -107,7 +108,7 @@ def run_once(model: ModelProto, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
         save(model, path)
         try:
             return np.asarray(open_session(path).run(None, dict(feeds))[0])
-        except RUNTIME_ERRORS as error:
+        except runtime_errors() as error:
             raise ToolError(f"the model does not run: {runtime_words(error)}") from error
 
 

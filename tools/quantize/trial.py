@@ -9,22 +9,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from onnx import ModelProto
 
 from ...contracts import ToolError
 from ..model_files import save_briefly, serialized
 from ..onnx_model import is_large
 from ..sample_runs import count
-from ..session import RUNTIME_ERRORS, open_session, runtime_words, session_options
+from ..session import open_bytes, open_session, run_errors, runtime_words, session_options
 
 # So many elements of inputs tell enough about a model, in however few samples: half a minute of sound has half a
 # million, in a thousand windows.
 ENOUGH_ELEMENTS = 5 * 2**18
 _LEAST_SAMPLES = 2
-
-# A feed that does not fit is refused by the binding before the runtime sees it.
-_RUN_ERRORS: tuple[type[Exception], ...] = (*RUNTIME_ERRORS, ValueError)
 
 
 def copy_model(model: ModelProto) -> ModelProto:
@@ -57,23 +53,18 @@ def opened(model: ModelProto, as_shipped: bool = True) -> Generator[Any]:
     Raises:
         ToolError: the runtime refuses the model.
     """
+    import onnxruntime as ort
+
     options = session_options()
     if not as_shipped:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     if not is_large(model):
-        yield _from_bytes(serialized(model), options)
+        yield open_bytes(serialized(model), options)
         return
     with TemporaryDirectory(prefix="shipfit-") as folder:
         path = Path(folder) / "model.onnx"
         save_briefly(model, path)
         yield open_session(path, options)
-
-
-def _from_bytes(content: bytes, options: Any) -> Any:
-    try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except RUNTIME_ERRORS as error:
-        raise ToolError(f"onnxruntime cannot load the model: {runtime_words(error)}") from error
 
 
 def run(session: Any, feed: Mapping[str, Any], timed: bool = False) -> list[Any]:
@@ -82,11 +73,13 @@ def run(session: Any, feed: Mapping[str, Any], timed: bool = False) -> list[Any]
     Raises:
         ToolError: the runtime refuses the sample, or fails on it.
     """
+    import onnxruntime as ort
+
     if not timed:
         count()
     quiet = ort.RunOptions()
     quiet.log_severity_level = 4
     try:
         return list(session.run(None, dict(feed), quiet))
-    except _RUN_ERRORS as error:
+    except run_errors() as error:
         raise ToolError(f"the model does not run on the data: {runtime_words(error)}") from error

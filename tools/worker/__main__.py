@@ -2,23 +2,16 @@
 
 import gc
 import sys
-from importlib import import_module
 
 from .launcher import serve
 from .sandbox import confine
 
-# What nearly every tool imports and what takes longest. None of it may start a thread, which would not live on in a
-# child: onnxruntime does.
-_SHARED = (".child", "numpy", "onnx", "onnx.reference")
-
 if __name__ == "__main__":
     # Nothing that importing makes is garbage; `main` turns the collector on again in the worker.
     gc.disable()
-    for name in _SHARED:
-        import_module(name, __package__)
-    gc.freeze()
-    answers = serve(sys.argv[1:])
-    confined = confine(answers)
+    from ..registry import import_homes
     from .child import main
 
-    main(confined)
+    import_homes()
+    gc.freeze()
+    main(confine(serve(sys.argv[1:])))

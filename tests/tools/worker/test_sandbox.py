@@ -100,3 +100,15 @@ def test_protections_on_linux() -> None:
     assert active["core dumps off"] is True
     assert "100 ms" in str(active["memory watchdog"])
     assert isinstance(active["network denied"], bool)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted where the kernel lists them")
+def test_what_a_launcher_imports_starts_no_thread() -> None:
+    """A fork has only the thread that forked; who waits for another would wait for ever."""
+    code = (
+        "import os, sys; from shipfit.tools.registry import import_homes; import_homes();"
+        "print(len(os.listdir('/proc/self/task')), {'onnxruntime', 'torch', 'scipy', 'dspy'} & set(sys.modules))"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout == "1 set()\n"
