@@ -49,12 +49,13 @@ def _any(patterns: Iterable[str]) -> str:
     return "|".join(f"(?:{pattern})" for pattern in patterns)
 
 
+_Rules = tuple[tuple[Kind, re.Pattern[str]], ...]
 _LEADING = _rule(rf"^(?:(?:{MANNERS})(?:[,.!:;-]+\s*|\s+))+(?=\S)")
 _TRAILING = _rule(rf"[\s,]+(?:{AFTERTHOUGHTS})(?=[\s.!?]*$)")
 _POLITE = _rule(rf"^(?:{_any(POLITE)})\s+")
 _ANSWERED = _rule(rf"^(?:{ANSWERED})(?:\s*[,.;:!–—]\s*|\s+-\s+)(?:(?:but|and|instead|rather)\s+)?(?P<rest>\S.*)$")
-_WHOLE = tuple((kind, _rule(rf"^(?:{_any(words)})$")) for kind, words in WHOLE.items())
-_FOUND = tuple((kind, _rule(_any(words))) for kind, words in FOUND.items())
+_WHOLE: _Rules = tuple((kind, _rule(rf"^(?:{_any(words)})$")) for kind, words in WHOLE.items())
+_FOUND: _Rules = tuple((kind, _rule(_any(words))) for kind, words in FOUND.items())
 _SUPPOSED = tuple(_rule(rf"^{words}$") for words in SUPPOSED)
 _WHY = _rule(rf"^(?:{WHY})\b")
 _ASKS = _rule(rf"^(?:{INTERROGATIVE})\b")
@@ -109,7 +110,7 @@ def without_frame(supposed: str) -> str:
     return _FRAME_LEFT.sub("", supposed)
 
 
-def _first(rules: Iterable[tuple[Kind, re.Pattern[str]]], forms: tuple[str, ...], whole: bool = False) -> Kind | None:
+def _first(rules: _Rules, forms: tuple[str, ...], whole: bool = False) -> Kind | None:
     return next((kind for kind, rule in rules for form in forms if (rule.match if whole else rule.search)(form)), None)
 
 

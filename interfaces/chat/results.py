@@ -23,7 +23,8 @@ from ..text import clean
 from ..unlike import Unlike
 from ..workspace import Workspace
 
-_ABOUT: dict[str, Literal["report", "settings", "recipe", "trail"]] = {
+_About = Literal["model", "report", "settings", "recipe", "trail"]
+_ABOUT: dict[str, _About] = {
     "report.html": "report",
     "report.json": "report",
     "runtime.json": "settings",
@@ -73,7 +74,7 @@ def _files(run: str, out: Path, workspace: Workspace) -> Iterator[ProductFile]:
         folders.sort()
         for name in sorted(files):
             path = Path(where) / name
-            about = _ABOUT.get(name, "model") if path.parent == out else "model"
+            about: _About = _ABOUT.get(name, "model") if path.parent == out else "model"
             size = path.lstat().st_size
             yield ProductFile(name=workspace.relative(path), run=run, about=about, size_bytes=size)
 

@@ -10,12 +10,14 @@ from ...contracts import (
     Changes,
     Draft,
     LanguageModelError,
+    Lever,
     Prompted,
     RequestError,
     Taken,
     Understanding,
     validate,
 )
+from ...contracts.metrics import Statistic
 from ..answers import changes_of, read_changes, settings_in
 from ..text import clean
 from .drafting import as_request, changed_by, check, differences, laid_over, lifting
@@ -29,6 +31,7 @@ from .standing import RunView
 _TAKES_BACK = re.compile(
     r"\b(?:forget|drop|lift|remove|scrap|ignore|never ?mind|no longer|not .{1,40} any ?more|after all)\b", re.IGNORECASE
 )
+_Bounds = dict[str, float | Statistic | None]
 CAN_BE_SAID = "say what you want, such as 'under 10 MB and twice as fast', name a model of the workspace, or say 'help'"
 _MODEL_WANTED = "Which model? Name an .onnx or .pt2 file of the workspace"
 _GOAL_WANTED = (
@@ -146,7 +149,8 @@ class Wishes:
         if not words.strip():
             return draft, Understanding(), ()
         found, notes = self.read(words)
-        if (found.is_empty or _TAKES_BACK.search(words)) and (together := _together(draft, words)) is not None:
+        depends = found.is_empty or _TAKES_BACK.search(words)
+        if depends and (together := _together(draft.words, draft.optimization.forbid, words)):
             changes, meant = together
             return changed_by(_said_too(draft, words), changes), meant, ()
         return (draft if found.is_empty else laid_over(draft, found, words)), found, notes
@@ -157,11 +161,14 @@ class Wishes:
         if (changes := _settings(words)) is not None:
             return changes
         lifted, words = lifted_in(words)
-        bounds = {name: None for quantity in lifted for name in lifting(quantity).constraints}
+        bounds = _Bounds((name, None) for quantity in lifted for name in lifting(quantity).constraints)
         if not words.strip():
             return Changes(constraints=bounds)
         found, _ = self.read(words)
-        changes = changes_of(found, words, question.request)
+        request = question.request
+        if found.is_empty and (together := _together(request.words or "", request.optimization.forbid, words)):
+            return together[0]
+        changes = changes_of(found, words, request)
         return changes.model_copy(update={"constraints": {**bounds, **changes.constraints}})
 
     def _with_what_lies_there(self, draft: Draft, named: Named) -> tuple[Draft, tuple[str, ...]]:
@@ -192,27 +199,32 @@ def supposed_changes(found: Understanding, words: str, draft: Draft) -> Changes:
     return changes_of(found, words, as_request(draft))
 
 
-def _together(draft: Draft, words: str) -> tuple[Changes, Understanding] | None:
-    """Return what words change that only mean something after those that stand: "8 instead", "int8 is fine after all".
+def _together(said: str, forbidden: tuple[Lever, ...], words: str) -> tuple[Changes, Understanding] | None:
+    """Return what words change that only mean something after others: "8 instead", "int8 is fine after all".
+
+    Args:
+        said: the words that stand.
+        forbidden: levers that are ruled out as it stands.
+        words: what is said now.
 
     Returns:
         The changes, and what was read where; None where the words change nothing.
     """
     from ...agents.reading import read
 
-    if not draft.words or len(draft.words) + len(words) > MAX_WORDS - 2:
+    if not said or len(said) + len(words) > MAX_WORDS - 2:
         return None
-    before, after = read(draft.words), read(f"{draft.words}. {words}")
+    before, after = read(said), read(f"{said}. {words}")
     old, new = (each.constraints.model_dump(exclude_unset=True) for each in (before, after))
-    bounds = {name: new.get(name) for name in {**old, **new} if new.get(name) != old.get(name)}
+    bounds = _Bounds((name, new.get(name)) for name in {**old, **new} if new.get(name) != old.get(name))
     bounds |= {"latency_statistic": "p95"} if bounds.get("latency_statistic", "") is None else {}
     allowed = set(before.forbid) - set(after.forbid)
-    forbid = (*(lever for lever in draft.optimization.forbid if lever not in allowed), *after.forbid)
+    forbid: dict[Lever, None] = dict.fromkeys((*(lever for lever in forbidden if lever not in allowed), *after.forbid))
     objective = after.objective if after.objective != before.objective else None
     if after.contradictions or not (bounds or objective or set(before.forbid) ^ set(after.forbid)):
         return None
     meant = tuple(each for each in after.understood if each.field in bounds or each not in before.understood)
-    changes = Changes(constraints=bounds, forbid=tuple(dict.fromkeys(forbid)), objective=objective)
+    changes = Changes(constraints=bounds, forbid=tuple(forbid), objective=objective)
     return changes, Understanding(understood=meant)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import sys
 import time
@@ -140,13 +141,12 @@ class _Terminal:
     """The loop of a person at a terminal."""
 
     def __init__(self, conversation: Conversation) -> None:
+        importlib.import_module("readline")  # line editing and history for `input`
         self._conversation = conversation
         self._seen = 0
 
     def run(self) -> None:
         """Read and answer until the person leaves."""
-        import readline  # noqa: F401  (line editing and history for `input`)
-
         print_title(messages(), self._conversation.id)
         self._seen = _tell_again(self._conversation)
         warned = False

@@ -12,7 +12,6 @@ import pytest
 from shipfit.contracts import (
     Broken,
     MachineError,
-    Noticed,
     Prompted,
     Question,
     Questioned,
@@ -233,7 +232,9 @@ def test_a_question_waits_over_a_restart(desk: Desk) -> None:
     with Desk(load_settings(), desk.workspace.root) as later:
         assert later.open(name).waits
         later.open(name).stop()
-        assert "waits for an answer" in later.open(name).entries()[-1].text[0]
+        told = later.open(name).entries()[-1]
+        assert isinstance(told, Told)
+        assert "waits for an answer" in told.text[0]
 
 
 def test_nothing_hostile_reaches_a_terminal(talk: Talk) -> None:
@@ -244,11 +245,11 @@ def test_nothing_hostile_reaches_a_terminal(talk: Talk) -> None:
     assert talk.draft.model is not None
     assert "\x1b" in talk.draft.model
     event = Started(number=1, at=0.0, run=evil, ordinal=1, request=Request(model=evil))
-    noticed = {"number": 2, "at": 0.0, "text": (Noticed(text=evil).text,)}
+    noticed = Told(number=2, at=0.0, text=(evil,))
     for entry in [
         *talk.conversation.entries(),
         event,
-        Told(**noticed),
+        noticed,
         Refused(number=3, at=0.0, text=evil, type="model"),
     ]:
         for line in lines(entry):
