@@ -87,13 +87,13 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "falls|falling|sacrificing|worsen|worsens|suffer|suffers|suffering|decline by|dropping|dropped|give away|"
             "compromise|compromising|get worse|gets worse|getting worse|become worse|becomes worse|sink|slip|sinks|"
             "slips|part with|decreases by|decreased by|concede|shave from|harm|harming|hurt|hurting|hurts|"
-            "can lose|willing to lose|degrading by|affect|affecting|touch|touching|change|changing|alter|"
+            "can lose|willing to lose|can suffer|may suffer|might suffer|trade|trading|degrading by|affect|affecting|touch|touching|change|changing|alter|"
             "altering|mess up|mess with|ruin|"
             "ruining|break|breaking|spoil|spoiling|"
             + verbs(
                 "regress|decline|dip|slide|sag|erode|tumble|deteriorate|worsen|sink|slip|budge|plummet|"
                 "relinquish|forfeit|"
-                "forgo|surrender|yield up|trade in|waste"
+                "forgo|surrender|deviate|differ|stray|yield up|trade in|waste"
             )
             + "|fell|fallen|sank|sunk|go down by|goes down by"
         ),
