@@ -8,7 +8,7 @@ from itertools import pairwise
 from .items import Item
 from .measures import Measure
 from .passage import Passage
-from .roles import asks, is_told
+from .roles import asks, is_of_its_own, is_told
 from .statements import Outcome, Statement
 
 # Kind of measure → quantity that it is of where no noun says so.
@@ -134,8 +134,17 @@ class AbsolutePassage(Passage):
     def _is_of_something_else(self) -> bool:
         if self.clause.judged and self._is_of_counted():
             return True
+        following = self.after[:2]
+        if len(following) == 2 and following[0].has("whole") and is_of_its_own(following[1]):
+            return True  # `30 ms of ping`
         behind = [item for item in self.after[:2] if not item.has("of", "article") or item.has("foreign")]
         return bool(behind) and behind[0].has("foreign") and not behind[0].has("quantity")
+
+    def _is_of_others(self) -> bool:
+        """Tell whether others are said to have it: `most users have less than 4 GB of RAM`."""
+        pairs = pairwise(self.before)
+        others = any(two.has("has") and (one.has("counted", "foreign") or is_of_its_own(one)) for one, two in pairs)
+        return others and not self.has("goal", "modal", "only", "allotted")
 
     def _is_of_counted(self) -> bool:
         """Tell whether the verdict is on something else: `requests over 2 MB are rejected`."""
@@ -157,6 +166,8 @@ class AbsolutePassage(Passage):
             return True
         if self.has("allotted"):
             return False
+        if self._is_of_others():
+            return True
         owns = any(item.has("has") and not item.has("is") for item in self.before)
         return owns and not self.comparator() and not self.has("goal", "only")
 

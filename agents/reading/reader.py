@@ -13,7 +13,9 @@ from .english import ENGLISH
 from .items import Item, items_of
 from .levers import read_levers
 from .lexicon import Lexicon
+from .roles import is_told
 from .statements import Outcome, Retraction, Statement, Unread
+from .tables import plain
 from .targets import read_targets
 from .together import together
 from .verdicts import judged
@@ -33,7 +35,7 @@ def read(words: str, lexicon: Lexicon = ENGLISH) -> Understanding:
     if len(words) > MAX_WORDS:
         raise RequestError(f"the request in words has {len(words):,} characters; keep it under {MAX_WORDS:,}")
     context = Context()
-    for sentence in sentences(together(items_of(words, lexicon))):
+    for sentence in plain(sentences(together(items_of(words, lexicon)))):
         context.new_sentence()
         first = len(context.outcomes)
         for clause in judged(clauses(sentence)):
@@ -89,7 +91,8 @@ def _tells(clause: Clause, context: Context, said: list[Outcome]) -> bool:
     goes_on = (
         context.telling and not clause.first and (opener is None or opener.has("and") or opener.text in ("(", ","))
     )
-    tells = clause.has("has", "attains", "present", "past") or (clause.first and _is_of_a_source(clause))
+    tells = clause.measured is not None and is_told(clause, clause.measured, context)
+    tells = tells or clause.has("has", "attains", "present", "past") or (clause.first and _is_of_a_source(clause))
     return not wished and not asked and (goes_on or tells)
 
 

@@ -126,6 +126,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "ran|ran at|"
             "ran in|finished in|came in at|clocked in at|weighed|got us|got me|gave us|gave me|produced|ended up at|"
             "came out at|reached|achieved|delivered|yielded|managed|turned out|shipped|we had|it had|last time|"
+            "got it to|got it down to|got this to|got this down to|got down to|brought it to|brought it down to|"
+            "managed to get|shrunk it to|shrank it to|squeezed it to|squeezed it into|got it under|got it below|"
             "removed|saved|we measured|i measured|we benchmarked|i benchmarked|last week|last month|last quarter|"
             "last year|"
             "last release"
@@ -151,7 +153,7 @@ ASKING = (
     "finishes|return|"
     "returns|let's|lets|settle|glad|multiply|multiplies|call|provide|offer|produce|crank|done|answered|processed|"
     "handled|classified|analysed|analyzed|computed|enough|gets|imagine|suppose|ready|works|work|fits|fit|i'll|we'll|"
-    "leaving|leaves|guess|think|guessing|thinking|shoot|go|come|deliver|render|decode|score|detect|predict|infer"
+    "leaving|leaves|guess|think|guessing|thinking|shoot|go|take|deliver|render|decode|score|detect|predict|infer"
 )
 FILLERS = (
     "please|pls|plz|maybe|perhaps|definitely|say|like|kinda|sort|well|hey|hi|hello|there|at|i|i'd|we'd|you|"

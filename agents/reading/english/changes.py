@@ -51,7 +51,7 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "knock off|slash|slashed|drop by|lessen|diminish|cutback|take off|lop|chop|shorten|get rid of|"
             "lose weight|squeeze down|scale down|push down|pull down|down by|lowering|lower by|lower the|knock|"
             "off the|gone|throw away|throws away|throw out|bring|brought down|minus|melt|drive down|strip down|"
-            "lowers|lowered|lowering|dropped by|"
+            "lowers|lowered|lowering|"
             + verbs("lessen|diminish|chop|shed|pare|crop|strip|lop|curb|curtail|prune back|scale back|whittle down")
         ),
         "size-": (

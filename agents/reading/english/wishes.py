@@ -161,7 +161,7 @@ WISHES: dict[Concept, dict[str, str]] = {
     },
     "and": {
         "": (
-            "and|&|plus|as well as|also|along with|together with|then|with|nor|additionally|while keeping|and also|"
+            "subject to|such that|conditional on|constrained to|constrained by|and|&|plus|as well as|also|along with|together with|then|with|nor|additionally|while keeping|and also|"
             "besides"
         ),
     },
