@@ -94,7 +94,7 @@ def clauses(sentence: Sequence[Item]) -> list[Clause]:
         if current and (item.has("without") or _is_aside(item, current)):
             found += _cut(current, opener, not found, lead)
             opener, current = None, [item]
-        elif item.has("if") and _is_permission(current):
+        elif _is_passed_over(item, current, sentence[index + 1 : index + 4]):
             continue
         elif _separates(item, sentence, index):
             if current:
@@ -107,6 +107,17 @@ def clauses(sentence: Sequence[Item]) -> list[Clause]:
     if current:
         found += _cut(current, opener, not found, lead)
     return found
+
+
+def _is_passed_over(item: Item, current: list[Item], behind: Sequence[Item]) -> bool:
+    """Tell whether what would separate clauses joins them."""
+    return (item.has("if") and _is_permission(current)) or (item.text == "," and _is_afterthought(behind))
+
+
+def _is_afterthought(behind: Sequence[Item]) -> bool:
+    """Tell whether a sentence ends with what its number is of: `30 % of what it uses today, in RAM`."""
+    ends = len(behind) == 2 or (len(behind) == 3 and behind[2].kind == "mark")
+    return ends and behind[0].has("inside") and behind[1].has("quantity")
 
 
 def _is_aside(item: Item, current: list[Item]) -> bool:

@@ -15,7 +15,8 @@ from .items import Item
 from .lexicon import Concept
 
 _FIRMLY: tuple[Concept, ...] = (
-    "goal", "modal", "upper", "lower", "only", "fine", "hedge", "keep", "possible", "superlative", "refused", "allotted",
+    "goal", "modal", "upper", "lower", "only", "fine", "hedge", "keep", "possible", "superlative", "refused",
+    "allotted",
 )  # fmt: skip
 # Words that wish where nothing is being told.
 _WISHING: tuple[Concept, ...] = (*_FIRMLY, "direction", "change", "loss", "lossless")

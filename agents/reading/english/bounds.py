@@ -27,7 +27,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "largest acceptable|highest acceptable|maximum acceptable|longest acceptable|biggest acceptable|"
             "slowest acceptable|largest allowed|highest allowed|maximal acceptable|"
             "upper bounded by|bounded by|maximum allowed|max allowed|stays under|room for|limits|"
-            "less that|no more that|maximum is|at max|lower or equal to|no worse than"
+            "less that|no more that|maximum is|at max|lower of|lower or equal to|no worse than"
         ),
         "lead": "under|below|beneath|south of|sub",
         "mark": "<|<=|≤|=<",
@@ -161,7 +161,8 @@ FILLERS = (
     "thing|stuff|really|basically|essentially|honestly|certainly|surely|probably|possibly|way|chance|"
     "would|will|getting|again|still|anyway|thanks|thank|cheers|pretty|kindly|quick|me|us|something|somewhere|"
     "anything|that's|here|"
-    "how|what|what's|whats|realistic|feasible|attainable|achievable|per|out|back|yes|yeah|just|simply|dear|team|all|right|okay|mr|ms"
+    "how|what|what's|whats|realistic|feasible|attainable|achievable|per|out|back|yes|yeah|just|simply|dear|"
+    "team|all|right|okay|mr|ms"
 )
 # Words, and pairs of them, that stand in the middle of phrases and change nothing.
 ADVERBS = (

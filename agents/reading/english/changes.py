@@ -87,7 +87,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "falls|falling|sacrificing|worsen|worsens|suffer|suffers|suffering|decline by|dropping|dropped|give away|"
             "compromise|compromising|get worse|gets worse|getting worse|become worse|becomes worse|sink|slip|sinks|"
             "slips|part with|decreases by|decreased by|concede|shave from|harm|harming|hurt|hurting|hurts|"
-            "can lose|willing to lose|can suffer|may suffer|might suffer|trade|trading|degrading by|affect|affecting|touch|touching|change|changing|alter|"
+            "can lose|willing to lose|can suffer|may suffer|might suffer|trade|trading|degrading by|affect|"
+            "affecting|touch|touching|change|changing|alter|"
             "altering|mess up|mess with|ruin|"
             "ruining|break|breaking|spoil|spoiling|"
             + verbs(

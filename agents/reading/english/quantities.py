@@ -24,7 +24,7 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "inference speed in ms|prediction time|reaction time|response times|inference times|run times|"
             "execution times|response latency"
         ),
-        "speed": "speed|inference speed|speedup|speedups|acceleration|performance|velocity|speed up factor|pace",
+        "speed": "speed|perf|inference speed|speedup|speedups|acceleration|performance|velocity|speed up factor|pace",
         "throughput": (
             "throughput|tput|rate|frame rate|framerate|inference rate|bandwidth|requests per second|qps|fps|rps"
         ),

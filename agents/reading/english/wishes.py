@@ -16,7 +16,8 @@ _REFUSING = (
 WISHES: dict[Concept, dict[str, str]] = {
     "negation": {
         "": (
-            "!|no longer|not a byte|not one byte|not a single byte|not a millisecond|not one millisecond|not|no|never|"
+            "!|no longer|not a byte|not one byte|not a single byte|not a millisecond|not one millisecond|not|"
+            "no|never|"
             "needn't|need not|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|"
             "should not|won't|without|"
             "avoid|avoiding|neither|nor|none|doesn't|does not|isn't|is not|aren't|nothing|w/o|wo|refrain from|stop|"
@@ -161,7 +162,8 @@ WISHES: dict[Concept, dict[str, str]] = {
     },
     "and": {
         "": (
-            "subject to|such that|conditional on|constrained to|constrained by|and|&|plus|as well as|also|along with|together with|then|with|nor|additionally|while keeping|and also|"
+            "subject to|such that|conditional on|constrained to|constrained by|and|&|plus|as well as|also|"
+            "along with|together with|then|with|nor|additionally|while keeping|and also|"
             "besides"
         ),
     },
