@@ -53,7 +53,7 @@ def items_of(words: str, lexicon: Lexicon) -> list[Item]:
     """Return the items of `words`, in their order."""
     tokens = tokenize(_visible(words), lexicon.mixed, lexicon.written_units)
     tokens = [replace(token, text=lexicon.corrected(token.text)) if token.kind == "word" else token for token in tokens]
-    return _ranges(_without_brackets(_without_labels(_tagged(normal(tokens, lexicon), lexicon))))
+    return _ranges(_without_brackets(_without_counts(_without_labels(_tagged(normal(tokens, lexicon), lexicon)))))
 
 
 def _visible(words: str) -> str:
@@ -102,6 +102,15 @@ def _without_brackets(items: list[Item]) -> list[Item]:
                 gone |= {opened, index, *commas}
             opened = None
     return [item for index, item in enumerate(items) if index not in gone]
+
+
+def _without_counts(items: list[Item]) -> list[Item]:
+    """Drop over how many calls a statistic is taken: `mean over 1000 runs`."""
+    gone: set[int] = set()
+    for at, (one, two, three, four) in enumerate(zip(items, items[1:], items[2:], items[3:], strict=False)):
+        if one.has("statistic") and two.has("over") and three.measure is not None and four.has("counted"):
+            gone |= {at + 1, at + 2, at + 3}
+    return [item for at, item in enumerate(items) if at not in gone]
 
 
 def _device(name: str, lexicon: Lexicon) -> Readings:

@@ -44,11 +44,13 @@ class WishReader(AllowanceWish, ObjectiveWish, KeptWish):
         ]
         if not names or others or len(self.items) > len(names) + 3:
             return None
-        if self.items[-1].has("is"):  # `size is not an issue, speed is`
+        if self.items[-1].has("is") or self._denies():  # `size is not an issue, speed is`
             return self.unread()
         last = self.context.last()
         allowed = last is not None and last.field == "allow_regression"
-        if self.context.repeat is not None and allowed and self.has("negation"):  # `…, the size may not`
+        if (
+            self.context.repeat is not None and allowed and self.has("negation") and not self._denies()
+        ):  # `…, the size may not`
             return [made for name in self.names() for made in self.bound_of_one(name)]
         if self.context.repeat is not None:
             return [made for item in names for made in self.context.repeat(item.value("quantity"), item)]
@@ -56,6 +58,10 @@ class WishReader(AllowanceWish, ObjectiveWish, KeptWish):
             return None
         self.context.pending += names
         return []
+
+    def _denies(self) -> bool:
+        """Tell whether it only is not so: `RAM is cheap, latency isn't`."""
+        return any(item.value("negation") == "denies" for item in self.items)
 
     def _leftover(self) -> list[Outcome]:
         """Tell of a passage that speaks of a quantity and something else, and of which nothing was used."""

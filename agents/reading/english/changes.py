@@ -8,6 +8,10 @@ from .forms import pairs, verbs
 _MOST = (
     "max|maximum|maximal|highest|best|top|greatest|highest possible|best possible|maximum of|maximum possible|utmost"
 )
+_FIRST = pairs(
+    pairs(pairs("is", "my|our|the"), "only|main|top|biggest|number one|highest|primary|first|key|sole|real|big"),
+    "concern|priority|goal|focus|worry|aim|objective|interest|criterion|requirement|thing",
+)
 _LEAST = "min|minimum|minimal|lowest|least|shortest|smallest|lowest possible|minimum of|minimum possible|tiniest"
 
 CHANGES: dict[Concept, dict[str, str]] = {
@@ -210,7 +214,7 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "above everything else|above everything|above anything else|before anything else|before all else|"
             "over anything else|over everything else|above all others|comes before everything|"
             "comes before anything else|"
-            "is the top concern|is the main goal|is the main point|is the focus|is the main priority"
+            "is the top concern|is the main goal|is the main point|is the focus|is the main priority|" + _FIRST
         ),
     },
     "over": {"": "over|before"},

@@ -15,12 +15,13 @@ _REFUSING = (
 
 WISHES: dict[Concept, dict[str, str]] = {
     "negation": {
+        "denies": "doesn't|does not|isn't|is not|aren't|ain't",
         "": (
             "!|no longer|not a byte|not one byte|not a single byte|not a millisecond|not one millisecond|not|"
             "no|never|"
             "needn't|need not|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|"
             "should not|won't|without|"
-            "avoid|avoiding|neither|nor|none|doesn't|does not|isn't|is not|aren't|nothing|w/o|wo|refrain from|stop|"
+            "avoid|avoiding|neither|nor|none|nothing|w/o|wo|refrain from|stop|"
             "may not|skip|leave out|rule out|exclude|excluding|forbid|disallow|ban|stay away from|"
             "stay clear of|keep clear of|clear of|keep off|stay off|allergic to|opposed to|hate|distrust|"
             "wary of|not a fan of|lack|lacks|lacking|fed up with|burned by|burnt by|keep your hands off|"
@@ -67,7 +68,8 @@ WISHES: dict[Concept, dict[str, str]] = {
             "no requirements for|"
             "no requirement for|no limit for|not fussy about|ignore|disregard|ignore the|disregard the|"
             "never mind the|nevermind the|forget about the|indifferent to|relaxed about|plenty of|"
-            "lots of|any amount of|however much|don't bother about|don't bother with"
+            "tons of|loads of|heaps of|oodles of|no shortage of|ample|to hell with|screw the|damn the|lots of|"
+            "any amount of|however much|don't bother about|don't bother with"
         ),
         "after": (
             "doesn't matter|does not count|do not count|don't count|"
@@ -86,7 +88,8 @@ WISHES: dict[Concept, dict[str, str]] = {
             "is not really important|isn't really important|is a non issue|non issue|doesn't matter that much|"
             "doesn't matter much|doesn't matter at all|is not a big deal|no big deal|isn't a big deal|not a big deal|"
             "can suffer|may suffer|might suffer|won't bother me|do not bother me|is not crucial|isn't crucial|"
-            "doesn't bother me|doesn't bother us|does not bother us|does not bother me|won't bother us|"
+            "be damned|be hanged|costs us nothing|costs nothing|doesn't bother me|doesn't bother us|"
+            "does not bother us|does not bother me|won't bother us|"
             "wouldn't bother me|"
             "wouldn't bother us|wouldn't bother anyone|won't bother anyone|is all one to me|is all one to us|"
             "is all the same to me|is all the same to us|couldn't care less|could not care less|could care less|"
@@ -191,6 +194,7 @@ WISHES: dict[Concept, dict[str, str]] = {
             "disqualified|disqualify|disqualifies|unhappy|angry|furious|annoyed|annoying|no good|"
             "not good enough|isn't good enough|not interested|forget it|don't bother|no deal|no thanks|"
             "thrown out|throw it out|sent back|send it back|trouble|in trouble|a disaster|disaster|"
+            "annoys|upsets|irritates|frustrates|infuriates|bugs|drives users away|drives people away|"
             "would hurt|would hurt us|would sting|unacceptable|out of memory|oom|lose customers|lose users|"
             "users leave|give up on it|turns it down|"
             "turned down|veto|vetoes|hitches|lags|is dead|we're dead|we are dead|breaks|breaks down|is broken|"
