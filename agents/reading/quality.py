@@ -11,7 +11,7 @@ from .statements import Outcome
 
 _LEAST_ACCURACY, _UNLIKELY_ACCURACY = 0.5, 0.3
 _LOWEST_ACCURACY = 0.05
-_LARGEST_BARE_DROP = 0.1
+LARGEST_BARE_DROP = 0.1
 
 
 class QualityPassage(Passage):
@@ -55,7 +55,7 @@ class QualityPassage(Passage):
             return None  # a score, not a loss
         if not comparator and self.after and self.after[-1].has("negation"):
             return None  # `losing 2 % is not`
-        if measure.kind == "bare" and not 0 <= value <= _LARGEST_BARE_DROP:
+        if measure.kind == "bare" and not 0 <= value <= LARGEST_BARE_DROP:
             return None
         if measure.kind not in ("percent", "points", "bare") or not 0 <= value < 1:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .measures import Measure
-from .quality import QualityPassage
+from .quality import LARGEST_BARE_DROP, QualityPassage
 from .shares import Way, faster_by_time, ratio, rounded, speedup
 from .statements import Outcome, Statement
 
@@ -75,12 +75,19 @@ class RelativePassage(QualityPassage):
             return self._sped(measure, about, sign, comparator)
         if about in ("accuracy", "fidelity") or self._is_called_accurate():
             return self.accuracy(measure, about, comparator)
+        if not about and self._is_below_the_original():
+            return self.drop(measure, "upper") if self.has("fine", "modal", "goal") or comparator == "upper" else None
         if self._is_told_score():
             return self.accuracy(measure, "accuracy", comparator)
         allowed = measure.kind == "points" and (
             self.has("fine", "modal") or comparator == "upper" or measure.sign == "-"
         )
         return self.drop(measure, comparator) if allowed else None
+
+    def _is_below_the_original(self) -> bool:
+        """Tell whether the number is how far below the original the product may be: `1 % below baseline is fine`."""
+        below = self.after[:1] and self.after[0].value("upper") == "lead" and self.has("reference")
+        return bool(below) and self.measure.kind in ("percent", "points") and self.measure.value <= LARGEST_BARE_DROP
 
     def _is_told_score(self) -> bool:
         """Tell whether a number is a score, since one was told of: `it has 95 % accuracy, I would accept 93 %`."""
