@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..chat.desk import Desk, Listing
 
 PROMPT = "> "
-_LEAVE = frozenset({"exit", "quit", "bye", "leave", ":q"})
+LEAVE = frozenset({"exit", "quit", "bye", "leave", ":q"})
 # Of a conversation that is gone on with, this much is shown again.
 _SHOWN_AGAIN = 30
 _DONE_S = 0.05
@@ -95,7 +95,7 @@ def _piped(conversation: Conversation) -> None:
     """Take lines from a pipe or a file: each is said when the run that the one before started has ended."""
     seen = _tell_again(conversation)
     for line in sys.stdin:
-        if line.strip().lower() in _LEAVE:
+        if line.strip().lower() in LEAVE:
             break
         say(f"{PROMPT}{line.rstrip()}")
         conversation.say(line.rstrip("\n"))
@@ -141,9 +141,10 @@ class _Terminal:
     """The loop of a person at a terminal."""
 
     def __init__(self, conversation: Conversation) -> None:
-        importlib.import_module("readline")  # line editing and history for `input`
+        self._readline = importlib.import_module("readline")  # line editing and history for `input`
         self._conversation = conversation
         self._seen = 0
+        self._typed = ""
 
     def run(self) -> None:
         """Read and answer until the person leaves."""
@@ -152,7 +153,7 @@ class _Terminal:
         warned = False
         while True:
             try:
-                text = input(PROMPT)
+                text = self._input()
             except EOFError:
                 sys.stderr.write("\n")
                 return
@@ -164,10 +165,16 @@ class _Terminal:
                 say("Ctrl-C again leaves; so does 'exit'.")
                 continue
             warned = False
-            if text.strip().lower() in _LEAVE:
+            if text.strip().lower() in LEAVE:
                 return
             self._conversation.say(text)
             self._show()
+
+    def _input(self) -> str:
+        """Read a line; what was being typed when a run ended is typed already."""
+        typed, self._typed = self._typed, ""
+        self._readline.set_startup_hook((lambda: self._readline.insert_text(typed)) if typed else None)
+        return input(PROMPT)
 
     def _show(self) -> None:
         """Print what came, and watch a run until it ends or waits."""
@@ -175,7 +182,7 @@ class _Terminal:
 
         self._print_new()
         while not self._conversation.wait(_DONE_S):
-            self._seen = watch(self._conversation, self._seen)
+            self._seen, self._typed = watch(self._conversation, self._seen)
         self._print_new()
 
     def _print_new(self) -> None:

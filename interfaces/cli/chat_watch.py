@@ -63,15 +63,18 @@ class Line:
             self.text += key
 
 
-def watch(conversation: Conversation, seen: int) -> int:
-    """Show a run until it ends or waits, and take what is typed meanwhile; returns the last entry that was shown.
+def watch(conversation: Conversation, seen: int) -> tuple[int, str]:
+    """Show a run until it ends or waits, and take what is typed meanwhile.
+
+    Returns:
+        The last entry that was shown, and what was typed but not sent.
 
     The first Ctrl-C stops the run.
 
     Raises:
         Left: a second Ctrl-C, or the end of what is typed.
     """
-    from .chat_session import Left
+    from .chat_session import LEAVE, Left
 
     line, stopping = Line(), False
     with _keys(), LiveDisplay(messages(), Board(_budget(conversation)), lambda: _footer(line)) as display:
@@ -80,8 +83,10 @@ def watch(conversation: Conversation, seen: int) -> int:
                 done = conversation.wait(0)
                 seen = _show(conversation, seen, display)
                 if done:
-                    return seen
+                    return seen, line.text
                 for text in line.take(_typed()):
+                    if text.strip().lower() in LEAVE:
+                        raise Left
                     _say(conversation, text, display)
                 if line.ended:
                     raise Left
@@ -142,7 +147,7 @@ def _keys() -> Generator[None]:
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:
-        tty.setcbreak(descriptor)
+        tty.setcbreak(descriptor, termios.TCSADRAIN)  # what was typed meanwhile is kept
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
