@@ -39,8 +39,10 @@ def unless_over(following: str) -> Any:
     return route, {"on": following, "validate": "validate"}
 
 
-def build(checkpointer: BaseCheckpointSaver[Any]) -> CompiledStateGraph[RunState, RunContext, RunInput, RunState]:
-    """Return the compiled state machine over `checkpointer`."""
+def build(
+    checkpointer: BaseCheckpointSaver[Any] | None,
+) -> CompiledStateGraph[RunState, RunContext, RunInput, RunState]:
+    """Return the compiled state machine over `checkpointer`; None where another library brings one."""
     graph = StateGraph(RunState, context_schema=RunContext, input_schema=RunInput)
     for name, work in (
         ("intake", intake),
