@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CallToolRequestParams,
     ElicitRequest,
@@ -119,8 +120,10 @@ class Call:
                         request_state=Asked(run=run, question=question.id).model_dump_json(),
                     )
                 )
-            result = await self._session.elicit_form(form.message, form.requested_schema, self._id)
-            text = _accepted(result)
+            try:
+                text = _accepted(await self._session.elicit_form(form.message, form.requested_schema, self._id))
+            except MCPError:  # the client says that it can ask, and does not
+                return None
             if text is None:
                 return None
             try:

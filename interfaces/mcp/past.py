@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ...memory.trail import TrailEntry
 
 
+# A ledger may hold many thousands of runs with their reports.
+_MOST_RUNS = 1000
+
+
 class Past:
     """Runs whose model, data and product lie in the workspace; there are no others here.
 
@@ -51,8 +55,8 @@ class Past:
         return record
 
     def runs(self) -> Iterator[RunRecord]:
-        """Yield the runs of this workspace, the latest first."""
-        return (record for record in self.service.runs() if self._is_here(record))
+        """Yield the runs of this workspace, the latest first, as far as they are among the latest of all."""
+        return (record for record in self.service.ledger.runs.latest(_MOST_RUNS) if self._is_here(record))
 
     def question(self, run: str) -> Question | None:
         """Return what a run waits to be told."""

@@ -189,6 +189,16 @@ def test_a_fault_is_saved_and_told_on_one_line(workspace: Path, monkeypatch: pyt
     ask(workspace, work)
 
 
+def test_more_runs_than_are_worked_on_at_once_are_refused(workspace: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shipfit.interfaces.mcp.desk.MAX_RUNS", 0)
+
+    async def work(client: Client) -> None:
+        result = await client.call_tool("optimize", {"model": "digits.onnx"})
+        assert text_of(result).startswith("0 runs are being worked on; wait for one")
+
+    ask(workspace, work)
+
+
 def test_products_are_not_written_through_a_link(workspace: Path, tmp_path: Path):
     (tmp_path / "elsewhere").mkdir()
     (workspace / "shipfit-out").symlink_to(tmp_path / "elsewhere")
