@@ -248,6 +248,7 @@ class Drive:
             left_s=lambda: self.request.budget.time_limit_s - self._elapsed_s,
             stopped=self._stopped.is_set,
             tell=lambda text: self.emit(Noticed(text=text)),
+            name=self.run,
         )
 
     def _finish(self, state: RunState) -> OptimizationResponse:

@@ -123,15 +123,15 @@ class Service:
         """
         check_tracing(self.settings)
         name = run or self.ledger.runs.latest_unfinished().id
-        record = self.ledger.runs.claim(name)
-        cpu = CpuMeter(alone=self._alone)
-        drive = self._drives.get(record.id)
-        if drive is None:
-            drive = self._drive(record.id, record.request, cpu, self._advised(record.request, cpu, record.id))
-        drive.resumed = True
-        drive.execution.clear()
-        for ref in self._inputs(record.id, drive):
-            self.store.path(ref)
+        with self.ledger.runs.taken_over(name) as record:
+            cpu = CpuMeter(alone=self._alone)
+            drive = self._drives.get(record.id)
+            if drive is None:
+                drive = self._drive(record.id, record.request, cpu, self._advised(record.request, cpu, record.id))
+            drive.resumed = True
+            drive.execution.clear()
+            for ref in self._inputs(record.id, drive):
+                self.store.path(ref)
         return record.id
 
     def events(self, run: str) -> Iterator[Event]:

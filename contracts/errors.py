@@ -101,13 +101,17 @@ class LanguageModelError(OptimizationError):
 
     Attributes:
         lasting: no later question can be answered either: the key is wrong, the model unknown, the budget spent.
+        lost: the model itself is out of reach: refused, unknown, or no connection, however often it was tried.
     """
 
     default_type: ClassVar[ErrorType] = "language_model"
 
-    def __init__(self, message: str, *, lasting: bool = False, details: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, *, lasting: bool = False, lost: bool = False, details: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message, details=details)
         self.lasting = lasting
+        self.lost = lost
 
 
 class Interrupted(OptimizationError):

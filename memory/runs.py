@@ -6,6 +6,8 @@ import os
 import secrets
 import sqlite3
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
@@ -189,6 +191,20 @@ class Runs:
                 (time.time(), owner.pid, owner.started, record.id),
             )
             return _one(database, record.id)
+
+    @contextmanager
+    def taken_over(self, name: str) -> Generator[RunRecord]:
+        """Claim a run and yield it; where what follows fails, it is left to be resumed by whoever comes next.
+
+        Raises:
+            RequestError: as `claim` says.
+        """
+        record = self.claim(name)
+        try:
+            yield record
+        except BaseException:
+            self.update(record.id, status="interrupted")
+            raise
 
     def latest_on(self, out: Path) -> RunRecord | None:
         """Return the latest run that delivers, or has delivered, to `out`."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...contracts import LanguageModelError, LanguageModelSettings, LanguageUse
+from ...contracts import Interrupted, LanguageModelError, LanguageModelSettings, LanguageUse
 from .access import Access
 from .failures import in_one_line, told_by
 from .wire import Sent, Wire
@@ -30,12 +30,14 @@ class Run:
         left_s: seconds that the run has left.
         stopped: whether the run was stopped.
         tell: tells the user something in one line.
+        name: id of the run.
     """
 
     record: Callable[[dict[str, Any]], None]
     left_s: Callable[[], float]
     stopped: Callable[[], bool]
     tell: Callable[[str], None]
+    name: str = ""
 
 
 class Advisor:
@@ -89,13 +91,15 @@ class Advisor:
 
         Raises:
             LanguageModelError: no usable answer; the caller's deterministic side answers instead.
-            Interrupted: the run was stopped.
+            Interrupted: the run was stopped, or the model was lost that it requires.
         """
         with self._lock:
             try:
                 with self.asking(purpose):
                     return module(**inputs)
             except LanguageModelError as error:
+                if error.lost and self.settings.required and self._run is not None:
+                    raise self._lost(purpose, error) from None
                 self._failed(purpose, error)
                 raise
 
@@ -112,7 +116,7 @@ class Advisor:
         from .adapter import StructuredAdapter, language_model
 
         if self._gone is not None:
-            raise LanguageModelError(self._gone.message, lasting=True)
+            raise LanguageModelError(self._gone.message, lasting=True, lost=self._gone.lost)
         before, self._purpose = self._purpose, purpose
         lm = language_model(self.model, self.wire)
         adapter = StructuredAdapter(self.wire, self._repaired)
@@ -134,12 +138,20 @@ class Advisor:
         """Close the connections."""
         self.wire.close()
 
+    def _lost(self, purpose: str, error: LanguageModelError) -> Interrupted:
+        """Keep a question that the run pauses at; when it goes on, the same is asked again."""
+        why = self.shown(error.message)
+        self._keep({"purpose": purpose, "outcome": "failed", "why": f"{why}; the run paused", "lasting": False})
+        name = self._run.name if self._run is not None else ""
+        told = f"the required language model was lost: {why}"
+        return Interrupted(f"{told}; go on with: shipfit resume {name}", details={"run": name, "why": told})
+
     def _failed(self, purpose: str, error: LanguageModelError) -> None:
         """Keep a question without an answer; a model that is gone for good is told of once."""
         if self._gone is not None:
             return
         if error.lasting:
-            self._gone = LanguageModelError(self.shown(error.message), lasting=True)
+            self._gone = LanguageModelError(self.shown(error.message), lasting=True, lost=error.lost)
         self._keep({"purpose": purpose, "outcome": "failed", "why": error.message, "lasting": error.lasting})
         if self._run is not None:
             self._run.tell(f"language model, {purpose}: {self.shown(error.message)}")

@@ -60,9 +60,8 @@ def read_failure(error: Exception, litellm: Any, secrets: Secrets) -> Failure:
         return Failure(LanguageModelError("no answer in time (llm.timeout_s)"), True)
     if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 425):
         return Failure(LanguageModelError(f"the provider refused the question: {detail}"), form=status in (400, 422))
-    return Failure(
-        LanguageModelError(f"no answer from the provider ({ADDRESS_SETTING}): {detail}"), True, _retry_after(error)
-    )
+    told = f"no answer from the provider ({ADDRESS_SETTING}): {detail}"
+    return Failure(LanguageModelError(told, lost=True), True, _retry_after(error))
 
 
 def told_by(error: BaseException) -> LanguageModelError | Interrupted | None:
@@ -82,7 +81,7 @@ def in_one_line(error: BaseException) -> str:
 
 
 def _lasting(message: str) -> LanguageModelError:
-    return LanguageModelError(message, lasting=True)
+    return LanguageModelError(message, lasting=True, lost=True)
 
 
 def _retry_after(error: Exception) -> float | None:

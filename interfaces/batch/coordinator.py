@@ -71,6 +71,7 @@ class Coordinator:
         Raises:
             KeyboardInterrupt: Ctrl-C or SIGTERM; the children are gone, and the batch can be resumed.
             MachineError: the ledger or the summary cannot be written.
+            Interrupted: a required language model was lost.
         """
         threads = [
             threading.Thread(target=self._work, args=(worker,), name=f"batch-{number}", daemon=True)
@@ -102,7 +103,7 @@ class Coordinator:
     def _work(self, worker: Worker) -> None:
         try:
             worker.work()
-        except OptimizationError as error:  # the ledger itself fails: nothing of what follows could be kept
+        except OptimizationError as error:  # nothing of what follows could be kept, or be done as asked
             self._fault = self._fault or error
             self._stopped.set()
 

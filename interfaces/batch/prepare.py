@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ...contracts import DataError, ModelFileError, Request, RequestError, names_code, validate
 from ..text import clean
@@ -14,6 +14,9 @@ from .fetch import Fetcher
 from .inside import outside
 from .item import Item
 from .resource import resource_path
+
+if TYPE_CHECKING:
+    from ...agents.language.words import WordReader
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,13 @@ class Preparer:
     trust_code: bool
     fetcher: Fetcher
 
-    def request(self, item: Item, out: Path) -> Request:
+    def request(self, item: Item, out: Path, reader: WordReader | None = None) -> Request:
         """Return the request of an item whose product goes to `out`.
+
+        Args:
+            item: as the zoo names it.
+            out: its folder below the batch's.
+            reader: of words, with the language model that is set; without it the grammar alone reads.
 
         Raises:
             UserError: it cannot be run as asked; one line says why.
@@ -39,7 +47,7 @@ class Preparer:
         """
         if item.fault:
             raise RequestError(item.fault)
-        fields = _with_words(item.fields)
+        fields = _with_words(item.fields, reader)
         for key in ("data", "calibration_data"):
             if isinstance(fields.get(key), str):
                 fields[key] = self._data(fields[key], key)
@@ -100,14 +108,15 @@ class Preparer:
         return clean(os.path.relpath(path, self.folder))
 
 
-def _with_words(given: Mapping[str, Any]) -> dict[str, Any]:
+def _with_words(given: Mapping[str, Any], reader: WordReader | None) -> dict[str, Any]:
     """Return the fields of a request with what its words ask for laid under them."""
     words = given.get("words")
     if not isinstance(words, str):
         return dict(given)
     from ...agents.reading import merge_words, read
 
-    return merge_words(given, words, read(words)).fields
+    understood = read(words) if reader is None else reader.read(words, given.get("llm") or {})
+    return merge_words(given, words, understood).fields
 
 
 def _resource(item: Item) -> list[Path]:

@@ -142,15 +142,23 @@ class Worker:
 
     def _begin(self, item: Item, out: Path) -> str:
         """Start the run of an item, or take over the one that was killed."""
-        request = self._preparer.request(item, out)
+        from ...agents.language.words import WordReader
+
         record = self._service.ledger.runs.latest_on(out)
         if record is not None and not record.finished:
+            self._preparer.request(item, out)  # what is not allowed any more does not go on either
             try:
                 return self._service.resume(record.id)
             except MachineError:  # its model or data are gone from the store: it starts from the beginning
                 self._service.ledger.runs.finish(record.id, "failed")
-        self._service.ledger.runs.vacate(out)
-        return self._service.start(request)
+        reader = WordReader(self._service.settings)
+        try:
+            request = self._preparer.request(item, out, reader)
+            self._service.ledger.runs.vacate(out)
+            return self._service.start(request, reader.advised)
+        except OptimizationError:
+            reader.advised.close()
+            raise
 
     def _follow(self, item: Item, run: str) -> str:
         self._run = run

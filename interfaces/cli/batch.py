@@ -112,7 +112,7 @@ def _run(batch: Batch, zoo: str, resume: bool, as_json: bool) -> int:
     """Run a batch, print what it came to, and return its exit status.
 
     Raises:
-        Interrupted: Ctrl-C or SIGTERM; the batch can be resumed.
+        Interrupted: Ctrl-C or SIGTERM, or a required language model was lost; the batch can be resumed.
     """
     import shlex
 
@@ -125,10 +125,11 @@ def _run(batch: Batch, zoo: str, resume: bool, as_json: bool) -> int:
         say("there is no batch of this zoo yet; it starts from the beginning")
     try:
         summary, status = batch.run(known, open_board)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted) as error:
+        why = str(error.details.get("why", error.message)) if isinstance(error, Interrupted) else "interrupted"
         place = ["--out", str(batch.out)] if batch.out else []
         again = shlex.join(["shipfit", "batch", zoo, "--resume", *place])
-        raise Interrupted(f"interrupted; go on with: {again}") from None
+        raise Interrupted(f"{why}; go on with: {again}") from None
     if as_json:
         print_json(summary)
     else:

@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from shipfit.agents.service import Service
-from shipfit.contracts import Event, LanguageModelError, Noticed, OptimizationResponse, Request, RequestError, Settings
+from shipfit.contracts import (
+    Event,
+    Interrupted,
+    LanguageModelError,
+    Noticed,
+    OptimizationResponse,
+    Request,
+    RequestError,
+    Settings,
+)
 
 from ... import provider as play
 from ...provider import Behaviour, Provider, completion, failing, serve
@@ -56,8 +65,9 @@ def ask(model: Path, data: Path, bounds: dict[str, float], **fields: Any) -> Req
     )
 
 
-def run(service: Service, request: Request) -> tuple[OptimizationResponse, list[Event]]:
-    name = service.start(request)
+def run(service: Service, asked: Request | str) -> tuple[OptimizationResponse, list[Event]]:
+    """Start a run, or go on with one."""
+    name = service.resume(asked) if isinstance(asked, str) else service.start(asked)
     events = list(service.events(name))
     return service.response(name), events
 
@@ -115,6 +125,31 @@ def test_a_model_that_cannot_be_used_is_told_of_and_the_run_goes_on(
     assert response.language.calls == 0
     assert "SHIPFIT_LLM_API_BASE" in response.language.note
     assert [event.text for event in events if isinstance(event, Noticed)]
+
+
+@pytest.mark.slow
+def test_a_run_whose_required_model_is_lost_waits_until_it_is_back(
+    home: Path, remembering: RememberingExecutor, digits_model: Path, digits_data: Path
+) -> None:
+    request = ask(digits_model, digits_data, FEASIBLE, budget={"max_attempts": 1}, llm={"required": True, "retries": 0})
+    with serve(LIE, play.reset) as provider:
+        service = Service(settings_for(provider, home), remembering)
+        name = service.start(request)
+        with pytest.raises(Interrupted, match=f"shipfit resume {name}") as caught:
+            list(service.events(name))
+        assert KEY not in caught.value.message
+        assert service.run(name).status == "interrupted"
+        asked = len(provider.requests)
+    with pytest.raises(LanguageModelError, match="API_BASE"):
+        Service(settings_for(provider, home), remembering).resume(name)
+    with serve(LIE) as provider:
+        service = Service(settings_for(provider, home), remembering)
+        response, _ = run(service, name)
+    assert response.status == "met"
+    use = response.language
+    assert use is not None
+    assert use.calls == asked + len(provider.requests)
+    assert any("the run paused" in told for told in use.took_over)
 
 
 @pytest.mark.parametrize(

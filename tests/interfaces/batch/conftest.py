@@ -33,6 +33,7 @@ class Services:
     Attributes:
         started: names of the models whose runs were started, in order.
         refuse: names that admission refuses.
+        advised: what read the words of each, by name.
         during: called in the middle of each run, with the model's name and its service's executor.
     """
 
@@ -40,6 +41,7 @@ class Services:
         self.started: list[str] = []
         self.resumed: list[str] = []
         self.refuse: set[str] = set()
+        self.advised: dict[str, Any] = {}
         self.during: Callable[[str, FakeExecutor], None] = lambda name, executor: None
         self.finish: Callable[[Request], OptimizationResponse] = lambda request: responses.response(request=request)
         self.opened: list[FakeService] = []
@@ -62,6 +64,7 @@ class BatchService(FakeService):
     def start(self, request: Request, advised: Any = None) -> str:
         self.name = Path(request.model).stem
         self.services.started.append(self.name)
+        self.services.advised[self.name] = advised
         if self.name in self.services.refuse:
             raise ModelFileError(f"'{self.name}.onnx' is not a model")
         return super().start(request, advised)
