@@ -62,7 +62,9 @@ class KeptWish(Wish):
     def _keeping_pace(self) -> list[Outcome]:
         """Return the rate that was told of as a bound: `the camera delivers 60 fps, it has to keep up`."""
         last = self.context.measured
-        paced = last is not None and last.about in ("throughput", "latency") and self.has("goal", "modal")
+        paced = (
+            last is not None and last.about in ("throughput", "latency", "size", "memory") and self.has("goal", "modal")
+        )
         return [replace(last, strength="firm")] if last is not None and paced else []
 
     def _told(self, keep: Item) -> Statement | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from .measures import Measure
 from .quality import LARGEST_BARE_DROP, QualityPassage
+from .roles import is_of_its_own
 from .shares import Way, faster_by_time, ratio, rounded, speedup
 from .statements import Outcome, Statement
 
@@ -49,7 +50,18 @@ class RelativePassage(QualityPassage):
                 return True
             if self.is_fact() or self.has("saving"):
                 return True  # `we are 20 % over budget`
+        if self._is_of_something_counted():
+            return True  # `8 % of our users`
         return was or about in ("error", "first") or (not about and self.has("foreign", "wished"))
+
+    def _is_of_something_counted(self) -> bool:
+        """Tell whether a share is of something that no bound is of."""
+        following = [item for item in self.after[:3] if not item.has("article", "the", "everything")]
+        led = bool(self.after) and (self.after[0].has("whole") or self.after[0].text == "of")
+        thing = next((item for item in following if not item.has("whole")), None)
+        if not led or thing is None or self.measure.kind not in ("percent", "share"):
+            return False
+        return is_of_its_own(thing) or (thing.has("counted") and not thing.has("quantity", "reference", "model"))
 
     def _is_a_rate(self) -> bool:
         following = self.after[:2]

@@ -64,7 +64,8 @@ def _is_owned(before: Sequence[Item]) -> bool:
         if item.hint == "asking":
             return item.text.endswith("s") and index > 0 and before[index - 1].has("model", "article")
         led = index and _is_place(before[max(index - 2, 0) : index])
-        if is_of_its_own(item) and not led and not fragment:
+        describes = index + 1 < len(before) and before[index + 1].has("quantity", "statistic")
+        if is_of_its_own(item) and not led and not fragment and not describes:
             return True
     return False
 

@@ -207,6 +207,8 @@ class _Tokenizer:
         if rest[:1] == "/":
             tail = list(self._piece(rest[1:], place + 1)) if len(rest) > 1 else []
             return [*tokens, Token("mark", "/", place, place + 1), *tail]
+        if rest[:1] == "@" and len(rest) > 1:  # `300ms@p99`
+            return [*tokens, *self._piece(rest[1:], place + 1)]
         if rest[:1] in tuple("-x×@") and len(rest) > 1 and rest[1:].isalpha():
             return [*tokens, *self._piece(rest[1:], place + 1)]
         return None

@@ -50,7 +50,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "worst acceptable|lowest acceptable|minimum acceptable|lowest allowed|minimal acceptable|minimum allowed|"
             "goes above|not less of|no less of|not less as|no less as"
         ),
-        "better": "better than",
+        "better": "better than|beat|beats|beating|outperform|outperforms|match|matches|matching|undercut|undercuts",
         "lead": "above|over|beyond|past|top|north of",
         "mark": ">|>=|≥|=>",
     },

@@ -116,7 +116,10 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "keeping|hold|keeps|"
             "preserving|maintaining|retaining|stick with|survive|survives|persist|persists|be left"
         ),
-        "pace": "keep up|keep pace|keep up with|keep pace with|keeping up|keeping pace",
+        "pace": (
+            "beat that|match that|top that|equal that|keep up|"
+            "keep pace|keep up with|keep pace with|keeping up|keeping pace"
+        ),
         "state": (
             "unchanged|unaltered|untouched|same|identical|equal|the same|constant|intact|preserved|retained|"
             "maintained|where it is|where it is now|where they are|flat|level|just as|as is|"

@@ -13,12 +13,15 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "space|binary|binary size|footprint on disk|size on disk|weight file|weight|bytes|asset|asset size|rom"
         ),
         "memory": (
-            "memory|ram|memory footprint|memory usage|memory use|memory consumption|peak memory|ram usage|peak ram|"
+            "memory|the peak|peak usage|peak use|peak consumption|peak allocation|ram|memory footprint|"
+            "memory usage|memory use|memory consumption|peak memory|ram usage|peak ram|"
             "footprint|working set|rss|resident memory|heap|sram|runtime memory|mem|memory peak|ram consumption|"
             "memory at runtime|resident set|resident size|dram|psram|vram"
         ),
         "latency": (
-            "latency|latencies|lat|inference time|response time|runtime per call|run time|delay|time per image|"
+            "latency|latencies|lat|end to end latency|end to end time|end to end|e2e latency|e2e|"
+            "wall clock time|wall time|wall clock|"
+            "turnaround time|inference time|response time|runtime per call|run time|delay|time per image|"
             "time per call|time per inference|time per frame|time per request|execution time|inference latency|"
             "processing time|time|lag|duration|call time|turnaround|inference|forward pass|answer time|runtimes|"
             "inference speed in ms|prediction time|reaction time|response times|inference times|run times|"
@@ -58,7 +61,10 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
         "p95": "p95|ninety fifth percentile|95th percentile|95 percentile",
         "p99": "p99|ninety ninth percentile|tail|tail latency|99th percentile|99 percentile|tail latencies|the tail",
         "mean": "mean|average|on average|avg|averaged|in average|in the mean|at average",
-        "other": "p90|p80|p75|p999|p98|90th percentile|worst case|p100|98th percentile|75th percentile",
+        "other": (
+            "p99.9|p99.5|p99.99|99.9th percentile|99.99th percentile|p90|p80|"
+            "p75|p999|p98|90th percentile|worst case|p100|98th percentile|75th percentile"
+        ),
     },
     "counted": {
         "": (

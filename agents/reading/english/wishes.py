@@ -113,7 +113,10 @@ WISHES: dict[Concept, dict[str, str]] = {
     },
     "fine": {
         "": (
-            "true|wouldn't mind|would not mind|don't mind|do not mind|fine with|ok with|okay with|comfortable with|"
+            "thrilled with|delighted with|pleased with|satisfied with|content with|over the moon with|"
+            "be thrilled|be delighted|"
+            "would delight|would thrill|overjoyed with|true|wouldn't mind|would not mind|don't mind|"
+            "do not mind|fine with|ok with|okay with|comfortable with|"
             "alright with|cool with|however you like|if you like|as you like|if you want|as you want|go ahead|"
             "how you like|as you see fit|ok|okay|is ok|is okay|is fine|are fine|fine|acceptable|is acceptable|"
             "are acceptable|tolerable|is allowed|are allowed|is tolerable|is alright|alright|all right|tolerate|"
