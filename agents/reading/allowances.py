@@ -43,6 +43,8 @@ class AllowanceWish(Wish):
             names = [item.value("quantity") for item in self.clause.after(marker) if item.has("quantity")]
             names = names or self.names()
         else:
+            if self.has("mild") and any(item.has("mild") for item in self.clause.after(marker)):
+                return self.unread()  # `quality may suffer a little`
             names = [item.value("quantity") for item in self.clause.before(marker) if item.has("quantity")]
             names += [item.value("quantity") for item in self.context.pending]
             self.context.pending.clear()

@@ -165,6 +165,11 @@ def _one_each(statements: list[Statement]) -> tuple[list[Statement], list[str]]:
             if same.bare != each.bare:  # what only stands there, as `ResNet, 98 MB`, tells what is
                 chosen[chosen.index(same)] = each if same.bare else same
                 continue
+            if same.aims != each.aims:
+                wider, liked = (each, same) if same.aims else (same, each)
+                if _is_stricter(liked, wider):
+                    chosen[chosen.index(same)] = wider
+                    continue
             contradictions.append(f"{_words(same)} and {_words(each)}: say which one")
             if _is_stricter(each, same):
                 chosen[chosen.index(same)] = each

@@ -10,6 +10,7 @@ from .context import Context
 from .items import Item
 from .lexicon import Concept
 from .measures import Measure
+from .roles import aims
 from .shares import Way
 from .statements import Statement, Unread
 
@@ -248,7 +249,7 @@ class Passage:
         number = self.measure.bare or self.measure.value
         restates = self.context.correcting and number == self.context.number
         self.context.number = number
-        made = replace(made, replaces=self.context.correcting, restates=restates)
+        made = replace(made, replaces=self.context.correcting, restates=restates, aims=aims(self.clause))
         return replace(made, provided=self.clause.opened_by("provided"))
 
     def unread(self) -> Unread:

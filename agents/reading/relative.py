@@ -103,14 +103,16 @@ class RelativePassage(QualityPassage):
 
     def _is_told_score(self) -> bool:
         """Tell whether a number is a score, since one was told of: `it has 95 % accuracy, I would accept 93 %`."""
+        last = self.context.last()
+        spoken = "accuracy" in (self.context.topic, self.context.last_topic[0])
         told = (
-            "accuracy" in (self.context.topic, self.context.last_topic[0])
+            (spoken or (last is not None and last.field == "min_accuracy"))
             and self.measure.kind in ("percent", "bare")
             and _SCORE < self.measure.value <= (1 if self.measure.kind == "percent" else 100)
             and not (self.measure.kind == "bare" and 1 < self.measure.value < 100 * _SCORE)
         )
         wished = self.has("fine", "goal") or self.comparator() == "lower"
-        return told and wished and all(item.has("fine", "is") for item in self.after)
+        return told and wished and all(item.has("fine", "is", "lower", "article", "the") for item in self.after)
 
     def _correction_of(self, measure: Measure) -> list[Outcome] | None:
         """Return the last statement with another number, where that is all the clause says."""

@@ -33,6 +33,13 @@ def _leads_to(clause: Clause) -> bool:
     return any(one.has("to") and two.measure is not None for one, two in pairs)
 
 
+def aims(clause: Clause) -> bool:
+    """Tell whether a clause says what would be liked rather than what is the limit."""
+    likes = any(item.value("goal") == "aspires" or item.value("targeting") == "aim" for item in clause.items)
+    firm = any(item.has("goal") and item.value("goal") != "aspires" for item in clause.items)
+    return likes and not firm and not clause.has("upper", "lower", "fine", "only")
+
+
 def is_told(clause: Clause, measured: Item, context: Context) -> bool:
     """Tell whether a clause says how something is and asks for nothing: `marketing buys 64 GB cards`."""
     before = clause.before(measured)

@@ -27,6 +27,7 @@ class Statement:
         below: a bound on the other side, which no field holds but which may contradict one.
         provided: whether it is the condition of the statement before.
         bare: whether nothing in its clause asks; it gives way to what does: `ResNet, 98 MB. Wish: 30 MB`.
+        aims: whether it says what would be liked; it gives way to a wider limit: `goal 5 MB (max 10 MB)`.
     """
 
     field: str
@@ -40,6 +41,7 @@ class Statement:
     below: bool = False
     provided: bool = False
     bare: bool = False
+    aims: bool = False
 
 
 @dataclass(frozen=True)

@@ -82,14 +82,17 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     },
     "goal": {
         "needs": "needs|requires",
+        "aspires": (
+            "goal|aim|aiming|aim for|aiming for|target of|target is|goal is|desired|wish|would like|i'd like|"
+            "we'd like|i'd love|we'd love|i would love|we would love|hoping for|shooting for|looking for|"
+            "i'm after|we're after|i am after|we are after|what i'm after is|what we're after is|dream of|"
+            "try for|love"
+        ),
         "": (
-            "goal|aim|sla|slo|kpi|spec|specification|target of|target is|need|needed|want|wants|wanted|must|"
-            "should|shall|has to|have to|needs to|require|required|requirement|wish|would like|please|"
-            "i'd like|we'd like|i'd love|we'd love|i would love|we would love|get to|get it to|make it|"
-            "bring it to|has got to|gotta|ought to|needing|must be|should be|expect|expects|"
-            "expected|aiming|aim for|aiming for|hit|reach|achieve|deliver|looking for|asks for|ask for|goal is|wanna|"
-            "hoping for|i'm after|we're after|i am after|we are after|what i'm after is|what we're after is|"
-            "agreed on|allowed|=|desired|demand|demands|shooting for|hitting"
+            "sla|slo|kpi|spec|specification|need|needed|want|wants|wanted|must|should|shall|has to|have to|"
+            "needs to|require|required|requirement|please|get to|get it to|make it|bring it to|has got to|"
+            "gotta|ought to|needing|must be|should be|expect|expects|expected|hit|reach|achieve|deliver|"
+            "asks for|ask for|wanna|agreed on|allowed|=|demand|demands|hitting"
         ),
     },
     "between": {"": "between|anywhere between|somewhere between|ranging from|in the range|in the range of|range"},

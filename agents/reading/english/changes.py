@@ -98,7 +98,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
             + verbs(
                 "regress|decline|dip|slide|sag|erode|tumble|deteriorate|worsen|sink|slip|budge|plummet|"
                 "relinquish|forfeit|"
-                "forgo|surrender|deviate|differ|stray|yield up|trade in|waste"
+                "forgo|surrender|wreck|destroy|impair|jeopardize|jeopardise|endanger|butcher|deviate|differ|"
+                "stray|yield up|trade in|waste"
             )
             + "|fell|fallen|sank|sunk|go down by|goes down by"
         ),
@@ -122,7 +123,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
         ),
         "state": (
             "unchanged|unaltered|untouched|same|identical|equal|the same|constant|intact|preserved|retained|"
-            "maintained|where it is|where it is now|where they are|flat|level|just as|as is|"
+            "maintained|sacred|untouchable|non negotiable|nonnegotiable|sacrosanct|set in stone|where it is|"
+            "where it is now|where they are|flat|level|just as|as is|"
             "equally good|as good as|at least as good as|at least as good|at least the same"
         ),
     },
@@ -221,7 +223,12 @@ CHANGES: dict[Concept, dict[str, str]] = {
         ),
     },
     "over": {"": "over|before"},
-    "mild": {"": "much|little|minimal|significant|noticeable|negligible|slight|slightly|small|minor|a bit|tiny bit"},
+    "mild": {
+        "": (
+            "much|little|minimal|significant|noticeable|negligible|slight|slightly|"
+            "small|minor|a bit|tiny bit|tiny|marginal|a tad|a hair"
+        ),
+    },
     "vague": {
         "": (
             "much|little|minimal|significant|significantly|noticeable|noticeably|negligible|slight|slightly|too much|"

@@ -55,6 +55,7 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "excluding the first call|excluding the first run|once warmed up|when warmed up|after the first call"
         ),
     },
+    "peak": {"": "peak|at peak|at its peak|at the peak"},
     "score": {"": "precision"},
     "statistic": {
         "p50": "p50|median|fiftieth percentile|50th percentile|in the median|medians",
