@@ -14,8 +14,8 @@ from .bounds import check_structure, check_text
 from .context import MODEL_FILE, ToolAnswer, ToolContext
 from .external_data import copy_bounded, location_parts, open_inside
 from .normalize.order import sort_nodes
-from .onnx_model import external_files, load_structure, one_line, quoted
-from .session import open_session
+from .onnx_model import external_files, is_large_file, load_structure, one_line, quoted
+from .session import open_session, plain_options
 from .sniff import HEAD_BYTES, foreign_format, is_program
 
 # Outputs of unknown rank: the specification wants a shape, but converters leave it out and runtimes do not mind.
@@ -168,6 +168,6 @@ def _check_sorted(path: Path, name: str) -> bool:
 def _check_runs(path: Path, name: str) -> None:
     """Load the copy in the runtime, which knows best what it cannot run."""
     try:
-        open_session(path)
+        open_session(path, plain_options() if is_large_file(path) else None)
     except ToolError as error:
         raise ModelFileError(f"{name!r} cannot run: {error.message}") from error

@@ -52,7 +52,12 @@ def load_structure(path: Path, name: str | None = None) -> ModelProto:
 
 def is_large(model: ModelProto) -> bool:
     """Tell whether the model is beyond what protobuf holds, with room to spare."""
-    return weight_bytes(model) > LARGE_BYTES
+    return are_large(weight_bytes(model))
+
+
+def are_large(weights: int) -> bool:
+    """Tell whether so many bytes of weights are beyond what protobuf holds, with room to spare."""
+    return weights > LARGE_BYTES
 
 
 def fits_protobuf(model: ModelProto) -> bool:
@@ -144,6 +149,17 @@ def model_bytes(path: Path) -> int:
     """Return every byte needed to load the model: the file and each external-data file it references."""
     files = external_files(load_structure(path))
     return path.stat().st_size + sum((path.parent / name).stat().st_size for name in files)
+
+
+def is_large_file(path: Path) -> bool:
+    """Tell whether the ONNX model at `path`, with its external data, is beyond what protobuf holds.
+
+    What is wrong with a broken one is for whoever loads it to say.
+    """
+    try:
+        return are_large(model_bytes(path))
+    except (ModelFileError, OSError):
+        return False
 
 
 def elements(tensor: TensorProto) -> int:

@@ -69,6 +69,15 @@ def session_options(threads: int = 1) -> Any:
     return options
 
 
+def plain_options() -> Any:
+    """Return the options of a session that computes what the file says, operator by operator."""
+    import onnxruntime as ort
+
+    options = session_options()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return options
+
+
 def open_session(
     model: Path, options: Any | None = None, disabled_optimizers: list[str] | None = None
 ) -> ort.InferenceSession:

@@ -23,7 +23,7 @@ from .data_fit import Layout, class_index, fit, layout, target_of
 from .data_split import SHARES, WITHOUT_CALIBRATION, Item, split
 from .data_spool import Spool
 from .data_stream import check_state, first_states, per_call, roll, unroll
-from .session import open_session
+from .session import open_briefly
 from .sources import read_source
 from .sources.sample import MAX_SAMPLES, RawSample, Target, Wanted
 from .synthesize import pinned_specs, synthesizer
@@ -134,7 +134,7 @@ class Collector:
     def __post_init__(self) -> None:
         self._shape = {name: tuple(dims) for name, dims in (self.params.get("shape") or {}).items()}
         self.state: dict[str, str] = dict(self.params.get("state") or {})
-        self.session = open_session(self.model)
+        (self.session,) = open_briefly(self.model)
         self.specs = pinned_specs(self.session, self._shape)
         self.states = check_state(self.state, self.specs, self.session)
         self._given = [spec for spec in self.specs if spec.name not in self.state]

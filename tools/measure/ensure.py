@@ -13,7 +13,7 @@ from ...contracts import DataError, NoOpError, QuantizeStep, Session, StepReport
 from ...contracts.errors import ErrorType
 from ..context import TORCH_SUFFIX
 from ..onnx_model import external_files, iter_graphs, load_structure, model_bytes, quoted, weight_bytes
-from .session import open_session
+from .session import open_briefly
 from .synthesize import synthesizer
 
 Shape = tuple[int | str, ...] | None
@@ -38,7 +38,7 @@ def ensure_sound(source: Path, target: Path, report: StepReport) -> None:
         raise ToolError(f"the step {report.step.kind!r} wrote no model", fault)
     if _is_left_alone(report) and _same_files(source, target):
         return  # the source was checked when it was made or admitted
-    before, after = open_session(source), open_session(target)
+    before, after = open_briefly(source, target)
     _ensure_change(source, target, report, fault)
     _ensure_signature(before, after, fault)
     try:

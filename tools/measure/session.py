@@ -12,6 +12,7 @@ from typing import Any
 from ...contracts import RequestError, Runtime, RuntimeSettings, Session, TensorSpec, ToolError
 from .. import session as stock_session
 from ..context import TORCH_SUFFIX
+from ..onnx_model import is_large_file
 from ..sample_runs import count
 from ..session import run_errors, runtime_words
 
@@ -175,6 +176,20 @@ def open_session(model: Path, settings: RuntimeSettings | None = None) -> Sessio
 def open_onnx(model: Path, settings: RuntimeSettings | None = None) -> OnnxSession:
     """Load an ONNX model, for tools that know no other."""
     return OnnxRuntime().open(model, settings or stock())
+
+
+def open_briefly(*models: Path) -> list[Session]:
+    """Load models for a few answers that nobody times.
+
+    Where one of them is large, all go without the passes of a stock session: these fold and lay out every weight anew,
+    which takes far longer than the calls.
+
+    Raises:
+        ToolError: the runtime refuses a file; the message is the runtime's own.
+    """
+    if any(model.suffix == TORCH_SUFFIX for model in models) or not any(map(is_large_file, models)):
+        return [open_session(model) for model in models]
+    return [OnnxSession(stock_session.open_session(model, stock_session.plain_options())) for model in models]
 
 
 def runtime_label(model: Path | None = None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...contracts import DataView, Interval, Limits, RuntimeSettings, StepReport, TuneRuntimeStep, units
+from ...contracts import DataView, Interval, Limits, RuntimeSettings, Session, StepReport, TuneRuntimeStep, units
 from ..model_files import copy_files
 from ..onnx_model import model_bytes
 from ..quantize.trial import enough
@@ -56,12 +56,16 @@ def tune_runtime(
     entries = _FOR_MEMORY if step.goal == "memory" else _FOR_LATENCY
     if step.threads > 1 and step.goal == "latency":
         entries = entries | _FOR_LATENCY_THREADS
-    same = _harmless(source, step.threads, entries, feeds)
+    sessions = {name: open_session(source, _with(step.threads, {name: value})) for name, value in entries.items()}
+    plain = open_session(source, stock(step.threads))
+    same = _harmless(plain, sessions, entries, feeds)
     notes = [f"{name} changes the outputs and was not tried" for name in entries if name not in same]
     with measuring_lock():
         seconds = min(_SECONDS, limits.time_s / 4)
         bound = 1 - _GAIN if step.goal == "memory" else 1 + _GAIN
-        tried = _speedups(source, step.threads, same, feeds, seconds, bound)
+        arms = [session_arm(each, feeds) for each in (plain, *(sessions[name] for name in same))]
+        speeds = compare_speed(arms, len(feeds), bound, seconds, single_thread=step.threads == 1)
+        tried = dict(zip(same, speeds, strict=True))
         kept = (
             _lighter(source, step.threads, same, tried, feeds, notes)
             if step.goal == "memory"
@@ -90,33 +94,21 @@ def _with(threads: int, entries: Mapping[str, str]) -> RuntimeSettings:
     return stock(threads).model_copy(update={_PATTERN: pattern, "config_entries": own})
 
 
-def _harmless(model: Path, threads: int, entries: Mapping[str, str], feeds: Sequence[Feed]) -> dict[str, str]:
-    """Return the entries that leave the outputs as they are."""
+def _harmless(
+    plain: Session, sessions: Mapping[str, Session], entries: Mapping[str, str], feeds: Sequence[Feed]
+) -> dict[str, str]:
+    """Return the entries that leave the outputs as they are; each has a session."""
     few = enough(feeds, MAX_FEEDS)
-    plain = open_session(model, stock(threads))
     answers = [plain.run(feed) for feed in few]
 
-    def is_harmless(name: str, value: str) -> bool:
-        changed, errors = (
-            open_session(model, _with(threads, {name: value})),
-            [OutputError() for _ in plain.output_names],
-        )
+    def is_harmless(name: str) -> bool:
+        errors = [OutputError() for _ in plain.output_names]
         for feed, before in zip(few, answers, strict=True):
-            for error, wanted, answer in zip(errors, before, changed.run(feed), strict=True):
+            for error, wanted, answer in zip(errors, before, sessions[name].run(feed), strict=True):
                 error.add(wanted, answer)
         return all(error.decibels >= _SAME_DB for error in errors)
 
-    return {name: value for name, value in entries.items() if is_harmless(name, value)}
-
-
-def _speedups(
-    model: Path, threads: int, entries: Mapping[str, str], feeds: Sequence[Feed], seconds: float, bound: float
-) -> dict[str, tuple[float, Interval]]:
-    """Return stock time / time with each entry, all interleaved, as exactly as telling it from `bound` takes."""
-    settings = [stock(threads), *(_with(threads, {name: value}) for name, value in entries.items())]
-    arms = [session_arm(open_session(model, each), feeds) for each in settings]
-    speeds = compare_speed(arms, len(feeds), bound, seconds, single_thread=threads == 1)
-    return dict(zip(entries, speeds, strict=True))
+    return {name: value for name, value in entries.items() if is_harmless(name)}
 
 
 def _faster(

@@ -12,11 +12,11 @@ from onnx import ModelProto
 
 from ...contracts import DataError, DataView, ToolError
 from ..measure.fidelity import OutputError
-from ..measure.session import open_session
+from ..measure.session import open_briefly
 from ..measure.synthesize import synthesize_feeds
 from ..model_files import save_briefly
-from ..session import open_session as open_with_options
-from ..session import session_options
+from ..onnx_model import is_large_file
+from ..session import open_session, plain_options, session_options
 
 _SAMPLES = 2
 # float32 rounding alone stays above 100 dB; a wrong conversion falls far below.
@@ -51,19 +51,18 @@ class Equivalence:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             save_briefly(model, path)
-            worst = self._decibels(open_session(path).run)
+            (session,) = open_briefly(path)
+            worst = self._decibels(session.run)
         if worst < least_db and (worst < _MIN_DB or worst < self._rounding_db - _MARGIN_DB):
             raise ToolError(f"the rewritten model answers differently (SQNR {worst:.0f} dB)")
 
     @cached_property
     def _rounding_db(self) -> float:
         """What the order of additions does to the source itself: the runtime's own fusions against none."""
-        import onnxruntime as ort
-
-        options = session_options()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        plain = open_with_options(self._source, options)
-        return self._decibels(lambda feed: plain.run(None, dict(feed)))
+        # `_answered` is by the one or the other.
+        options = session_options() if is_large_file(self._source) else plain_options()
+        other = open_session(self._source, options)
+        return self._decibels(lambda feed: other.run(None, dict(feed)))
 
     def _decibels(self, run: Callable[[Mapping[str, Any]], Sequence[Any]]) -> float:
         """Return the SQNR of the worst output of `run` against the source."""
@@ -77,7 +76,7 @@ class Equivalence:
     @cached_property
     def _answered(self) -> tuple[Sequence[str], list[tuple[Mapping[str, Any], Sequence[Any]]]]:
         """The source's outputs by name, and its answers, taken once for all that is compared with it."""
-        original = open_session(self._source)
+        (original,) = open_briefly(self._source)
         return original.output_names, [(feed, original.run(feed)) for feed in self._feeds()]
 
     def _feeds(self) -> Sequence[Mapping[str, Any]]:

@@ -16,8 +16,11 @@ from onnx import ModelProto
 from ...contracts import GRAPH_PASSES, ToolError
 from .. import weight_files
 from ..model_files import load, save, save_briefly
-from ..onnx_model import is_large, read_names
+from ..onnx_model import are_large, is_large, read_names, tensor_bytes
 from ..session import open_session, runtime_errors, runtime_words, session_options
+
+# What the runtime folds into the weights of the layer before.
+_FOLDED = frozenset({"BatchNormalization", "Mul"})
 
 # Every stock session does these at load at no cost to speed. In a file they would hide convolutions and matrix
 # products from quantization, unfold weights that are stored small, fix 8-bit types for one processor, or freeze
@@ -61,12 +64,23 @@ def run_in_session(model: ModelProto, names: Collection[str]) -> ModelProto:
         with TemporaryDirectory(prefix="shipfit-") as folder:
             made = _optimized(model, Path(folder), layers, disabled)
     else:
+        beside = are_large(_folded_bytes(model))
         try:
-            made = _optimized(model, weight_files.lasting_folder(), layers, disabled)
-        except ToolError:  # the weights that it computed may be beyond protobuf's limit
+            made = _optimized(model, weight_files.lasting_folder(), layers, disabled, beside=beside)
+        except ToolError:  # the weights that it computed may be beyond protobuf's limit all the same
+            if beside:
+                raise
             made = _optimized(model, weight_files.lasting_folder(), layers, disabled, beside=True)
     _keep_unused(model, made)
     return made
+
+
+def _folded_bytes(model: ModelProto) -> int:
+    """Return the bytes of weights that the runtime computes anew where a scale behind them is folded into them."""
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    scaled = {name for node in model.graph.node if node.op_type in _FOLDED for name in node.input}
+    folded = {name for node in model.graph.node if scaled.intersection(node.output) for name in node.input}
+    return sum(tensor_bytes(weights[name]) for name in folded if name in weights)
 
 
 def _optimized(

@@ -22,9 +22,9 @@ from ...contracts import (
     StepReport,
     ToolError,
 )
+from ..measure.session import open_briefly
 from ..model_files import load, save
 from ..onnx_model import external_files, iter_graphs, iter_nodes, load_structure, model_bytes, one_line, quoted
-from ..session import open_session
 from ..without_weights import without_large_weights
 from .calibrate import Feeds
 from .computed_rounding import Roundings
@@ -77,7 +77,7 @@ def quantize(step: QuantizeStep, source: Path, target: Path, data: DataView | No
     layers = [layer for layer in layers if not _reads_shapes(layer)]
     share_tied(model)
     save(model, target)
-    check_loads(target)
+    check_loads(target, source)
     return StepReport(
         step=step,
         changed=True,
@@ -160,8 +160,8 @@ def _looked_up(step: QuantizeStep, model: ModelProto) -> dict[str, StoredForm]:
     return forms
 
 
-def check_loads(path: Path) -> None:
-    """Check a written model against the ONNX rules and load it in a stock session.
+def check_loads(path: Path, source: Path) -> None:
+    """Check a written model against the ONNX rules and load it, as what it was made from would be.
 
     Raises:
         ToolError: it is not valid, or the runtime refuses it.
@@ -170,7 +170,7 @@ def check_loads(path: Path) -> None:
         onnx.checker.check_model(str(path) if _stands_alone(path) else without_large_weights(load_structure(path)))
     except onnx.checker.ValidationError as error:
         raise ToolError(f"quantization made an invalid model: {one_line(str(error))}", "quantization") from error
-    open_session(path)
+    open_briefly(path, source)
 
 
 def _stands_alone(path: Path) -> bool:

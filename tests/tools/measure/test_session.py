@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shipfit.contracts import Runtime, RuntimeSettings, Session, ToolError
-from shipfit.tools.measure.session import OnnxRuntime, open_onnx, open_session
+from shipfit.tools.measure.session import OnnxRuntime, OnnxSession, open_briefly, open_onnx, open_session
 
 
 def test_protocols(digits_model: Path):
@@ -34,3 +34,21 @@ def test_errors_are_the_runtimes_own_words(digits_model: Path, tmp_path: Path, c
     with pytest.raises(ToolError, match="cannot load"):
         open_session(tmp_path / "broken.onnx")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_large_model_is_asked_without_laying_out_its_weights(
+    digits_model: Path, tmp_path: Path, request: pytest.FixtureRequest
+):
+    levels = [each.inner.get_session_options().graph_optimization_level for each in _onnx(digits_model)]
+    request.getfixturevalue("everything_is_large")
+    plain = [each.inner.get_session_options().graph_optimization_level for each in _onnx(digits_model, digits_model)]
+    assert [level.name for level in levels] == ["ORT_ENABLE_ALL"]
+    assert [level.name for level in plain] == ["ORT_DISABLE_ALL", "ORT_DISABLE_ALL"]
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    with pytest.raises(ToolError, match="cannot load"):
+        open_briefly(broken)
+
+
+def _onnx(*models: Path) -> list[OnnxSession]:
+    return [session for session in open_briefly(*models) if isinstance(session, OnnxSession)]

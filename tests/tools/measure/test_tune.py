@@ -29,10 +29,11 @@ def test_threads_bring_their_own_settings(mlp_model: Path, tmp_path: Path, monke
 
 
 def test_only_what_helps_beyond_doubt_is_kept(mlp_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    answers = {
-        "session.force_spinning_stop": (1.5, Interval(low=1.4, high=1.6)),
-        "session.intra_op.allow_spinning": (1.2, Interval(low=0.9, high=1.5)),
-    }
-    monkeypatch.setattr(tune, "_speedups", lambda *_: answers)
+    speeds = [  # of no denormals, no spinning, and a stop of spinning
+        (1.0, Interval(low=0.9, high=1.1)),
+        (1.2, Interval(low=0.9, high=1.5)),
+        (1.5, Interval(low=1.4, high=1.6)),
+    ]
+    monkeypatch.setattr(tune, "compare_speed", lambda *_, **__: speeds)
     report = tune_runtime(TuneRuntimeStep(threads=2), mlp_model, tmp_path / "model.onnx", None, Limits())
     assert report.details["settings"]["config_entries"] == {"session.force_spinning_stop": "1"}
