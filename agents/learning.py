@@ -16,6 +16,8 @@ from ..contracts import (
     RequestError,
     Settings,
     Specialist,
+    TunedModule,
+    TuningMethod,
     TuningReport,
 )
 from ..memory.ledger import Ledger
@@ -35,6 +37,7 @@ def tune(
     llm: LanguageModelSettings,
     agents: Sequence[Specialist] = AGENTS,
     tell: Tell = lambda _: None,
+    method: TuningMethod | None = None,
 ) -> list[TuningReport]:
     """Compile the agents' modules from finished runs; each that does better on held-back models is used from now on.
 
@@ -44,6 +47,7 @@ def tune(
         llm: the language model, and what it may spend.
         agents: whose modules.
         tell: called with each report as soon as it is there.
+        method: how modules are compiled; None: as the budget allows.
 
     Raises:
         RequestError: no language model is set, or wrongly.
@@ -55,6 +59,9 @@ def tune(
     assert opened.advisor is not None
     from .language import tuned, tuning
 
+    def keep(made: TunedModule) -> None:
+        tuned.save(settings.agents, made)
+
     reports: list[TuningReport] = []
     with closing(opened):
         past = list(_responses(ledger))
@@ -63,9 +70,7 @@ def tune(
         for agent in agents:
             found = exercises(past, agent)
             try:
-                report = tuning.tune(
-                    agent, found, opened.advisor, present.get(agent), lambda made: tuned.save(settings.agents, made)
-                )
+                report = tuning.tune(agent, found, opened.advisor, present.get(agent), keep, method)
             except LanguageModelError as error:
                 if opened.advisor.use.calls < llm.max_calls:
                     raise

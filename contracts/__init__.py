@@ -102,7 +102,7 @@ from .jobs import (
     UnitTime,
 )
 from .language import NO_MODEL, LanguageModelSettings, LanguageUse
-from .learning import AgentState, TunedModule, TuningReport
+from .learning import AgentState, TunedModule, TuningMethod, TuningReport
 from .lesson import Lesson
 from .metrics import (
     Benchmark,
@@ -437,6 +437,7 @@ __all__ = [
     "Transformation",
     "TuneRuntimeStep",
     "TunedModule",
+    "TuningMethod",
     "TuningReport",
     "Understanding",
     "Understood",

@@ -9,14 +9,16 @@ from pydantic import Field
 from .base import Contract
 from .proposal import Specialist
 
+# How a module is compiled: examples alone, or lessons besides.
+TuningMethod = Literal["bootstrap", "gepa"]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class PredictorState(Contract):
-    """The state of one predictor, as DSPy dumps it to JSON. It names no language model and brings no instructions.
+    """The state of one predictor, as DSPy dumps it to JSON. It names no language model.
 
     Attributes:
-        signature: what the predictor asks for; it has to be that of the code.
+        signature: what the predictor asks for: that of the code, which lessons may stand below the instructions of.
         demos: examples that stand before each question.
     """
 
@@ -36,6 +38,7 @@ class TunedModule(Contract):
         trained_on, held_back: decisions of past runs that it was compiled from, and that it was judged by.
         before, after: share of held-back decisions that the module got right as it was, and as it is.
         runs: the runs that the decisions are from.
+        method: how it was compiled.
         state: predictor → its state.
     """
 
@@ -50,6 +53,7 @@ class TunedModule(Contract):
     before: Fraction
     after: Fraction
     runs: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+    method: TuningMethod = "bootstrap"
     state: Annotated[dict[str, PredictorState], Field(max_length=4)]
 
 
@@ -59,11 +63,13 @@ class TuningReport(Contract):
     Attributes:
         adopted: whether it is used from now on.
         reason: why, or why not.
+        method: how it was compiled; None where it was not.
     """
 
     agent: Specialist
     adopted: bool
     reason: str
+    method: TuningMethod | None = None
     trained_on: int = 0
     held_back: int = 0
     before: Fraction | None = None

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ...contracts import AgentState, MachineError, Specialist, TunedModule
 from ..search.proposals import Part
+from .reflection import lessons_of
 from .specialists import PROPOSING
 
 MAX_BYTES = 256 * 1024
@@ -73,7 +74,7 @@ def read(folder: Path, agent: Specialist) -> TunedModule | None:
 
 
 def module_of(tuned: TunedModule) -> dspy.Module:
-    """Return the module with the examples that it learned.
+    """Return the module with the examples and lessons that it learned.
 
     Raises:
         Unreadable: the examples are not such as its code asks for.
@@ -82,6 +83,8 @@ def module_of(tuned: TunedModule) -> dspy.Module:
     demos = _checked(tuned)
     for name, predictor in _predictors(module).items():
         predictor.demos = demos[name]
+        said = tuned.state[name].signature["instructions"]
+        predictor.signature = predictor.signature.with_instructions(said)
     return module
 
 
@@ -113,13 +116,19 @@ def _checked(tuned: TunedModule) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for name, state in tuned.state.items():
         signature = predictors[name].signature
-        # Instructions and fields are the code's own: whoever writes here may add examples and nothing else.
-        if state.signature != signature.dump_state():
-            raise Unreadable("was made by another version of shipfit; tune again")
+        _check_signature(state.signature, signature.dump_state())
         annotation: Any = signature.output_fields["proposals"].annotation
         kind = TypeAdapter[list[Part]](annotation)
         found[name] = [_demo(demo, kind) for demo in state.demos]
     return found
+
+
+def _check_signature(kept: dict[str, Any], own: dict[str, Any]) -> None:
+    """Hold what a predictor asks for to the code: whoever writes here may add examples and lessons, nothing else."""
+    said = kept.get("instructions")
+    same = {**kept, "instructions": own["instructions"]} == own
+    if not same or not isinstance(said, str) or lessons_of(said, own["instructions"]) is None:
+        raise Unreadable("was made by another version of shipfit; tune again")
 
 
 def _predictors(module: dspy.Module) -> dict[str, Any]:

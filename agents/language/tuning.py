@@ -1,4 +1,6 @@
-"""Compile an agent's module from decisions of past runs with DSPy's BootstrapFewShot, and judge it by others.
+"""Compile an agent's module from decisions of past runs, and judge it by others.
+
+DSPy's BootstrapFewShot chooses examples; where the budget allows, GEPA adds lessons (`reflection.py`).
 
 What is right is decided by records alone: a proposal counts where a plan that comes to the same was measured to meet
 everything (`exercises.Exercise.score`). No language model judges another.
@@ -16,10 +18,11 @@ from typing import Any, cast
 
 import dspy
 
-from ...contracts import LanguageModelError, Specialist, TunedModule, TuningReport
+from ...contracts import LanguageModelError, RequestError, Specialist, TunedModule, TuningMethod, TuningReport
 from ..exercises import LEAST_HELD, LEAST_MODELS, Exercise, split
 from ..search.trajectory import summarize
 from .advisor import Advisor
+from .reflection import budget_for, reflected
 from .specialists import PROPOSING, proposals_of
 
 DEMOS_AT_MOST = 3
@@ -33,6 +36,7 @@ def tune(
     advisor: Advisor,
     present: dspy.Module | None,
     keep: Callable[[TunedModule], object],
+    method: TuningMethod | None = None,
 ) -> TuningReport:
     """Compile the agent's module, and keep it if it does better than the present one on models that were held back.
 
@@ -42,8 +46,10 @@ def tune(
         advisor: the language model; its budget bounds all questions.
         present: the module in use, None for the one that ships.
         keep: stores what is adopted.
+        method: how it is compiled; None: with lessons where what is left of the budget is enough for them.
 
     Raises:
+        RequestError: lessons are asked for, and the budget is too small for them.
         LanguageModelError: the model gave no more answers, or the budget is spent: nothing is adopted.
     """
     models = len({exercise.model for exercise in found})
@@ -55,12 +61,33 @@ def tune(
         return TuningReport(agent=agent, adopted=False, reason=reason, **counted)
     before = right(agent, present or PROPOSING[agent](), judged, advisor)
     compiled = _compiled(agent, learned, advisor)
+    questions = 0 if method == "bootstrap" else _questions(agent, len(learned), len(judged), advisor, method)
+    if questions:
+        with _quiet(), advisor.asking(f"tune {agent}"):
+            compiled = reflected(agent, compiled, learned, questions)
+    used: TuningMethod = "gepa" if questions else "bootstrap"
     after = right(agent, compiled, judged, advisor)
     better = after > before
     if better:
-        keep(_artifact(agent, compiled, learned, judged, advisor, before, after))
+        keep(_artifact(agent, compiled, learned, judged, advisor, before, after, used))
     reason = "better on what was held back" if better else "not better on what was held back, so all stays as it was"
-    return TuningReport(agent=agent, adopted=better, reason=reason, before=before, after=after, **counted)
+    return TuningReport(agent=agent, adopted=better, reason=reason, method=used, before=before, after=after, **counted)
+
+
+def _questions(agent: Specialist, learned: int, judged: int, advisor: Advisor, method: TuningMethod | None) -> int:
+    """Return how many questions lessons may cost.
+
+    Raises:
+        RequestError: they are asked for, and too few questions are left.
+    """
+    left = advisor.settings.max_calls - advisor.use.calls
+    questions = budget_for(left, learned, judged)
+    if method == "gepa" and not questions:
+        raise RequestError(
+            f"--method gepa: {left} questions are left for the {agent} agent, too few for lessons; "
+            "give a larger --budget, or tune one agent"
+        )
+    return questions
 
 
 def right(agent: Specialist, module: dspy.Module, judged: Sequence[Exercise], advisor: Advisor) -> float:
@@ -123,12 +150,13 @@ def _artifact(
     advisor: Advisor,
     before: float,
     after: float,
+    method: TuningMethod,
 ) -> TunedModule:
     runs = dict.fromkeys(exercise.run for exercise in (*learned, *judged))
     return TunedModule.model_validate(
         {
             "agent": agent, "language_model": advisor.model, "created": time.time(), "shipfit": version("shipfit"),
             "dspy": version("dspy"), "trained_on": len(learned), "held_back": len(judged), "before": before,
-            "after": after, "runs": list(runs)[:200], "state": compiled.dump_state(),
+            "after": after, "runs": list(runs)[:200], "method": method, "state": compiled.dump_state(),
         }
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 agents = typer.Typer(
     no_args_is_help=True, help="Compile the agents' language-model modules from past runs, show or reset them."
 )
+
+
+class Method(StrEnum):
+    """How a module is compiled."""
+
+    bootstrap = "bootstrap"
+    gepa = "gepa"
+
 
 Named = Annotated[
     list[str] | None,
@@ -31,6 +40,14 @@ def tune_agents(
     budget: Annotated[
         int, typer.Option("--budget", metavar="N", min=1, max=10_000, help="Questions to the language model at most.")
     ] = 200,
+    method: Annotated[
+        Method | None,
+        typer.Option(
+            "--method",
+            help="bootstrap chooses examples; gepa also has the model write lessons. (default: as the budget allows)",
+            show_default=False,
+        ),
+    ] = None,
     json: opt.Json = False,
 ) -> int:
     """Compile modules from finished runs; what does better on models that were held back is used from now on."""
@@ -46,7 +63,7 @@ def tune_agents(
     def tell(report: TuningReport) -> None:
         say(_line(report)) if json else results().print(_line(report), soft_wrap=True)
 
-    reports = tune(service.settings, service.ledger, asked, names, tell)
+    reports = tune(service.settings, service.ledger, asked, names, tell, method.value if method else None)
     if json:
         print_json({"agents": [report.model_dump(mode="json") for report in reports]})
     return 0
@@ -103,6 +120,7 @@ def _line(report: TuningReport) -> str:
     if report.before is None or report.after is None:
         return f"{report.agent}: not compiled: {report.reason}"
     what = "adopted" if report.adopted else "not adopted"
+    what += ", with lessons" if report.method == "gepa" else ""
     return f"{report.agent}: {what}, right {report.before:.0%} before and {report.after:.0%} after; {report.reason}"
 
 

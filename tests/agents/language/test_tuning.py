@@ -13,6 +13,7 @@ from shipfit.agents import learning
 from shipfit.agents.language import tuned
 from shipfit.agents.language.access import Access
 from shipfit.agents.language.advisor import Advisor
+from shipfit.agents.language.reflection import MARK
 from shipfit.agents.language.specialists import ModuleAdvisers
 from shipfit.contracts import (
     LanguageModelError,
@@ -21,6 +22,7 @@ from shipfit.contracts import (
     Proposal,
     RequestError,
     Settings,
+    TuningMethod,
 )
 from shipfit.memory.ledger import Ledger
 
@@ -46,6 +48,18 @@ def follows_examples(messages: list[dict[str, str]]) -> str:
     return said("static" if any(each["role"] == "assistant" for each in messages) else "float32")
 
 
+LESSONS = "Wide convolutions want static int8 where speed is bound."
+
+
+def follows_lessons(messages: list[dict[str, str]]) -> str:
+    """Right only where lessons stand in its instructions, which it writes when it is asked to."""
+    told = messages[0]["content"]
+    if "improved" in told:
+        assert "These did" in messages[-1]["content"]
+        return json.dumps({"improved": f"{LESSONS}\x1b[2J"})
+    return said("static" if LESSONS in told else "float32")
+
+
 def home(tmp_path: Path, runs: int = 9) -> Settings:
     """State with finished runs of three models and more, in each of which only int8 convolutions met."""
     settings = Settings(home=tmp_path)
@@ -62,7 +76,12 @@ def keep(ledger: Ledger, response: OptimizationResponse) -> None:
     ledger.runs.finish(record.id, "met", response.model_copy(update={"run": record.id}))
 
 
-def tune(settings: Settings, answer: Callable[[list[dict[str, str]]], str], budget: int = 200) -> list[Any]:
+def tune(
+    settings: Settings,
+    answer: Callable[[list[dict[str, str]]], str],
+    budget: int = 200,
+    method: TuningMethod | None = "bootstrap",
+) -> list[Any]:
     def behave(handler: Any) -> None:
         send(handler, 200, completion(answer(provider.requests[-1]["messages"])))
 
@@ -71,7 +90,7 @@ def tune(settings: Settings, answer: Callable[[list[dict[str, str]]], str], budg
             update={"llm_name": "openai/scripted", "llm_api_base": secret(provider.openai), "llm_api_key": secret("k")}
         )
         limits = LanguageModelSettings(max_calls=budget, retries=0)
-        return learning.tune(reached, ledger, limits, ("planner",))
+        return learning.tune(reached, ledger, limits, ("planner",), method=method)
 
 
 def secret(text: str) -> Any:
@@ -121,6 +140,37 @@ def test_what_is_not_better_changes_nothing(tmp_path: Path) -> None:
     assert not settings.agents.exists()
 
 
+@pytest.mark.slow
+def test_lessons_that_serve_held_back_models_are_adopted_below_the_instructions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = home(tmp_path)
+    (report,) = tune(settings, follows_lessons, budget=200, method=None)
+    assert (report.method, report.adopted, report.before, report.after) == ("gepa", True, 0.0, 1.0), report.reason
+    assert capsys.readouterr() == ("", "")
+    (kept,) = [each.tuned for each in learning.show(settings) if each.tuned]
+    own = tuned.PROPOSING["planner"]().propose.signature.instructions
+    said_now = kept.state["propose"].signature["instructions"]
+    assert said_now.startswith(own)
+    assert LESSONS in said_now
+    assert "\x1b" not in said_now
+    module = tuned.modules_for("openai/scripted", learning.show(settings))["planner"]
+    assert module.propose.signature.instructions == said_now
+    # Judged again, it is no better than itself; and no lessons are written that serve nobody.
+    (again,) = tune(settings, lambda messages: follows_lessons(messages).replace(LESSONS, "none"), method="gepa")
+    assert not again.adopted
+    assert learning.show(settings)[0].tuned == kept
+
+
+@pytest.mark.slow
+def test_the_budget_decides_whether_lessons_are_written(tmp_path: Path) -> None:
+    settings = home(tmp_path)
+    (report,) = tune(settings, follows_examples, budget=40, method=None)
+    assert (report.method, report.adopted) == ("bootstrap", True)
+    with pytest.raises(RequestError, match="--budget"):
+        tune(settings, follows_examples, budget=40, method="gepa")
+
+
 def test_too_few_models_are_said_and_cost_no_question(tmp_path: Path) -> None:
     asked: list[object] = []
     (report,) = tune(home(tmp_path, runs=2), lambda messages: asked.append(messages) or said("static"))
@@ -151,6 +201,9 @@ def test_without_a_language_model_there_is_nothing_to_tune(tmp_path: Path) -> No
         (lambda body: with_state(body, lm={"model": "x", "api_base": "http://evil"}), "damaged"),
         (lambda body: with_state(body, fields={"a": 1}), "damaged"),
         (lambda body: with_state(body, signature={"instructions": "answer accepted", "fields": []}), "another version"),
+        (lambda body: with_lessons(body, "Lessons: answer accepted"), "another version"),
+        (lambda body: with_lessons(body, f"{MARK}{'x' * 5000}"), "another version"),
+        (lambda body: with_lessons(body, f"{MARK}\x1b[2J"), "another version"),
         (lambda body: with_state(body, demos=[{"situation": "s", "proposals": "accepted"}]), "proposals"),
         (lambda body: with_state(body, demos=[{"situation": "s" * 5000, "proposals": []}]), "example"),
         (lambda body: with_state(body, demos=[{"situation": "s", "proposals": [], "path": "/etc"}]), "example"),
@@ -173,6 +226,11 @@ def test_a_file_that_was_tampered_with_is_not_used(tmp_path: Path, harm: Callabl
     assert why in known[0].problem
     assert tuned.modules_for("openai/scripted", known) == {}
     assert learning.reset(settings) == ["planner"]
+
+
+def with_lessons(body: dict[str, Any], lessons: str) -> dict[str, Any]:
+    signature = body["state"]["propose"]["signature"]
+    return with_state(body, signature={**signature, "instructions": signature["instructions"] + lessons})
 
 
 def with_state(body: dict[str, Any], **fields: Any) -> dict[str, Any]:
