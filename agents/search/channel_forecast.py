@@ -23,7 +23,7 @@ def tells_of_form(attempt: Attempt, state: PolicyState) -> bool:
 def is_too_much(lever: PruneLever | None, state: PolicyState) -> bool:
     """Tell whether so much pruning ended an attempt before its form was reached, so that no other form helps."""
     return lever is not None and any(
-        attempt.stage == "prune" and _ended(attempt, state) and _at_least(lever, attempt.plan.prune)
+        attempt.stage == "prune" and _ended(attempt, state) and at_least(lever, attempt.plan.prune)
         for attempt in state.attempts
     )
 
@@ -33,8 +33,9 @@ def _ended(attempt: Attempt, state: PolicyState) -> bool:
     return attempt.verdict.kind == "failed" or (reached is not None and reached < quality_need(state))
 
 
-def _at_least(lever: PruneLever, tried: PruneLever | None) -> bool:
-    if tried is None:
+def at_least(lever: PruneLever | None, tried: PruneLever | None) -> bool:
+    """Tell whether a lever takes out as much as one that was tried, or more."""
+    if lever is None or tried is None:
         return False
     pairs = ((lever.ratio, tried.ratio), (lever.threshold, tried.threshold))
     return any(ours is not None and theirs is not None and ours >= theirs for ours, theirs in pairs)

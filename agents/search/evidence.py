@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...contracts import Outcome, Plan, PolicyState, Recalled
 from .carried import plan_here, portable
+from .channel_forecast import at_least
 from .experience import closeness, forms_of
 from .needs import allowed_drop, speed_bounds
 from .predict import estimate
 
-# However alike the models are, and whatever is claimed, so much of a chance stays that of the prediction.
+# However alike the models are, and whatever is claimed, evidence weighs no more than this against what is predicted.
 MOST_WEIGHT = 2 / 3
 # From this weight on, evidence may change what is tried: other models tell too little of this one.
 TELLING = 0.5
@@ -95,6 +96,8 @@ def _chance_then(item: Recalled, plan: Plan, state: PolicyState) -> float | None
     past = item.outcome
     if past.profile.format != state.profile.format:
         return None
+    if _is_beginning(past.plan, plan):
+        return _if_unlikely(_likely(_quality_margins(item, state)))
     if not any(other is not None and _alike(other, plan) for other in _carried(item, state)):
         return None
     if past.verdict == "failed" or _failed_on_final(past):
@@ -102,10 +105,23 @@ def _chance_then(item: Recalled, plan: Plan, state: PolicyState) -> float | None
     if past.size_ratio is None:
         return None
     margins = list(_margins(item, plan, state))
-    known = [margin for margin in margins if margin > -math.inf]
-    likely = math.exp(sum(-math.log1p(math.exp(-margin)) if margin > -30 else margin for margin in known))
     # Not everything was measured: what was can tell that the plan misses, and not that it meets.
-    return likely if len(known) == len(margins) or likely < UNLIKELY else None
+    return _likely(margins) if -math.inf not in margins else _if_unlikely(_likely(margins))
+
+
+def _is_beginning(past: Plan, plan: Plan) -> bool:
+    """Tell whether an outcome is that of pruning alone, with which the plan begins: it can only get worse after."""
+    return past.quantize is None and plan.quantize is not None and at_least(plan.prune, past.prune)
+
+
+def _likely(margins: Iterable[float]) -> float:
+    """Return the chance that all measured margins hold again."""
+    known = (margin for margin in margins if margin > -math.inf)
+    return math.exp(sum(-math.log1p(math.exp(-margin)) if margin > -30 else margin for margin in known))
+
+
+def _if_unlikely(chance: float) -> float | None:
+    return chance if chance < UNLIKELY else None
 
 
 def _failed_on_final(past: Outcome) -> bool:
@@ -136,6 +152,11 @@ def _margins(item: Recalled, plan: Plan, state: PolicyState) -> Iterator[float]:
     for wanted in speed_bounds(state):
         reached = speed_here(item, plan, state)
         yield math.log(reached / wanted) / SPEED_SPREAD if reached else -math.inf
+    yield from _quality_margins(item, state)
+
+
+def _quality_margins(item: Recalled, state: PolicyState) -> Iterator[float]:
+    bounds, past = state.request.constraints, item.outcome
     for asked, decibels in (
         (bounds.min_fidelity_db, past.fidelity_db),
         (bounds.min_logits_fidelity_db, past.logits_fidelity_db),

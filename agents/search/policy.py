@@ -58,8 +58,12 @@ def _preferred(usual: Plan, recalled: Sequence[Plan], state: PolicyState) -> Pla
 def _ranked(state: PolicyState, recalled: Sequence[Plan] = ()) -> list[tuple[float, Plan]]:
     """Return every plan that may be tried and would make something new, with its utility."""
     open_to_it = (*recalled, *plans(state), *heard(state))
-    fresh = [plan for plan in open_to_it if state.is_open(plan) and not estimate(plan, state).repeats]
-    return [_rank(plan, state) for plan in fresh]
+    return [_rank(plan, state) for plan in open_to_it if state.is_open(plan) and _is_new(plan, state)]
+
+
+def _is_new(plan: Plan, state: PolicyState) -> bool:
+    """Tell whether a plan would make something new; what another model met is only known not to once one was built."""
+    return (plan.proposer == "memory" and not state.attempts) or not estimate(plan, state).repeats
 
 
 def _chosen(ranked: list[tuple[float, Plan]], state: PolicyState) -> Plan | None:

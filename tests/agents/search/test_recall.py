@@ -337,3 +337,20 @@ def test_whatever_is_claimed_the_search_goes_on_within_the_request(claims: list[
     if not is_believed(after):
         after = after.model_copy(update={"recalled": (), "lessons": ()})
     assert POLICY.propose(after) is None or allowed(first(after), state)
+
+
+def test_what_pruning_alone_lost_on_a_sibling_tells_of_all_that_begins_with_it(conv_profile: Profile):
+    state = make_state(conv_profile, labelled=False, max_size_ratio=0.3, min_fidelity_db=30)
+    facts: dict[str, Any] = {
+        "verdict": "not_met",
+        "size_ratio": 0.6,
+        "fidelity_db": 12.0,
+        "speedup": None,
+        "drop": None,
+    }
+    seen = knowing(state, past(state, Plan(prune=PruneLever(ratio=0.25)), **facts))
+    begun = Plan(prune=PruneLever(ratio=0.5), quantize=QuantizeLever(storage="int4"))
+    assert evidence(begun, seen).chance < 0.01
+    assert evidence(begun, seen).weight > 0.5
+    gentler = begun.model_copy(update={"prune": PruneLever(ratio=0.1)})
+    assert evidence(gentler, seen).weight == evidence(begun.model_copy(update={"prune": None}), seen).weight == 0
