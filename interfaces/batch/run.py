@@ -33,6 +33,14 @@ OpenBoard = Callable[[int], AbstractContextManager[Board]]
 
 
 @dataclass(frozen=True)
+class Crew:
+    """So many threads, and what gives each a service of its own."""
+
+    open_service: Callable[[], Service]
+    workers: int
+
+
+@dataclass(frozen=True)
 class BatchOptions:
     """What the command line says about a batch.
 
@@ -49,7 +57,6 @@ class BatchOptions:
     resume: bool = False
     fail_fast: bool = False
     trust_code: bool = False
-    workers: int = 1
 
 
 def zoo_path(given: str) -> Path:
@@ -85,16 +92,11 @@ def _overridden(item: Item, given: Mapping[str, Any]) -> Item:
 
 
 class Batch:
-    """A batch as it was asked for, over an installation's ledger.
+    """A batch as it was asked for, over an installation's ledger."""
 
-    Args:
-        open_service: gives each thread a service of its own.
-    """
-
-    def __init__(self, options: BatchOptions, settings: Settings, open_service: Callable[[], Service]) -> None:
+    def __init__(self, options: BatchOptions, settings: Settings) -> None:
         self._options = options
         self._settings = settings
-        self._open_service = open_service
         self.items = read_zoo(options)
         self.out = options.out
         self._folder = options.path if options.path.is_dir() else options.path.parent
@@ -130,7 +132,7 @@ class Batch:
             )
         output_folder(str(out))
 
-    def run(self, known: BatchRecord | None, open_board: OpenBoard) -> tuple[BatchSummary, int]:
+    def run(self, known: BatchRecord | None, open_board: OpenBoard, crew: Crew) -> tuple[BatchSummary, int]:
         """Work on the batch until it is complete; returns its summary and exit status.
 
         Raises:
@@ -143,16 +145,18 @@ class Batch:
             scheduler = Scheduler(ledger.batches, batch.id, this_process())
             self._bring_up_to_date(ledger, batch, self.out, scheduler)
             summary = Summary(ledger, batch, self.items, scheduler, self._settings.home / "locks")
-            found = self._work(scheduler, self.out, summary, open_board)
+            found = self._work(scheduler, self.out, summary, open_board, crew)
             again = any(item.again for item in ledger.batches.items(batch.id))
         return found, exit_status(found, machine_at_fault=again)
 
-    def _work(self, scheduler: Scheduler, out: Path, summary: Summary, open_board: OpenBoard) -> BatchSummary:
+    def _work(
+        self, scheduler: Scheduler, out: Path, summary: Summary, open_board: OpenBoard, crew: Crew
+    ) -> BatchSummary:
         if scheduler.is_complete():
             return summary.write()
         coordinator = Coordinator(
-            scheduler, self._preparer(), self.items, out, summary, self._open_service,
-            workers=min(self._options.workers, len(self.items)), fail_fast=self._options.fail_fast,
+            scheduler, self._preparer(), self.items, out, summary, crew.open_service,
+            workers=min(crew.workers, len(self.items)), fail_fast=self._options.fail_fast,
         )  # fmt: skip
         with open_board(len(self.items)) as board:
             return coordinator.run(board)

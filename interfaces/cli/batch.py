@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,10 +14,11 @@ from . import options as opt
 
 if TYPE_CHECKING:
     from ...contracts import BatchSummary
-    from ..batch.run import Batch
+    from ..batch.run import Batch, Crew
 
 BATCH = "Batch"
-_OWN = frozenset({"zoo", "workers", "resume", "fail_fast", "trust_code", "out", "json"})
+MAX_WORKERS = 64
+_OWN = frozenset({"zoo", "workers", "resume", "fail_fast", "trust_code", "ray", "store", "out", "json"})
 
 
 def batch(
@@ -27,7 +31,7 @@ def batch(
         typer.Option(
             "--workers",
             min=1,
-            max=64,
+            max=MAX_WORKERS,
             metavar="N",
             rich_help_panel=BATCH,
             show_default=False,
@@ -46,6 +50,26 @@ def batch(
             "--trust-code", rich_help_panel=BATCH, help="Let the zoo run code: module:factory, module:callable."
         ),
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="HOST:PORT",
+            rich_help_panel=BATCH,
+            show_default=False,
+            help="Run the jobs on the nodes of this Ray cluster; its token is in RAY_AUTH_TOKEN.",
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="URL",
+            rich_help_panel=BATCH,
+            show_default=False,
+            help="With --ray: s3://… or file://… that all nodes reach. (default: a folder of this machine)",
+        ),
+    ] = None,
     max_size: opt.MaxSize = None,
     max_memory: opt.MaxMemory = None,
     max_latency: opt.MaxLatency = None,
@@ -87,7 +111,6 @@ def batch(
     from ...contracts import load_settings
     from ..batch.run import Batch, BatchOptions, zoo_path
     from .paths import absolute
-    from .seam import open_service_of_many
 
     options = BatchOptions(
         zoo=zoo,
@@ -98,9 +121,49 @@ def batch(
         resume=resume,
         fail_fast=fail_fast,
         trust_code=trust_code,
-        workers=workers or _cores(),
     )
-    return _run(Batch(options, load_settings(), open_service_of_many), zoo, resume, json)
+    place = _Place(_checked(ray, store, trust_code), store, workers)
+    return _run(Batch(options, load_settings()), place, zoo, resume, json)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the jobs run: here, or on a cluster; `workers` models at once, or as many as fit."""
+
+    ray: str | None
+    store: str | None
+    workers: int | None
+
+    @contextmanager
+    def crew(self) -> Generator[Crew]:
+        """Yield who works there; a cluster is connected to meanwhile."""
+        from ..batch.run import Crew
+        from . import seam
+        from .console import say
+
+        if self.ray is None:
+            yield Crew(seam.open_service_of_many, self.workers or _cores())
+            return
+        with seam.open_cluster(self.ray, self.store) as cluster:
+            for line in cluster.left_out:
+                say(line)
+            many = min(self.workers or cluster.slots, MAX_WORKERS)
+            yield Crew(lambda: seam.open_service_of_many(cluster), many)
+
+
+def _checked(ray: str | None, store: str | None, trust_code: bool) -> str | None:
+    """Return the cluster's address, where the options that go with it do.
+
+    Raises:
+        RequestError: one does not.
+    """
+    from ...contracts import RequestError
+
+    if store is not None and ray is None:
+        raise RequestError("--store says where files travel through to a cluster; give --ray HOST:PORT too, or drop it")
+    if ray is not None and trust_code:
+        raise RequestError("--trust-code does not go with --ray: code of a zoo travels to no node")
+    return ray
 
 
 def _cores() -> int:
@@ -108,7 +171,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _run(batch: Batch, zoo: str, resume: bool, as_json: bool) -> int:
+def _run(batch: Batch, place: _Place, zoo: str, resume: bool, as_json: bool) -> int:
     """Run a batch, print what it came to, and return its exit status.
 
     Raises:
@@ -124,11 +187,13 @@ def _run(batch: Batch, zoo: str, resume: bool, as_json: bool) -> int:
     if resume and known is None:
         say("there is no batch of this zoo yet; it starts from the beginning")
     try:
-        summary, status = batch.run(known, open_board)
+        with place.crew() as crew:
+            summary, status = batch.run(known, open_board, crew)
     except (KeyboardInterrupt, Interrupted) as error:
         why = str(error.details.get("why", error.message)) if isinstance(error, Interrupted) else "interrupted"
-        place = ["--out", str(batch.out)] if batch.out else []
-        again = shlex.join(["shipfit", "batch", zoo, "--resume", *place])
+        where = [*(["--ray", place.ray] if place.ray else []), *(["--store", place.store] if place.store else [])]
+        out = ["--out", str(batch.out)] if batch.out else []
+        again = shlex.join(["shipfit", "batch", zoo, "--resume", *where, *out])
         raise Interrupted(f"{why}; go on with: {again}") from None
     if as_json:
         print_json(summary)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...contracts import load_settings, trace_store
@@ -9,6 +11,7 @@ from ...contracts import load_settings, trace_store
 if TYPE_CHECKING:
     from ...agents.language.words import WordReader
     from ...agents.service import Service
+    from ...tools.cluster.connect import Cluster
 
 
 def open_service(trace: str | None = None) -> Service:
@@ -26,8 +29,17 @@ def open_reader() -> WordReader:
     return WordReader(load_settings())
 
 
-def open_service_of_many() -> Service:
-    """Return a service for one thread of a process that works on several runs at once."""
+def open_service_of_many(cluster: Cluster | None = None) -> Service:
+    """Return a service for one thread of a process that works on several runs at once, here or on a cluster."""
     from ...agents.service import Service
 
-    return Service(load_settings(), alone=False)
+    return Service(load_settings(), cluster.executor() if cluster else None, alone=False)
+
+
+@contextmanager
+def open_cluster(address: str, store: str | None) -> Generator[Cluster]:
+    """Yield a Ray cluster that jobs can be sent to."""
+    from ...tools.cluster.connect import open_cluster
+
+    with open_cluster(address, store, load_settings().home) as cluster:
+        yield cluster

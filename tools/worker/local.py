@@ -24,13 +24,12 @@ from ...contracts import (
     ProgressSink,
     WorkerCrashed,
     WorkerMalformed,
-    from_wire,
 )
 from ..hardware import fingerprint, this_machine
 from .conversation import Conversation
 from .environment import child_environment
 from .launching import Launcher
-from .messages import TEMPORARY_FOLDER, TOOL_FOLDER, WorkerRequest, clean_all, clean_line
+from .messages import TEMPORARY_FOLDER, TOOL_FOLDER, WorkerRequest, clean_error, clean_line
 from .process import ChildProcess
 
 # `-P`: a folder that somebody works in must not lend its modules to the child.
@@ -70,7 +69,7 @@ class LocalExecutor:
         """
         check_hardware(job.hardware)
         work = work.absolute()
-        temporary = _prepare(work)
+        temporary = prepare(work)
         request = WorkerRequest(
             job=job, inputs={role: os.fspath(path.absolute()) for role, path in inputs.items()}, work=os.fspath(work)
         )
@@ -82,7 +81,7 @@ class LocalExecutor:
                 self._raise_if_cancelled(child)
                 raise
         if message.kind == "error":
-            error = _error(message.body)
+            error = clean_error(message.body)
             if conversation.waited_s:
                 error.details["waited_s"] = conversation.waited_s
             raise error
@@ -140,7 +139,7 @@ def check_hardware(wanted: str | None) -> None:
         )
 
 
-def _prepare(work: Path) -> Path:
+def prepare(work: Path) -> Path:
     """Make the folders of a job, empty even where a killed run left something, and return the temporary one."""
     try:
         for name in (TOOL_FOLDER, TEMPORARY_FOLDER):
@@ -150,12 +149,6 @@ def _prepare(work: Path) -> Path:
     except OSError as error:
         raise MachineError(f"{work} cannot be written: {error.strerror}; free space or choose another home") from error
     return work / TEMPORARY_FOLDER
-
-
-def _error(body: dict[str, Any]) -> OptimizationError:
-    error = from_wire(body)
-    error.details = clean_all(error.details)
-    return type(error)(clean_line(error.message), error.type, error.details)
 
 
 def _result(job: Job, body: dict[str, Any], work: Path, heard: Conversation, child: ChildProcess) -> JobResult:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from ...contracts import ChildMessage, Contract, Job
+from ...contracts import ChildMessage, Contract, Job, OptimizationError, from_wire
 
 # Where in the job's folder things are: what the tool writes, and what it may litter.
 TOOL_FOLDER = "tool"
@@ -64,3 +65,9 @@ def clean_all(value: Any) -> Any:
     if isinstance(value, dict):
         return {clean_line(str(key)): clean_all(item) for key, item in value.items()}
     return value
+
+
+def clean_error(body: Mapping[str, Any]) -> OptimizationError:
+    """Return the error that a child told, without control codes."""
+    error = from_wire(body)
+    return type(error)(clean_line(error.message), error.type, clean_all(error.details))

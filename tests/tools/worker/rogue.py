@@ -33,6 +33,19 @@ def answer(context: ToolContext) -> ToolAnswer:
     return ToolAnswer(report=REPORT, outputs={"model": folder})
 
 
+def lists(context: ToolContext) -> ToolAnswer:
+    folder = context.inputs["model"]
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    text = " ".join(f"{path.relative_to(folder).as_posix()}={path.read_text()}" for path in found)
+    return ToolAnswer(report=REPORT.model_copy(update={"recommendation": text}))
+
+
+def tells_and_sleeps(context: ToolContext) -> ToolAnswer:
+    tell(context, str(os.getpid()))
+    context.progress(Progress(tool="x", message="begun"))
+    return sleeps_on()
+
+
 def infinite(_: ToolContext) -> ToolAnswer:
     return ToolAnswer(report=Interval(low=float("-inf"), high=float("nan")))
 

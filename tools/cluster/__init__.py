@@ -1,0 +1,1 @@
+"""Runs jobs on the nodes of a Ray cluster. Only `driver` imports ray."""

@@ -1,0 +1,110 @@
+"""A node's copies of what came from the store, so that a model travels to it once."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+from .exchange import Exchange
+from .messages import Blob, Files
+
+MAX_BYTES = 20 * 10**9
+_READ_ONLY = 0o444
+
+# Disk, number, size and time of the last change of a file.
+_Identity = tuple[int, int, int, int]
+# What this process has read and found to be what its name says.
+_SOUND: set[_Identity] = set()
+
+
+class Cache:
+    """Files by digest in a folder that all jobs of a node share.
+
+    Args:
+        max_bytes: beyond it, what was used longest ago is removed; jobs keep what they have under a name of their own.
+    """
+
+    def __init__(self, root: Path, exchange: Exchange, max_bytes: int = MAX_BYTES) -> None:
+        self._root = root
+        self._exchange = exchange
+        self._max_bytes = max_bytes
+
+    def mount(self, files: Files, folder: Path) -> None:
+        """Lay files into a folder, fetching what is not here.
+
+        Raises:
+            MachineError: the store cannot give one.
+        """
+        for name, blob in files.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(self._fetched(blob), target)
+
+    def keep(self, blob: Blob, path: Path) -> None:
+        """Take in a file that was made here and put into the store."""
+        place = self._place(blob)
+        if self._is_sound(place):
+            return
+        self._make_room(blob.size_bytes)
+        path.chmod(_READ_ONLY)
+        part = place.with_name(f".{uuid.uuid4().hex}")
+        _link(path, part)
+        os.replace(part, place)
+
+    def _fetched(self, blob: Blob) -> Path:
+        place = self._place(blob)
+        if self._is_sound(place):
+            os.utime(place, ns=(time.time_ns(), place.stat().st_mtime_ns))
+            return place
+        self._make_room(blob.size_bytes)
+        self._exchange.get(blob, place)
+        _SOUND.add(_identity(place))
+        return place
+
+    def _place(self, blob: Blob) -> Path:
+        folder = self._root / blob.sha256[:2]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / blob.sha256
+
+    def _is_sound(self, place: Path) -> bool:
+        """Tell whether a file is what its name says; it is read again where it may have been written to."""
+        try:
+            identity = _identity(place)
+            if identity in _SOUND:
+                return True
+            with place.open("rb") as file:
+                sound = hashlib.file_digest(file, "sha256").hexdigest() == place.name
+        except FileNotFoundError:
+            return False
+        if sound:
+            _SOUND.add(identity)
+        return sound
+
+    def _make_room(self, needed: int) -> None:
+        found = [(path.stat(), path) for path in self._root.glob("[0-9a-f][0-9a-f]/[0-9a-f]*")]
+        total = needed + sum(status.st_size for status, _ in found)
+        for status, path in sorted(found, key=lambda item: item[0].st_atime_ns):
+            if total <= self._max_bytes:
+                return
+            path.unlink(missing_ok=True)
+            total -= status.st_size
+
+
+def _identity(path: Path) -> _Identity:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP):
+            raise
+        shutil.copyfile(source, target)
+        target.chmod(_READ_ONLY)
