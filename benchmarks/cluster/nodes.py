@@ -43,6 +43,7 @@ class Nodes:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_DISABLE_IMPORT_WARNING": "1",
             "RAY_worker_niceness": "0",
+            "RAY_raylet_start_wait_time_s": str(int(_START_S)),
             **(auth or {"RAY_AUTH_MODE": "disabled"}),
             **(environment or {}),
         }
@@ -58,7 +59,6 @@ class Nodes:
                     *("--include-dashboard=false", f"--ray-client-server-port={_free_port()}"),
                 ]
             )
-            _wait_for_port(int(port))
         except BaseException:
             self.__exit__()
             raise
@@ -76,7 +76,10 @@ class Nodes:
         shutil.rmtree(self.place, ignore_errors=True)
 
     def add(self, cpus: int = 1, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """Start one more node, and return its process, which may not have joined yet; `before` is put before `ray`."""
+        """Start one more node, and return its process once it has joined; `before` is put before `ray`.
+
+        One after the other: two that start in one moment take each other's sockets.
+        """
         return self._start([f"--address={self.address}", f"--num-cpus={cpus}"], before)
 
     def wait_for(self, count: int) -> None:
@@ -85,8 +88,7 @@ class Nodes:
         with Link(self.address, environment=self.environment).wait() as link:
             while sum(node.cpus > 0 for node in link.nodes()) < count:
                 if time.monotonic() > deadline:
-                    said = (self.place / "log").read_text(errors="replace")[-3000:]
-                    raise TimeoutError(f"fewer than {count} nodes have joined: {said}")
+                    raise TimeoutError(f"fewer than {count} nodes have joined")
                 time.sleep(0.2)
 
     def kill(self, node: subprocess.Popen[bytes]) -> None:
@@ -102,7 +104,8 @@ class Nodes:
 
     def _start(self, arguments: list[str], before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         common = ["--block", f"--node-ip-address={HOST}", f"--object-store-memory={_OBJECT_STORE}"]
-        with (self.place / "log").open("ab") as log:
+        path = self.place / f"log{len(self._started)}-{time.monotonic_ns()}"
+        with path.open("wb") as log:
             process = subprocess.Popen(
                 [*before, RAY, "start", *arguments, *common, "--disable-usage-stats"],
                 env={**os.environ, "SHIPFIT_HOME": str(self.place / "home"), **self.environment},
@@ -111,6 +114,11 @@ class Nodes:
                 stderr=log,
             )
         self._started.append(process)
+        deadline = time.monotonic() + _START_S
+        while b"Ray runtime started" not in (said := path.read_bytes()):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise TimeoutError(f"a node did not start: {said.decode(errors='replace')[-2000:]}")
+            time.sleep(0.05)
         return process
 
     def _remember(self, process: subprocess.Popen[bytes]) -> None:
@@ -122,15 +130,3 @@ def _free_port() -> int:
     with socket.socket() as free:
         free.bind((HOST, 0))
         return int(free.getsockname()[1])
-
-
-def _wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + _START_S
-    while True:
-        try:
-            socket.create_connection((HOST, port), 1.0).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)

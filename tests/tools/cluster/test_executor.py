@@ -25,7 +25,8 @@ from shipfit.tools.cluster.executor import TRIES, RayExecutor
 
 from ..worker.contract import ExecutorContract
 
-pytestmark = pytest.mark.slow
+# Starting nodes takes a quarter of a minute, on a busy machine several.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 Run = Callable[..., JobResult]
 
