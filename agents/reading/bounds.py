@@ -37,8 +37,17 @@ def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcom
 
 def _pointed_at(clause: Clause, context: Context) -> str:
     """Return the quantity that `three quarters of that` points at."""
-    points = any(item.has("reference") and item.has("that") for item in clause.items)
+    points = any(item.has("reference") and item.has("that") for item in clause.items) or _changes_it(clause)
     return context.measured.about if points and context.measured is not None else ""
+
+
+def _changes_it(clause: Clause) -> bool:
+    """Tell whether a clause only asks for a multiple of what was told of: `halve it`, `double that`."""
+    measured = clause.measured
+    if measured is None or measured.measure is None or measured.measure.kind != "factor":
+        return False
+    after = [item for item in clause.after(measured) if not item.hint and not item.has("goal")]
+    return len(after) == 1 and after[0].has("article", "that") and not clause.has("quantity", "direction")
 
 
 def _unread_number(passage: Passage) -> Unread:

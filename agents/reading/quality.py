@@ -69,6 +69,9 @@ class QualityPassage(Passage):
         return [self.statement("max_accuracy_drop", value, "drop")]
 
     def accuracy(self, measure: Measure, about: str, comparator: str) -> list[Outcome] | None:
+        little = measure.kind in ("percent", "points") and measure.top <= LARGEST_BARE_DROP and about == "accuracy"
+        if little and (comparator == "upper" or self.has("fine", "modal", "allotted", "exchange")):
+            return self.drop(measure, "upper")  # `up to 2 % accuracy for a third of the size`
         within = any(item.value("upper") == "within" for item in self.clause.items)
         if within or (measure.kind == "points" and (comparator == "upper" or self.has("fine", "modal", "allotted"))):
             return self.drop(measure, "upper")

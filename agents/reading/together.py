@@ -26,6 +26,7 @@ def together(items: Sequence[Item]) -> list[Item]:
         _scores,
         _shares_of_calls,
         _without_origins,
+        _contracted,
         _taken_off,
         _named_models,
         _parts_of_that,
@@ -59,6 +60,19 @@ def _negated_comparatives(items: list[Item]) -> list[Item]:
         short = _SHORT.get(item.value("direction"))
         if short and before and before.has("negation") and after and after.measure and not item.has("upper", "lower"):
             out[-1] = replace(before, end=item.end, readings=short)
+        else:
+            out.append(item)
+    return out
+
+
+def _contracted(items: list[Item]) -> list[Item]:
+    """Take `'s` for `is` where an amount follows: `the model's 4 MB`."""
+    out: list[Item] = []
+    for index, item in enumerate(items):
+        short = item.kind == "word" and item.measure is None and item.end - item.start == len(item.text) + len("'s")
+        following = [each for each in items[index + 1 : index + 3] if not each.has("approximate") and not each.hint]
+        if short and item.has("model", "quantity") and following[:1] and following[0].measure is not None:
+            out += [item, Item(item.end, item.end, "is", "word", {"is": ""})]
         else:
             out.append(item)
     return out
@@ -120,15 +134,18 @@ def _costs(items: list[Item]) -> list[Item]:
     """Take `costs` for a loss where it is quality that it costs: `unless it costs more than 1 % accuracy`."""
     return [
         replace(item, readings=_COSTS[item.value("costs")])
-        if item.has("costs") and _is_of_quality(items[index + 1 :])
+        if item.has("costs") and _is_of_quality(item, items[index + 1 : index + 1 + _FAR])
         else item
         for index, item in enumerate(items)
     ]
 
 
-def _is_of_quality(after: Sequence[Item]) -> bool:
+def _is_of_quality(item: Item, after: Sequence[Item]) -> bool:
     near = after[:_NEAR]
     end = next((at for at, each in enumerate(near) if each.kind == "end"), len(near))
+    amount = any(each.measure is not None and each.measure.kind in ("percent", "points") for each in near[:end])
+    if not amount and len(item.readings) > 1:
+        return False
     named = next((each.value("quantity") for each in near[:end] if each.has("quantity")), "")
     return named == "accuracy"
 

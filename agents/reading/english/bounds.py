@@ -136,7 +136,13 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "last release"
         ),
     },
-    "costs": {"": "cost|costing", "told": "costs"},
+    "costs": {
+        "": (
+            "cost|costing|cost us|cost me|pay|paying|pay with|spend|spending|at the price of|at a price of|worth|"
+            "is worth|to burn|at the cost of|at a cost of"
+        ),
+        "told": "costs",
+    },
     "lost": {"": "lost|dropped|cost us|cost me"},
     "saving": {
         "": "over budget|over the budget|over the limit|above budget|save|saves|saving|shave|shave off|knock|knock off"
