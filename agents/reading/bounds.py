@@ -24,6 +24,8 @@ def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcom
     measure = _with_carried_unit(passage)
     if measure.kind == "foreign" and measure.bare and passage.quantity() in ("size", "memory"):
         measure = replace(measure, kind="bytes", value=measure.bare, bare=measure.value)
+    if measure.kind == "bare" and _is_in_thousands(passage):  # `512K flash`
+        measure = replace(measure, kind="bytes")
     if measure.kind in OF_KIND:
         return AbsolutePassage(clause, context, about, measure).read()
     if measure.kind in ("long", "foreign", "bits"):
@@ -39,6 +41,14 @@ def _pointed_at(clause: Clause, context: Context) -> str:
     """Return the quantity that `three quarters of that` points at."""
     points = any(item.has("reference") and item.has("that") for item in clause.items) or _changes_it(clause)
     return context.measured.about if points and context.measured is not None else ""
+
+
+def _is_in_thousands(passage: Passage) -> bool:
+    """Tell whether a bare number of size or memory is written with a K."""
+    item, value = passage.item, passage.measure.value
+    short = value >= 1000 and value % 1000 == 0 and item.end - item.start < len(f"{value:.0f}")
+    counted = any(each.has("counted") for each in passage.quantities())
+    return short and item.text.isdigit() and not counted and passage.quantity() in ("size", "memory")
 
 
 def _changes_it(clause: Clause) -> bool:

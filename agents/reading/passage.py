@@ -77,6 +77,8 @@ class Passage:
             return ""
         if near[0].value("lower") == "better" and self.measure.kind in _LESS_IS_BETTER:
             return "lower" if self.negated(near[0]) else "upper"
+        if self._is_mirrored(near[0]):
+            return "lower" if near[0].has("upper") else "upper"
         if self._goes_on_refusing(near[0]):
             return "lower" if near[0].has("upper") else "upper"
         upper = near[0].has("upper") and not (near[0].has("lower") and self.prefers_lower())
@@ -93,6 +95,12 @@ class Passage:
         elif upper and self.is_refused(near[0]):
             upper = False
         return "upper" if upper else "lower"
+
+    def _is_mirrored(self, sign: Item) -> bool:
+        """Tell whether a sign stands between the amount and what it bounds: `20 ms > latency`."""
+        after = self.clause.after(sign)
+        written = "mark" in (sign.value("upper"), sign.value("lower"))
+        return written and self.after[:1] == (sign,) and bool(after) and after[0].has("quantity")
 
     def _only_leads(self, item: Item) -> bool:
         """Tell whether a comparison stands before what it bounds, as `over` does; not in `2 % below the original`."""

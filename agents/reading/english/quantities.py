@@ -7,7 +7,7 @@ from ..lexicon import Concept
 QUANTITIES: dict[Concept, dict[str, str]] = {
     "quantity": {
         "size": (
-            "size|sizes|file size|model size|disk size|file|files|download|download size|weights|on disk|disk|"
+            "size|sz|sizes|file size|model size|disk size|file|files|download|download size|weights|on disk|disk|"
             "disk space|disk footprint|on disk footprint|storage footprint|file footprint|"
             "storage|flash|bundle|bundle size|bundle budget|payload|package|package size|"
             "space|binary|binary size|footprint on disk|size on disk|weight file|weight|bytes|asset|asset size|rom"
@@ -27,7 +27,9 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "inference speed in ms|prediction time|reaction time|response times|inference times|run times|"
             "execution times|response latency"
         ),
-        "speed": "speed|perf|inference speed|speedup|speedups|acceleration|performance|velocity|speed up factor|pace",
+        "speed": (
+            "speed|spd|perf|inference speed|speedup|speedups|acceleration|performance|velocity|speed up factor|pace"
+        ),
         "throughput": (
             "throughput|tput|rate|frame rate|framerate|inference rate|bandwidth|requests per second|qps|fps|rps"
         ),
@@ -73,7 +75,7 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "prediction|predictions|run|runs|picture|pictures|token|tokens|evaluation|evaluations|window|windows|"
             "sentence|sentences|item|items|example|examples|clip|clips|pass|passes|document|documents|iteration|"
             "iterations|req|imgs|img|classification|classifications|detection|detections|step|steps|time|times|input|"
-            "inputs|case|cases|inf|infs|preds|pred|reqs|utterance|utterances|user|users|transaction|"
+            "inputs|case|cases|inf|infs|preds|pred|reqs|weights|utterance|utterances|user|users|transaction|"
             "transactions|message|messages|event|events|"
             "customers|visitors|clients|packet|packets|photo|photos|face|faces"
         ),
