@@ -129,9 +129,7 @@ class AbsolutePassage(Passage):
     def _is_taken_off(self, previous: Item) -> bool:
         """Tell whether the amount is taken away: `cut 20 ms from it`, `lose 30 MB`, `get 30 MB off the file`."""
         verb = previous.value("change") == "-" or previous.has("losing") or previous.value("loss") == "drop"
-        return (verb and not previous.has("to")) or (
-            bool(self.after) and (self.after[0].value("out") == "off" or self.after[0].text == "off")
-        )
+        return (verb and not previous.has("to")) or (bool(self.after) and self.after[0].value("out") == "off")
 
     def _is_of_something_else(self) -> bool:
         if self.clause.judged and self._is_of_counted():

@@ -29,7 +29,7 @@ class Item:
         readings: the concepts that it may stand for; none for words that the lexicon does not know, and for marks.
         measure: an amount, if it is one.
         kind: of its first token.
-        hint: `asking` or `filler` where the lexicon knows no more of a word than that.
+        hint: `asking`, `doing` or `filler` where the lexicon knows no more of a word than that.
     """
 
     start: int
@@ -84,6 +84,8 @@ def _tagged(tokens: Sequence[Token], lexicon: Lexicon) -> list[Item]:
 
 
 def _hint(word: str, lexicon: Lexicon) -> str:
+    if word in lexicon.doing:
+        return "doing"
     return "asking" if word in lexicon.asking else "filler" if word in lexicon.fillers else ""
 
 

@@ -16,7 +16,8 @@ Concept = Literal[
     "divide", "everything", "except", "exchange", "factor", "fine", "foreign", "from", "gain_noun", "goal", "has",
     "hedge",
     "idiom", "if", "indifferent", "inside", "instead", "is", "keep", "label", "lever", "losing", "loss", "lost",
-    "lossless", "lower", "made", "mattering", "mild", "modal", "model", "negation", "no", "not_under", "not_worse",
+    "lossless", "lower", "made", "mattering", "mild", "modal", "model", "named", "negation", "no",
+    "not_under", "not_worse",
     "nothing", "of", "one", "only", "or", "out", "over", "past", "peak", "per", "platform", "plus",
     "possible", "present",
     "priority", "provided", "quantity", "reference", "refused", "retract", "runtime", "sacrificing", "saving",
@@ -50,6 +51,7 @@ class Lexicon:
         units: written form → kind of measure, and the unit as `contracts.units` writes it.
         unit_phrases: likewise, of several words.
         asking: verbs that ask for what follows, or by which a model does it, and that the grammar needs no more of.
+        doing: the same verbs, of what somebody or something does.
         fillers: words that tell nothing.
         slips: words that are often misspelt → as they are meant.
         adverbs: words, and pairs of them, that stand in the middle of phrases and change nothing.
@@ -67,6 +69,7 @@ class Lexicon:
     _words: frozenset[str]
     _no_typos: frozenset[str]
     asking: frozenset[str]
+    doing: frozenset[str]
     fillers: frozenset[str]
     adverbs: frozenset[str]
     slips: Mapping[str, str]
@@ -83,6 +86,7 @@ class Lexicon:
         concepts: Mapping[Concept, Mapping[str, str]],
         no_typos: str,
         asking: str,
+        doing: str,
         fillers: str,
         adverbs: str,
         slips: Mapping[str, str],
@@ -110,7 +114,8 @@ class Lexicon:
             numbers, scales, fractions, factors, units,
             {tuple(fold(phrase).split()): unit for phrase, unit in unit_phrases.items()},
             frozenset(mixed), root, _neighbours(long), frozenset(words | counted | set(units) | set(scales)),
-            frozenset(no_typos.split("|")), frozenset(asking.split("|")), frozenset(fillers.split("|")),
+            frozenset(no_typos.split("|")),
+            frozenset(asking.split("|")), frozenset(doing.split("|")), frozenset(fillers.split("|")),
             frozenset(adverbs.split("|")),
             slips,
         )  # fmt: skip

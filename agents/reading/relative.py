@@ -57,7 +57,7 @@ class RelativePassage(QualityPassage):
     def _is_of_something_counted(self) -> bool:
         """Tell whether a share is of something that no bound is of."""
         following = [item for item in self.after[:3] if not item.has("article", "the", "everything")]
-        led = bool(self.after) and (self.after[0].has("whole") or self.after[0].text == "of")
+        led = bool(self.after) and self.after[0].has("whole", "article")
         thing = next((item for item in following if not item.has("whole")), None)
         if not led or thing is None or self.measure.kind not in ("percent", "share"):
             return False

@@ -14,6 +14,7 @@ from .context import Context
 from .items import Item
 from .lexicon import Concept
 
+_VERBS = ("asking", "doing")
 _FIRMLY: tuple[Concept, ...] = (
     "goal", "modal", "upper", "lower", "only", "fine", "hedge", "keep", "possible", "superlative", "refused",
     "allotted",
@@ -24,7 +25,7 @@ _WISHING: tuple[Concept, ...] = (*_FIRMLY, "direction", "change", "loss", "lossl
 
 def asks(clause: Clause) -> bool:
     """Tell whether a clause has a word that asks, bounds or changes."""
-    return clause.has(*_WISHING) or _leads_to(clause) or any(item.hint == "asking" for item in clause.items)
+    return clause.has(*_WISHING) or _leads_to(clause) or any(item.hint in _VERBS for item in clause.items)
 
 
 def _leads_to(clause: Clause) -> bool:
@@ -47,7 +48,7 @@ def is_told(clause: Clause, measured: Item, context: Context) -> bool:
         return False
     if any(item.value("targeting") == "aim" for item in before):
         return False
-    if context.telling and _goes_on(clause) and not any(item.hint == "asking" for item in clause.items):
+    if context.telling and _goes_on(clause) and not any(item.hint in _VERBS for item in clause.items):
         return True
     if any(item.has(*_WISHING) for item in before) or _leads_to(clause):
         return False
@@ -68,8 +69,8 @@ def _is_owned(before: Sequence[Item]) -> bool:
         not any(item.has("article") for item in before)
     )
     for index, item in enumerate(before):
-        if item.hint == "asking":
-            return item.text.endswith("s") and index > 0 and before[index - 1].has("model", "article")
+        if item.hint in _VERBS:
+            return item.hint == "doing" and index > 0 and before[index - 1].has("model", "article")
         led = index and _is_place(before[max(index - 2, 0) : index])
         describes = index + 1 < len(before) and before[index + 1].has("quantity", "statistic")
         if is_of_its_own(item) and not led and not fragment and not describes:

@@ -98,7 +98,7 @@ def _named_models(items: list[Item]) -> list[Item]:
     for index, item in enumerate(items):
         before, after = items[index - 1 : index] if index else [], items[index + 1 : index + 2]
         led = bool(before) and before[0].has("article", "the")
-        if led and item.text.endswith("ed") and item.has("change") and after and after[0].has("model"):
+        if led and item.has("named") and after and after[0].has("model"):
             item = replace(item, readings={"model": ""})
         out.append(item)
     return out

@@ -7,7 +7,7 @@ difference. The grammar speaks of concepts only.
 from __future__ import annotations
 
 from ..lexicon import Lexicon
-from .bounds import ADVERBS, ASKING, BOUNDS, FILLERS
+from .bounds import ADVERBS, ASKING, BOUNDS, DOING, FILLERS
 from .changes import CHANGES
 from .measures import FACTORS, FRACTIONS, NO_SLIPS, NUMBERS, SCALES, SLIPS, UNIT_PHRASES, UNITS
 from .places import PLACES
@@ -24,6 +24,7 @@ ENGLISH = Lexicon.of(
     concepts={**QUANTITIES, **BOUNDS, **CHANGES, **WISHES, **PLACES},
     no_typos=NO_SLIPS,
     asking=ASKING,
+    doing=DOING,
     fillers=FILLERS,
     adverbs=ADVERBS,
     slips=SLIPS,

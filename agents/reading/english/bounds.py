@@ -157,12 +157,15 @@ BOUNDS: dict[Concept, dict[str, str]] = {
 
 # Verbs that ask for what follows, or by which a model does it; the grammar needs to know no more of them.
 ASKING = (
-    "make|makes|give|get|guarantee|guarantees|ensure|sure|serve|serves|handle|handles|process|processes|support|"
-    "supports|sustain|sustains|classify|classifies|answer|answers|respond|responds|reply|replies|finish|"
-    "finishes|return|"
-    "returns|let's|lets|settle|glad|multiply|multiplies|call|provide|offer|produce|crank|done|answered|processed|"
-    "handled|classified|analysed|analyzed|computed|enough|gets|imagine|suppose|ready|works|work|fits|fit|i'll|we'll|"
-    "leaving|leaves|guess|think|guessing|thinking|shoot|go|take|deliver|render|decode|score|detect|predict|infer"
+    "make|give|get|guarantee|ensure|sure|serve|handle|process|support|sustain|classify|answer|respond|reply|"
+    "finish|return|let's|lets|settle|glad|multiply|call|provide|offer|produce|crank|done|answered|processed|"
+    "handled|classified|analysed|analyzed|computed|enough|imagine|suppose|ready|work|fit|i'll|we'll|leaving|"
+    "guess|think|guessing|thinking|shoot|go|take|deliver|render|decode|score|detect|predict|infer"
+)
+# The same, of what somebody or something does.
+DOING = (
+    "makes|guarantees|serves|handles|processes|supports|sustains|classifies|answers|responds|replies|finishes|"
+    "returns|multiplies|gets|works|fits|leaves"
 )
 FILLERS = (
     "please|pls|plz|maybe|perhaps|definitely|say|like|kinda|sort|well|hey|hi|hello|there|at|i|i'd|we'd|you|"

@@ -78,6 +78,7 @@ CHANGES: dict[Concept, dict[str, str]] = {
             "slows it down|slowing the model down|slow the model down|slowing things down|slow things down"
         ),
     },
+    "named": {"": "compressed|reduced|shrunk|trimmed|optimized|optimised|slimmed|downsized|shrunken"},
     "loss": {
         "noun": (
             "loss|losses|tolerance|slack|leeway|degradation|deterioration|drops|accuracy drop|decline|worsening|"
