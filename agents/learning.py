@@ -67,10 +67,12 @@ def tune(
         past = list(_responses(ledger))
         known = {each.agent: each for each in tuned.states(settings.agents, agents)}
         present = tuned.modules_for(opened.advisor.model, known.values())
-        for agent in agents:
+        for done, agent in enumerate(agents):
             found = exercises(past, agent)
             try:
-                report = tuning.tune(agent, found, opened.advisor, present.get(agent), keep, method)
+                report = tuning.tune(
+                    agent, found, opened.advisor, present.get(agent), keep, method, len(agents) - done - 1
+                )
             except LanguageModelError as error:
                 if opened.advisor.use.calls < llm.max_calls:
                     raise

@@ -37,6 +37,7 @@ def tune(
     present: dspy.Module | None,
     keep: Callable[[TunedModule], object],
     method: TuningMethod | None = None,
+    to_come: int = 0,
 ) -> TuningReport:
     """Compile the agent's module, and keep it if it does better than the present one on models that were held back.
 
@@ -47,6 +48,7 @@ def tune(
         present: the module in use, None for the one that ships.
         keep: stores what is adopted.
         method: how it is compiled; None: with lessons where what is left of the budget is enough for them.
+        to_come: agents that share what is left of the budget with this one.
 
     Raises:
         RequestError: lessons are asked for, and the budget is too small for them.
@@ -59,9 +61,11 @@ def tune(
         told = f"{len(found)} decisions on {models} models are recorded where something met"
         reason = f"{told}; {LEAST_MODELS} models and {LEAST_HELD} decisions to judge by are the least"
         return TuningReport(agent=agent, adopted=False, reason=reason, **counted)
+    end = advisor.use.calls + (advisor.settings.max_calls - advisor.use.calls) // (1 + to_come)
     before = right(agent, present or PROPOSING[agent](), judged, advisor)
     compiled = _compiled(agent, learned, advisor)
-    questions = 0 if method == "bootstrap" else _questions(agent, len(learned), len(judged), advisor, method)
+    left = end - advisor.use.calls
+    questions = 0 if method == "bootstrap" else _questions(agent, len(learned), len(judged), left, method)
     if questions:
         with _quiet(), advisor.asking(f"tune {agent}"):
             compiled = reflected(agent, compiled, learned, questions)
@@ -74,18 +78,17 @@ def tune(
     return TuningReport(agent=agent, adopted=better, reason=reason, method=used, before=before, after=after, **counted)
 
 
-def _questions(agent: Specialist, learned: int, judged: int, advisor: Advisor, method: TuningMethod | None) -> int:
+def _questions(agent: Specialist, learned: int, judged: int, left: int, method: TuningMethod | None) -> int:
     """Return how many questions lessons may cost.
 
     Raises:
         RequestError: they are asked for, and too few questions are left.
     """
-    left = advisor.settings.max_calls - advisor.use.calls
     questions = budget_for(left, learned, judged)
     if method == "gepa" and not questions:
         raise RequestError(
-            f"--method gepa: {left} questions are left for the {agent} agent, too few for lessons; "
-            "give a larger --budget, or tune one agent"
+            f"--method gepa: {max(left, 0)} questions are left for the {agent} agent, too few for lessons; "
+            "give a larger --budget, or tune one agent at a time"
         )
     return questions
 
