@@ -7,7 +7,7 @@ READY := .venv/.shipfit-setup
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check scenarios fetch bench bench-main bench-torch bench-quantization bench-peers bench-search bench-batch bench-recall zoo format
+.PHONY: help setup run test test-slow check scenarios fetch bench bench-main bench-torch bench-quantization bench-peers bench-search bench-batch bench-recall bench-chat zoo format
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench-search: $(READY) ## Hold the built-in policy against other searches at equ
 
 bench-batch: $(READY) ## Measure a batch of 200 models, and kill one at 20 random moments
 	$(BIN)/python benchmarks/batch.py
+
+bench-chat: $(READY) ## Measure the web chat: first paint, and events with 20 open conversations
+	$(BIN)/python benchmarks/chat/run.py
 
 bench-recall: $(READY) ## Measure recall over 100,000 outcomes: time and memory
 	$(BIN)/python benchmarks/recall.py

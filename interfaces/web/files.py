@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ...contracts import OptimizationError, ProductFile, units
+from ..chat.naming import DATA_SUFFIXES, offered
 from ..text import clean
-from ..workspace import OWN_FOLDER
 from .downloads import download
-from .uploads import DATA_SUFFIXES, MODEL_SUFFIXES, Uploads, look_at
+from .uploads import Uploads, look_at
 
 if TYPE_CHECKING:
     from ...contracts import Profile, Settings
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from .view_run import View
 
 UPLOADS = "uploads"
-# A folder with more is a data set, not a list to choose from.
-_MOST_CHOICES = 500
-_MOST_SEEN = 20_000
 
 
 class Files:
@@ -42,14 +38,9 @@ class Files:
         self._uploads = Uploads(workspace, UPLOADS, settings.max_model_bytes)
 
     def choices(self) -> View:
-        """Return models and data by path, the latest first."""
-        found = sorted(_seen(self._workspace.root), key=lambda item: -item[1])
-        names = [self._workspace.relative(path) for path, _ in found]
-        return {
-            "models": [_choice(name) for name in names if Path(name).suffix.lower() in MODEL_SUFFIXES][:_MOST_CHOICES],
-            "data": [_choice(name) for name in names if Path(name).suffix.lower() in DATA_SUFFIXES][:_MOST_CHOICES],
-            "max_bytes": self._settings.max_model_bytes,
-        }
+        """Return models and data by path, as the conversation itself offers them."""
+        found = offered(self._workspace)
+        return {"models": [_choice(name) for name in found.models], "data": [_choice(name) for name in found.data]}
 
     def download(self, offered: tuple[ProductFile, ...], name: str) -> Response:
         """Answer with a file that a conversation offers.
@@ -89,17 +80,3 @@ def _about(path: Path, profile: Profile | None) -> str:
 
 def _choice(name: str) -> View:
     return {"path": name, "name": clean(name, 200)}
-
-
-def _seen(root: Path) -> Iterator[tuple[Path, float]]:
-    """Yield regular files below `root` with the time of their last change; links and hidden folders are passed by."""
-    count = 0
-    for where, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != OWN_FOLDER)
-        for name in names:
-            count += 1
-            path = Path(where, name)
-            if not name.startswith(".") and not path.is_symlink() and path.is_file():
-                yield path, path.stat().st_mtime
-        if count > _MOST_SEEN:
-            return

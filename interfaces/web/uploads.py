@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...contracts import MachineError, RequestError, units
+from ..batch.item import MODEL_SUFFIXES
+from ..chat.naming import DATA_SUFFIXES
 from ..text import clean
 from ..workspace import Workspace
 
 if TYPE_CHECKING:
     from ...contracts import Profile, Settings
 
-MODEL_SUFFIXES = frozenset({".onnx", ".pt2"})
-DATA_SUFFIXES = frozenset({".npz", ".csv", ".txt", ".jsonl", ".json"})
 # Weights that lie beside an .onnx file have any of these names.
-BESIDE_SUFFIXES = frozenset({".data", ".bin", ".weights", ".onnx_data"})
+BESIDE_SUFFIXES = (".data", ".bin", ".weights", ".onnx_data")
 # Left free on the disk, whatever is sent: the ledger and running jobs need some.
 RESERVE_BYTES = 500 * 10**6
 MAX_FILES = 500
@@ -62,8 +62,8 @@ class Uploads:
             MachineError: the disk is full, or the folder cannot be written.
         """
         suffix = Path(given).suffix.lower()
-        if suffix not in MODEL_SUFFIXES | DATA_SUFFIXES | BESIDE_SUFFIXES:
-            kinds = ", ".join(sorted(MODEL_SUFFIXES | DATA_SUFFIXES))
+        if suffix not in (*MODEL_SUFFIXES, *DATA_SUFFIXES, *BESIDE_SUFFIXES):
+            kinds = ", ".join((*MODEL_SUFFIXES, *DATA_SUFFIXES))
             raise RequestError(f"{clean(given, 80)} is neither a model nor data; send one of {kinds}")
         if not _BATCH.fullmatch(batch):
             raise RequestError("that is no batch of files")

@@ -30,6 +30,7 @@ from ...contracts import (
 from ..answers import HOW
 from ..asked import field_text, value_text
 from ..facts import STATUS_TITLES
+from ..questions import decision_text
 from ..text import clean
 from .view_run import View, file_label, view_constraint, view_event, view_limits
 
@@ -60,7 +61,8 @@ def _body(entry: Entry) -> View:
         case Started() | Happened() | Questioned() | Answered() | Ended() | Broken():
             return {"run": entry.run, **_run(entry)}
         case Explained():
-            return {"run": entry.explanation.run, "lines": _lines(entry.explanation.text)}
+            decisions = map(decision_text, entry.explanation.decisions)
+            return {"run": entry.explanation.run, "lines": _lines((*entry.explanation.text, *decisions))}
         case Supposed():
             found = entry.what_if
             edits = [clean(edit.text()) for edit in found.edits]
@@ -150,13 +152,16 @@ def _run(entry: Started | Happened | Questioned | Answered | Ended | Broken) -> 
 
 
 def _ended(entry: Ended) -> View:
+    title, constraints = STATUS_TITLES[entry.status], [view_constraint(item) for item in entry.constraints]
+    # The page has a heading and a table for these.
+    shown = (title, *(f"{item['label']} {item['bound']}:" for item in constraints))
     return {
         "status": entry.status,
-        "title": STATUS_TITLES[entry.status],
+        "title": title,
         "reason": clean(entry.reason, _LONG),
-        "constraints": [view_constraint(item) for item in entry.constraints],
+        "constraints": constraints,
         "offers": [clean(offer.text, _LONG) for offer in entry.offers],
-        "lines": _lines(entry.text),
+        "lines": _lines(line for line in entry.text if not line.startswith(shown)),
         "files": _files(entry.files),
     }
 

@@ -26,7 +26,7 @@ export class Entries {
   }
 
   card(entry, kind, title, ...content) {
-    const head = el("div", { class: "head" }, el("h3", {}, title), moment(entry.at));
+    const head = el("div", { class: "head" }, el("h2", {}, title), moment(entry.at));
     return this.add(entry, `card ${kind}`, head, content);
   }
 
@@ -110,7 +110,7 @@ export class Entries {
       cell(row.better === null ? row.change : tag(row.change, row.better ? "met" : "open")),
     ]);
     const [first, second] = entry.titles;
-    this.card(entry, "", `${first} and ${second}`, lines(entry.problems), table("Two results side by side", ["", "", first, second, "change"], rows));
+    this.card(entry, "", `${first} and ${second}`, lines(entry.problems), table("Two results side by side", ["of", "what", first, second, "change"], rows));
     announce(`Compared ${first} with ${second}`);
   }
 

@@ -40,7 +40,7 @@ export class RunCard {
     this.card = el(
       "article",
       { class: "card run", "aria-labelledby": title },
-      el("div", { class: "head" }, el("h3", { id: title }, `Run ${entry.ordinal}: ${entry.model}`), this.tag, moment(entry.at)),
+      el("div", { class: "head" }, el("h2", { id: title }, `Run ${entry.ordinal}: ${entry.model}`), this.tag, moment(entry.at)),
       el("p", { class: "quiet-text" }, entry.limits.asked.length ? `Asked: ${entry.limits.asked.join(", ")}` : "No bounds; everything is guarded"),
       this.now, this.bar, this.why, this.buttons, this.asked, this.notes, this.picture, this.rows, this.end, this.steps,
     );
@@ -155,7 +155,8 @@ export class RunCard {
 
   /** The run waits for a person. */
   question(entry) {
-    this.limits = entry.limits;
+    this.limits = entry.limits; // as they were edited
+    this.draw();
     this.status("waits for you", "open");
     const answer = (action) => this.actions.answer(action);
     const field = el("input", { id: `edit-${this.ordinal}`, placeholder: "max_size 8MB, max_drop 1%", autocomplete: "off" });
@@ -168,7 +169,7 @@ export class RunCard {
       el(
         "section",
         { class: "question", "aria-label": "A question to you" },
-        el("h4", {}, first),
+        el("h3", {}, first),
         el("pre", { tabindex: "0", "aria-label": "What is known" }, rest.join("\n")),
         el("div", { class: "row" },
           button("Approve", () => answer("go")),
@@ -207,16 +208,16 @@ export class RunCard {
     this.why.textContent = "";
     this.card.classList.add(entry.status === "met" ? "good" : "open");
     this.offer();
-    const heads = ["bound", "asked", "measured", ""];
+    const heads = ["bound", "asked", "measured", "verdict"];
     const rows = entry.constraints.map((each) => [
       cell(each.label), number(each.bound), number(each.measured), cell(tag(each.met, each.kind), each.note ? ` ${each.note}` : ""),
     ]);
     this.end.replaceChildren(
-      el("h4", {}, entry.title),
+      el("h3", {}, entry.title),
       el("p", {}, entry.reason),
       rows.length ? table(`Bounds and guards of run ${this.ordinal}`, heads, rows) : "",
       ...lines(entry.lines),
-      entry.offers.length ? el("h4", {}, "Offers") : "",
+      entry.offers.length ? el("h3", {}, "Offers") : "",
       el("ul", { class: "bullets" }, entry.offers.map((text) => el("li", {}, text))),
       this.actions.fileList(entry.files),
       el("div", { class: "row" },

@@ -132,7 +132,8 @@ def test_any_name_stays_in_its_folder(stem: str, suffix: str):
 
 
 def test_choices_are_models_and_data_and_nothing_hidden(workspace: Workspace, tmp_path: Path):
-    for name in ("a.onnx", "sub/b.pt2", "c.npz", "notes.md", ".hidden/d.onnx", ".shipfit/e.onnx"):
+    hidden = (".hidden/d.onnx", ".shipfit/e.onnx", "shipfit-out/run/trail.jsonl")
+    for name in ("a.onnx", "sub/b.pt2", "c.npz", "notes.md", *hidden):
         (workspace.root / name).parent.mkdir(parents=True, exist_ok=True)
         (workspace.root / name).write_bytes(b"x")
     (tmp_path / "secret.onnx").write_bytes(b"x")
