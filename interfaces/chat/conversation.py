@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 from ...contracts import MAX_SAID, Answer, Broken, Entry, OptimizationError, ProductFile, Refused, RequestError, Said
 from ..cli.faults import save_fault
 from ..text import clean
 from .inquiring import HELP, Inquiries
-from .intent import Intent, asks_in, classify
+from .intent import Intent, asks_in, classify, in_sequence
 from .naming import Named, is_model, named, refuse_code
 from .phrases import Kind
 from .room import Room
@@ -170,6 +171,12 @@ class Conversation:
         return self._room.workspace.relative(place)
 
     def _hear(self, found: Named) -> None:
+        first, *rest = in_sequence(found.words)
+        self._hear_one(replace(found, words=first))
+        for words in rest:
+            self._hear_one(Named(words))
+
+    def _hear_one(self, found: Named) -> None:
         asks, words = asks_in(found.words)
         intent = classify(words)
         if asks is not None or self._names_another(found) or intent.kind == "wish":
@@ -204,6 +211,7 @@ class Conversation:
             "runs": ask.runs,
             "status": ask.status,
             "reset": self._wishes.reset,
+            "undo": self._wishes.undo,
             "ask_first": lambda: self._wishes.take("", nothing, approve=True),
             "ask_never": lambda: self._wishes.take("", nothing, approve=False),
             "greeting": lambda: self._room.tell(f"Hello. You can {CAN_BE_SAID}."),

@@ -71,6 +71,8 @@ def laid_over(draft: Draft, found: Understanding, words: str) -> Draft:
     if found.contradictions:
         raise RequestError(f"that contradicts itself: {'; '.join(found.contradictions)}")
     asked = found.constraints.model_dump(exclude_unset=True)
+    if "latency_statistic" in asked and all(each.field != "latency_statistic" for each in found.understood):
+        asked["latency_statistic"] = draft.constraints.latency_statistic  # a corrected latency is meant as before
     kept = _without(draft.constraints.model_dump(exclude_none=True), _replaced(found, asked, words))
     lifted = [name for name in draft.allow_regression if not set(BOUNDS_ON[name]) & set(asked)]
     forbidden = (*draft.optimization.forbid, *found.forbid)

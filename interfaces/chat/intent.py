@@ -62,6 +62,8 @@ _ASKS = _rule(rf"^(?:{INTERROGATIVE})\b")
 _FRAME_LEFT = _rule(rf"^{FRAME_LEFT}\s+")
 _LIFTED = _rule(rf"^{LIFTED}$")
 _PARTS = re.compile(r"\s*[,;]\s*(?:and\s+|but\s+)?|\s*\.\s+|\s+(?:and|but)\s+", re.IGNORECASE)
+_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
+_MOST_SENTENCES = 6
 # Longer messages are stories: they are read as wishes at once, whatever they hold.
 _LONGEST_ORDER = 300
 
@@ -85,6 +87,28 @@ def classify(text: str) -> Intent:
     if (said.endswith("?") and not is_request) or _ASKS.match(bare):
         return Intent("why", said)
     return Intent("wish", _after_answer(plain))
+
+
+def in_sequence(text: str) -> list[str]:
+    """Return a message as what is to be done one after the other: sentences that are orders or questions by themselves.
+
+    A yes or a no before a wish is not an answer by itself, and manners beside anything else are nothing.
+    """
+    sentences = [sentence for sentence in _SENTENCES.split(text) if sentence.strip()]
+    if not 2 <= len(sentences) <= _MOST_SENTENCES:
+        return [text]
+    parts: list[tuple[Kind, str]] = []
+    for sentence in sentences:
+        kind = classify(sentence).kind
+        kind = "wish" if kind in ("ask_first", "ask_never") else kind
+        if parts and kind == parts[-1][0] == "wish":
+            parts[-1] = (kind, f"{parts[-1][1]} {sentence}")
+        else:
+            parts.append((kind, sentence))
+    kinds = {kind for kind, _ in parts}
+    idle = {"greeting", "thanks"} if kinds - {"greeting", "thanks"} else set[Kind]()
+    idle |= {"yes", "no"} if "wish" in kinds else set[Kind]()
+    return [part for kind, part in parts if kind not in idle]
 
 
 def lifted_in(text: str) -> tuple[tuple[str, ...], str]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 Kind = Literal[
-    "yes", "no", "stop", "resume", "start", "help", "files", "status", "runs", "reset", "ask_first", "ask_never",
-    "greeting", "thanks", "compare", "what_if", "why", "wish",
+    "yes", "no", "stop", "resume", "start", "help", "files", "status", "runs", "reset", "undo", "ask_first",
+    "ask_never", "greeting", "thanks", "compare", "what_if", "why", "wish",
 ]  # fmt: skip
 
 MANNERS = (
@@ -73,8 +73,18 @@ WHOLE: dict[Kind, tuple[str, ...]] = {
     ),
     "reset": (
         "(?:start|begin) (?:over|afresh|anew|fresh|from scratch|from the beginning)|reset|new request",
-        "clear(?: (?:it|all|everything|the request))?|(?:scratch|never ?mind) (?:that|all|everything|it)|never ?mind",
-        "forget (?:it|everything|all(?: of (?:it|that))?|(?:the|my) (?:whole )?request)",
+        "clear(?: (?:it|all|everything|the request))?|(?:scratch|never ?mind|forget) (?:all|everything)",
+        "forget (?:all(?: of)? (?:it|that|this)|(?:the|my) (?:whole )?request)",
+    ),
+    "undo": (
+        "undo(?: (?:it|that|this|the last (?:change|one)))?",
+        "never ?mind(?: (?:that|it))?|(?:scratch|forget) (?:that|it)",
+        "take (?:that|it) back|revert(?: (?:that|it))?|(?:go )?back(?: to (?:how|what) it was)?|as it was(?: before)?",
+    ),
+    "why": (
+        "(?:can|could) you do (?:any )?better(?: than (?:that|this))?",
+        "is (?:that|this|it) (?:the best|all)(?: you can do)?",
+        "is (?:there )?(?:anything|nothing) better|try harder",
     ),
     "greeting": (
         "(?:hello|hi|hey|good (?:morning|afternoon|evening|day)|greetings)(?: there| shipfit| everyone)?",

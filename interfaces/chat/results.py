@@ -56,7 +56,9 @@ def result_lines(response: OptimizationResponse) -> list[str]:
         speed = speed_text(found)
         lines.append(f"against the original: size {size_ratio_text(found)}, speed {speed}, {quality_text(found)}")
     lines += [constraint_line(result) for result in response.constraints]
-    lines += [f"could be had instead (measured): {clean(offer.text, 500)}" for offer in response.offers]
+    offers = enumerate(response.offers, start=1)
+    lines += [f"offer {number}, measured: {clean(offer.text, 500)}" for number, offer in offers]
+    lines += ["say 'take offer 1' to ask for it"] if response.offers else []
     told = {offer.text for offer in response.offers}
     advice = [item.description for item in response.recommendations if item.description not in told]
     lines += [f"advice: {clean(text, 500)}" for text in advice[:3]]

@@ -45,12 +45,14 @@ class Standing:
     Attributes:
         draft: the request as it stands.
         prompt: the last question of the conversation's own that is still open.
+        earlier: the drafts before it, the last change last.
         runs: by id, in the order in which they were started.
         title: the first words that were said.
     """
 
     def __init__(self) -> None:
         self.draft = Draft()
+        self.earlier: list[Draft] = []
         self.prompt: Prompted | None = None
         self.runs: dict[str, RunView] = {}
         self.title = ""
@@ -76,7 +78,7 @@ class Standing:
             case Said():
                 self.title = self.title or entry.text[:200]
             case Taken():
-                self.draft, self.prompt = entry.draft, None
+                self._redraft(entry.draft)
             case Prompted():
                 self.prompt = entry
             case Started():
@@ -92,6 +94,14 @@ class Standing:
                 self._change(entry.run, lambda view: setattr(view, "state", "broken"))
             case _:
                 pass
+
+    def _redraft(self, draft: Draft) -> None:
+        """Take the request as it now stands; one that is the one before again takes the last change back."""
+        if self.earlier and draft == self.earlier[-1]:
+            self.earlier.pop()
+        elif draft != self.draft:
+            self.earlier.append(self.draft)
+        self.draft, self.prompt = draft, None
 
     def _start(self, entry: Started) -> None:
         self.prompt = None

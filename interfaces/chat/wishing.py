@@ -11,6 +11,7 @@ from ...contracts import (
     Draft,
     LanguageModelError,
     Lever,
+    Offer,
     Prompted,
     RequestError,
     Taken,
@@ -23,6 +24,7 @@ from ..text import clean
 from .drafting import as_request, changed_by, check, differences, laid_over, lifting
 from .intent import lifted_in
 from .naming import Named, Offered, offered
+from .offers import offer_in
 from .room import Room
 from .runner import Runner
 from .standing import RunView
@@ -95,6 +97,18 @@ class Wishes:
         self._tell(old, Draft(model=old.model, data=old.data, approve=old.approve), Understanding(), ())
         self.prompt()
 
+    def undo(self) -> None:
+        """Take the last change of the request back.
+
+        Raises:
+            RequestError: there is none.
+        """
+        earlier = self._room.standing.earlier
+        if not earlier:
+            raise RequestError("nothing was changed that could be taken back")
+        self._tell(self._room.standing.draft, earlier[-1], Understanding(), ())
+        self.prompt()
+
     def go_back(self, view: RunView) -> None:
         """Have the request be again what a run was made from."""
         self._tell(self._room.standing.draft, view.draft, Understanding(), ())
@@ -141,7 +155,7 @@ class Wishes:
         """Return a draft with words laid over it, what was understood of them, and notes."""
         if not words.strip():
             return draft, Understanding(), ()
-        if (changes := _settings(words)) is not None:
+        if (changes := _settings(words) or offer_in(words, draft, self._offers)) is not None:
             return changed_by(draft, changes), Understanding(), ()
         lifted, words = lifted_in(words)
         for quantity in lifted:
@@ -154,6 +168,11 @@ class Wishes:
             changes, meant = together
             return changed_by(_said_too(draft, words), changes), meant, ()
         return (draft if found.is_empty else laid_over(draft, found, words)), found, notes
+
+    @property
+    def _offers(self) -> tuple[Offer, ...]:
+        latest = self._room.standing.latest
+        return latest.result.offers if latest is not None and latest.result is not None else ()
 
     def _changes(self, view: RunView, words: str) -> Changes:
         question = view.question

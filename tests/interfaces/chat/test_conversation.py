@@ -100,6 +100,22 @@ def test_what_means_something_only_after_what_was_said_is_read_together_with_it(
     assert talk("int8 is fine after all")[0].draft.optimization.forbid == ()
 
 
+def test_the_last_change_is_taken_back_again_and_again(talk: Talk) -> None:
+    talk(WISH)
+    talk("make it 8 MB instead")
+    talk("do not prune")
+    assert talk("never mind")[0].draft.optimization.forbid == ()
+    assert talk("undo")[0].draft.constraints.max_size_ratio == 0.5
+    assert talk("undo")[0].draft.model is None
+    assert "could be taken back" in refusal(talk("undo"))
+
+
+def test_a_corrected_latency_is_meant_as_before(talk: Talk) -> None:
+    talk("make net.onnx take at most 4 ms p99")
+    assert talk("5 ms instead")[0].draft.constraints.latency_statistic == "p99"
+    assert talk("5 ms on average")[0].draft.constraints.latency_statistic == "mean"
+
+
 def test_one_message_may_ask_to_be_asked_and_wish_something(talk: Talk) -> None:
     taken = talk("make net.onnx half the size. ask me first")[0]
     assert taken.draft.approve

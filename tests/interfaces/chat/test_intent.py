@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipfit.interfaces.chat.intent import classify, lifted_in
+from shipfit.interfaces.chat.intent import classify, in_sequence, lifted_in
 from shipfit.interfaces.chat.phrases import Kind
 
 PHRASINGS: dict[Kind, tuple[str, ...]] = {
@@ -101,7 +101,8 @@ PHRASINGS: dict[Kind, tuple[str, ...]] = {
         "how far are you?",
     ),
     "runs": ("runs", "list runs", "show me all earlier runs", "history"),
-    "reset": ("start over", "never mind", "reset", "forget everything", "begin from scratch"),
+    "reset": ("start over", "reset", "forget everything", "forget all that", "begin from scratch"),
+    "undo": ("never mind", "undo", "scratch that", "take that back", "undo the last change"),
     "ask_first": (
         "ask me first",
         "ask me before you change anything",
@@ -148,6 +149,8 @@ PHRASINGS: dict[Kind, tuple[str, ...]] = {
         "is there anything smaller?",
         "which bound was missed?",
         "give me the reasons",
+        "can you do better?",
+        "is that the best you can do?",
     ),
     "wish": (
         "make it 8 MB instead",
@@ -217,6 +220,21 @@ def test_a_wish_is_read_without_the_answer_before_it(text: str, wish: str) -> No
 )
 def test_bounds_are_taken_back_by_their_quantity(text: str, lifted: tuple[str, ...], rest: str) -> None:
     assert lifted_in(text) == (lifted, rest)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("make it 8 MB. start", ["make it 8 MB.", "start"]),
+        ("Stop. Make it 8 MB instead. Then run it again.", ["Stop.", "Make it 8 MB instead.", "Then run it again."]),
+        ("No. Make it 8 MB, twice as fast. And do not prune.", ["Make it 8 MB, twice as fast. And do not prune."]),
+        ("Hello. Why not int4? Thanks!", ["Why not int4?"]),
+        ("Hello. Thanks.", ["Hello.", "Thanks."]),
+        ("half a point, e.g. 0.5 %", ["half a point, e.g. 0.5 %"]),
+    ],
+)
+def test_sentences_that_are_orders_are_done_one_after_the_other(text: str, parts: list[str]) -> None:
+    assert in_sequence(text) == parts
 
 
 @given(
