@@ -2,19 +2,23 @@
 
 Before: `Conv → Slice` along an axis of positions, activations or a Split of channels between them, as causal
 convolutions cut off what their padding at the end made, and spectra their first frames. After: no Slice, and that much
-less padding, in the Conv or in a Pad before it. Where less padding cannot stand for it, nothing changes.
+less padding, in the Conv or in a Pad before it. Where less padding cannot stand for it, nothing changes; nor where the
+Slice may leave nothing: an empty value is what no convolution makes. A length that is free is one at least.
 Needs opset 10.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from onnx import ModelProto, NodeProto, helper
 
-from ..onnx_model import delete_named, is_standard
+from ..onnx_model import delete_named, is_standard, iter_nodes
 from ..quantize.graphs import attribute, int_attribute
+from .inferred_dims import Dims, inferred_dims
 from .scope import Scope, rewrite_graphs
 from .tracing import ELEMENTWISE
 
@@ -33,24 +37,27 @@ class _Cut(NamedTuple):
 
 def slice_before_conv(model: ModelProto) -> int:
     """Rewrite in place and return how many slices cut off less, or nothing any more."""
-    return rewrite_graphs(model, _rewrite)
+    if not {"Conv", "Slice"} <= {node.op_type for node in iter_nodes(model)}:
+        return 0
+    return rewrite_graphs(model, partial(_rewrite, dims=inferred_dims(model)))
 
 
-def _rewrite(scope: Scope) -> int:
+def _rewrite(scope: Scope, dims: Mapping[str, Dims]) -> int:
     if scope.version < MIN_OPSET:
         return 0
     shorter = set[str]()
-    count = sum(_move(scope, node, shorter) for node in scope.nodes if node.op_type == "Conv" and is_standard(node))
+    convolutions = [node for node in scope.nodes if node.op_type == "Conv" and is_standard(node)]
+    count = sum(_move(scope, node, dims, shorter) for node in convolutions)
     delete_named(scope.graph.value_info, shorter)
     return count
 
 
-def _move(scope: Scope, node: NodeProto, shorter: set[str]) -> int:
+def _move(scope: Scope, node: NodeProto, dims: Mapping[str, Dims], shorter: set[str]) -> int:
     """Move what all slices behind a convolution cut off alike; `shorter` takes the names of values that change."""
     names, slices = _behind(scope, node)
     cuts = [_read(scope, each) for each in slices]
     alike = sorted(set(cuts[0]).intersection(*cuts[1:])) if cuts else []
-    moved = [cut for cut in alike if _apply(scope, node, cut, shorter)]
+    moved = [cut for cut in alike if _leaves_some(scope, node, cut, dims) and _apply(scope, node, cut, shorter)]
     if not moved:
         return 0
     shorter.update(names)
@@ -121,6 +128,40 @@ def _drop(scope: Scope, node: NodeProto, gone: set[int]) -> None:
     scope.remove(each for each in joins if not scope.readers(each.output[0]))
 
 
+def _leaves_some(scope: Scope, node: NodeProto, cut: _Cut, dims: Mapping[str, Dims]) -> bool:
+    """Tell whether something is left of the shortest that the convolution makes."""
+    weight = scope.constant(node.input[1])
+    if weight is None or cut.axis >= weight.ndim:
+        return False
+    rank, at = weight.ndim - 2, cut.axis - 2
+    pads = _ints(node, "pads", [0] * 2 * rank)
+    reach = (weight.shape[cut.axis] - 1) * _ints(node, "dilations", [1] * rank)[at] + 1
+    spare = max(_least(scope, node.input[0], cut.axis, dims) + pads[at] + pads[at + rank] - reach, 0)
+    return spare // _ints(node, "strides", [1] * rank)[at] + 1 > cut.begin + cut.end
+
+
+def _least(scope: Scope, name: str, axis: int, dims: Mapping[str, Dims]) -> int:
+    """Return how long a value is along an axis of positions at least."""
+    known = dims.get(name, ())
+    if axis < len(known) and isinstance(length := known[axis], int):
+        return length
+    node = scope.producer(name)
+    if node is None or not is_standard(node):
+        return 1
+    if node.op_type == "Unsqueeze" and (added := _added(scope, node)) and axis not in added:
+        return _least(scope, node.input[0], axis - sum(each < axis for each in added), dims)
+    if node.op_type == "Pad" and len(node.input) in (2, 3) and (pads := scope.integers(node.input[1])):
+        return max(_least(scope, node.input[0], axis, dims) + pads[axis] + pads[axis + len(pads) // 2], 1)
+    return 1
+
+
+def _added(scope: Scope, node: NodeProto) -> tuple[int, ...]:
+    """Return the axes that an Unsqueeze adds; none where they are not known, or counted from the end."""
+    given = attribute(node, "axes")
+    added = tuple(given.ints) if given is not None else scope.integers(node.input[1]) or ()
+    return added if min(added, default=-1) >= 0 else ()
+
+
 def _apply(scope: Scope, node: NodeProto, cut: _Cut, shorter: set[str]) -> bool:
     """Let a convolution make no more than what `cut` leaves."""
     weight = scope.constant(node.input[1])
@@ -146,9 +187,8 @@ def _unpad(scope: Scope, name: str, cut: _Cut, shorter: set[str]) -> bool:
     """Take the cut off a Pad that makes `name`, axes that were added since apart."""
     node, axis, names = scope.part(name), cut.axis, [name]
     while node is not None and node.op_type == "Unsqueeze":
-        given = attribute(node, "axes")
-        added = tuple(given.ints) if given is not None else scope.integers(node.input[1]) or (-1,)
-        if min(added) < 0 or axis in added:
+        added = _added(scope, node)
+        if not added or axis in added:
             return False
         axis -= sum(each < axis for each in added)
         names.append(node.input[0])

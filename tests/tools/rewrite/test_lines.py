@@ -152,9 +152,20 @@ def test_what_is_cut_off_is_not_computed(before, pads: list[int], stride: int, b
     model = models.build(nodes, [models.spec("x", ["N", 3, "L"])], [models.spec("y", [None] * 3)], weights)
     case = before(model, {"x": noise(2, 3, 17)})
     fits = begin * stride <= pads[0] and end * stride <= pads[1]
-    moved = fits and begin + end > 0
+    shortest = max(1 + sum(pads) - 3, 0) // stride + 1
+    moved = fits and 0 < begin + end < shortest
     assert case.rewritten(slice_before_conv) == (1 + split if moved else 0)
     assert ("Slice" in case.types) != moved
+
+
+@pytest.mark.parametrize(("length", "count"), [("L", 0), (2, 0), (3, 1)])
+def test_a_cut_that_may_leave_nothing_stays(before, length: str | int, count: int):
+    """Of two positions, nothing is left: the file answers with an empty value, a convolution would refuse."""
+    weights = {"w": noise(4, 3, 3)} | {"starts": np.array([1]), "ends": np.array([-1]), "axes": np.array([2])}
+    nodes = [conv("x", "w", "a", pads=[1, 1]), cut("a", "y")]
+    model = models.build(nodes, [models.spec("x", ["N", 3, length])], [models.spec("y", [None] * 3)], weights)
+    case = before(model, {"x": noise(2, 3, length if isinstance(length, int) else 2)})
+    assert case.rewritten(slice_before_conv) == count
 
 
 @pytest.mark.parametrize("mode", ["constant", "reflect", "edge"])
@@ -191,7 +202,7 @@ def test_slices_of_two_axes_with_numbers_put_together(before):
         )
     nodes.append(helper.make_node("Mul", ["p", "q"], ["y"]))
     weights = {"w": noise(4, 3, 3)} | {name: np.array([value]) for name, value in numbers.items()}
-    model = models.build(nodes, [models.spec("x", ["N", 3, "L"])], [models.spec("y", [None] * 3)], weights)
+    model = models.build(nodes, [models.spec("x", ["N", 3, 17])], [models.spec("y", [None] * 3)], weights)
     case = before(model, {"x": noise(2, 3, 17)})
     assert case.rewritten(slice_before_conv) == 2
     assert case.types == ["Conv", "Slice", "Slice", "Mul"]
