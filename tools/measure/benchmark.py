@@ -193,7 +193,8 @@ def benchmark_models(
         benchmark = to_benchmark(timings, threads)
         if not footprint:
             return benchmark
-        first, second = measure_footprints([(item.model, item.settings) for item in subjects], used, progress)
+        loaded = [(item.model, item.settings) for item in subjects]
+        first, second = measure_footprints(loaded, _different(used), progress)
     return benchmark.model_copy(update={"baseline_footprint": first, "candidate_footprint": second})
 
 

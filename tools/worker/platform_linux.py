@@ -83,7 +83,7 @@ def children(pid: int) -> list[int]:
         NotImplementedError: this kernel does not list children; ask psutil.
     """
     try:
-        tasks = os.listdir(_PROC / str(pid) / "task")
+        tasks = os.listdir(f"{_PROC}/{pid}/task")
     except FileNotFoundError:
         if not _PROC.joinpath("self", "task").exists():
             raise NotImplementedError from None
@@ -91,7 +91,8 @@ def children(pid: int) -> list[int]:
     found: list[int] = []
     for task in tasks:
         try:
-            found += map(int, (_PROC / str(pid) / "task" / task / "children").read_text().split())
+            with open(f"{_PROC}/{pid}/task/{task}/children", "rb") as listed:  # looked at ten times a second
+                found += map(int, listed.read().split())
         except ProcessLookupError:
             continue
         except FileNotFoundError:
@@ -103,7 +104,8 @@ def children(pid: int) -> list[int]:
 def resident_bytes(pid: int) -> int:
     """Return the resident size of `pid` in bytes; 0 when it is gone."""
     try:
-        pages = int((_PROC / str(pid) / "statm").read_text().split()[1])
+        with open(f"{_PROC}/{pid}/statm", "rb") as sizes:
+            pages = int(sizes.read().split()[1])
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
