@@ -5,31 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
-
-from ...contracts import (
-    DataView,
-    Evaluation,
-    Part,
-    Progress,
-    ProgressSink,
-    RequestError,
-    Session,
-    ToolError,
-    metric_kind,
-)
+from ...contracts import DataView, Evaluation, Progress, ProgressSink, RequestError, Session, ToolError
 from ..context import ToolAnswer, ToolContext, silent
 from ..onnx_model import quoted
 from ..sample_runs import counted
 from .answers import ANSWERS_FILE, Answering, Recorded, Replayed
 from .clear import Clear
 from .data import open_data
-from .fidelity import OutputError
+from .differences import Differences
 from .labels import measured_in
-from .logits import LogitsError, has_logits, open_exposed, paired_logits, same_answers
-from .quality import Quality, measured, quality_of, truths
+from .logits import has_logits, open_exposed, paired_logits, same_answers
 from .session import open_session, stock
 
 
@@ -68,35 +55,29 @@ def compare_models(
         ToolError: a model does not load or run, or the outputs differ in name, number, type or fixed sizes.
     """
     started, before = time.perf_counter(), counted()
+    first, second = _opened(original, candidate, threads)
+    replayed = Replayed(known, lambda outputs: _reopened(original, first, outputs, threads)) if known else None
+    sessions, pairs, tried = _with_logits((first, second), (original, candidate), view, part, threads, replayed)
+    recorded = Recorded(sessions[0]) if keep else None
+    found = Differences(first, pairs, view, part, limit)
+    for ours, theirs in _answers((recorded or sessions[0], sessions[1]), view, part, limit, progress):
+        found.add(ours, theirs)
+        if clear and found.are_clear(clear):
+            break
+    if recorded and keep:
+        recorded.save(keep)
+    runs = max(counted() - before, found.samples * (1 if sessions[0] is replayed else 2) + tried)
+    update = {"has_logits": has_logits(original), "sample_runs": runs, "seconds": time.perf_counter() - started}
+    return found.evaluation().model_copy(update=update)
+
+
+def _opened(original: Path, candidate: Path, threads: int) -> tuple[Session, Session]:
+    """Return stock sessions of two models that can be compared."""
     first, second = (open_session(path, stock(threads)) for path in (original, candidate))
     _require_same_inputs(first, second)
     if first.output_names != second.output_names:
         raise ToolError(f"the candidate's outputs {list(second.output_names)} are not {list(first.output_names)}")
-    names, shapes = first.output_names, {each.name: each.shape or () for each in first.output_specs}
-    replayed = Replayed(known, lambda outputs: _reopened(original, first, outputs, threads)) if known else None
-    sessions, pairs, tried = _with_logits((first, second), (original, candidate), view, part, threads, replayed)
-    recorded = Recorded(sessions[0]) if keep else None
-    sessions = (recorded or sessions[0], sessions[1])
-    errors, logits = {name: OutputError() for name in names}, LogitsError(pairs)
-    scored = _Scored(view, part, limit, quality_of(view.ref))
-    samples = 0
-    for ours, theirs in _answers(sessions, view, part, limit, progress):
-        for name, error in errors.items():
-            _require_alike(name, shapes[name], ours[name], theirs[name])
-            error.add(ours[name], theirs[name])
-        logits.add(ours, theirs)
-        scored.add(samples, {name: (ours[name], theirs[name]) for name in names})
-        samples += 1
-        if clear and clear.is_told(samples, view, part, _worst(errors, view), logits.decibels):
-            break
-    if recorded and keep:
-        recorded.save(keep)
-    evaluation = _evaluation(part, samples, errors, scored.result(), view, time.perf_counter() - started)
-    below = logits.decibels
-    quantity = None if below is None else measured(below, "dB", samples)
-    runs = max(counted() - before, samples * (1 if sessions[0] is replayed else 2) + tried)
-    update = {"logits_fidelity": quantity, "has_logits": has_logits(original), "sample_runs": runs}
-    return evaluation.model_copy(update=update)
+    return first, second
 
 
 def _reopened(original: Path, session: Session, outputs: Sequence[str], threads: int) -> Answering:
@@ -157,62 +138,6 @@ def _answers(
             progress(Progress(tool="evaluate", message=f"{index + 1} of {len(feeds)}", fraction=index / len(feeds)))
 
 
-class _Scored:
-    """Hands to the metric what it can score: every answer, or the last one of each stream (all of them, for texts)."""
-
-    def __init__(self, view: DataView, part: str, limit: int | None, quality: Quality) -> None:
-        self._truths = truths(view, view.ref, part, limit)
-        self._output = str(view.ref.output)
-        self._quality = quality
-        starts = view.starts(part, limit)
-        self._streams = view.ref.scores_streams
-        self._texts = metric_kind(view.ref.scoring.metric) == "texts"
-        self._last = [position + 1 == len(starts) or starts[position + 1] for position in range(len(starts))]
-        self._stream: list[tuple[Any, Any]] = []
-        self._number = np.cumsum(starts).tolist() if view.ref.state else None
-        self._count = 0
-
-    def add(self, index: int, pair: Mapping[str, tuple[Any, Any]]) -> None:
-        if self._truths is None:
-            return
-        answer = pair[self._output]
-        if self._streams:
-            self._stream = [*self._stream, answer] if self._texts else [answer]
-            if not self._last[index]:
-                return
-            answer = _joined(self._stream)
-            self._stream = []
-        self._count += 1
-        self._quality.add(*answer, self._truths[index], self._number[index] if self._number else None)
-
-    def result(self) -> dict[str, Any]:
-        return self._quality.result() if self._count else {}
-
-
-def _joined(stream: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
-    """Return the answers of a stream as one; symbols stand on the last axis, so every other one is time."""
-    if len(stream) == 1:
-        return stream[0]
-    first, second = (
-        np.concatenate([np.asarray(pair[side]).reshape(-1, np.shape(pair[side])[-1]) for pair in stream])
-        for side in (0, 1)
-    )
-    return first, second
-
-
-def _require_alike(name: str, shape: Sequence[int | str], known: Any, answer: Any) -> None:
-    """Answers must be of one element type and rank, and of the sizes that the original fixes and keeps."""
-    if not (isinstance(known, np.ndarray) and isinstance(answer, np.ndarray)):
-        return
-    if known.dtype != answer.dtype:
-        raise ToolError(f"the candidate's output {quoted(name)} is {answer.dtype}, the original's is {known.dtype}")
-    fixed = [axis for axis, size in enumerate(shape) if size in known.shape[axis : axis + 1]]
-    if known.ndim != answer.ndim or any(known.shape[axis] != answer.shape[axis] for axis in fixed):
-        raise ToolError(
-            f"the candidate's output {quoted(name)} is of shape {[*answer.shape]}, the original's is {[*known.shape]}"
-        )
-
-
 def _require_same_inputs(first: Session, second: Session) -> None:
     both = (sorted(each.input_specs, key=lambda item: item.name) for each in (first, second))
     ours, theirs = ([(item.name, item.dtype, list(item.shape or ())) for item in inputs] for inputs in both)
@@ -228,36 +153,6 @@ def _same_input(old: tuple[str, str, list[Any]], new: tuple[str, str, list[Any]]
     if old[:2] != new[:2] or len(ranks) > 1:
         return False
     return all(a == b for a, b in zip(old[2], new[2], strict=False) if isinstance(a, int) and isinstance(b, int))
-
-
-def _evaluation(
-    part: str,
-    samples: int,
-    errors: Mapping[str, OutputError],
-    quality: Mapping[str, Any],
-    view: DataView,
-    seconds: float,
-) -> Evaluation:
-    decibels = {name: error.decibels for name, error in errors.items()}
-    fields: dict[str, Any] = {"samples": samples, **quality}
-    if part != "final":
-        fields.pop("class_drops", None)
-    return Evaluation(
-        part=cast(Part, part),
-        **fields,
-        fidelity=measured(_worst(errors, view), "dB", samples),
-        output_fidelity_db=decibels,
-        finite=all(error.finite for error in errors.values()),
-        constant=any(error.constant for error in errors.values()),
-        synthetic=view.ref.synthetic,
-        seconds=seconds,
-    )
-
-
-def _worst(errors: Mapping[str, OutputError], view: DataView) -> float:
-    """Return the SQNR in dB of the worst output, or of the one that the data name."""
-    named = view.ref.named_output
-    return min(each.decibels for each in errors.values()) if named is None else errors[named].decibels
 
 
 def evaluate_tool(context: ToolContext) -> ToolAnswer:
