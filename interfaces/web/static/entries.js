@@ -129,12 +129,17 @@ export class Entries {
     announce(entry.lines.join(" "));
   }
 
+  /** Return the product and the report as links, and everything else behind one more step. */
   fileList(files) {
     if (!files.length) return "";
     const link = (file) =>
       el("a", { class: "button quiet", href: this.actions.fileLink(file.path), download: file.name },
         `Download ${file.about === "model" ? "the product" : `the ${file.about}`}: ${file.name} (${file.size})`);
-    return el("div", { class: "row files" }, files.map(link));
+    const first = files.filter((file) => file.about === "model" || file.name.endsWith(".html"));
+    const rest = files.filter((file) => !first.includes(file));
+    return el("div", { class: "files" },
+      el("div", { class: "row" }, first.map(link)),
+      rest.length ? el("details", {}, el("summary", {}, "More files"), el("div", { class: "row" }, rest.map(link))) : "");
   }
 
   /** Ask for this run beside another; which one is asked where there are several. */

@@ -2,7 +2,7 @@
 
 import { svg } from "./dom.js";
 
-const WIDTH = 480, HEIGHT = 300, LEFT = 52, RIGHT = 18, TOP = 28, BOTTOM = 44;
+const WIDTH = 480, HEIGHT = 300, LEFT = 52, RIGHT = 26, TOP = 28, BOTTOM = 44;
 
 /** Return round marks that cover `values` from zero. */
 function marks(values) {
