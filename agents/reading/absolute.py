@@ -92,7 +92,7 @@ class AbsolutePassage(Passage):
                 return self.context.measured.about if self.context.measured.about == "memory" else usual
             if not named and self.context.topic == "memory":
                 return "memory"  # `we must save memory, at most 90 MB`
-            if not named and self.after and self.after[0].has("peak"):
+            if not named and self.has("peak"):
                 return "memory"
             if not named and self._is_of_a_machine():
                 return ""

@@ -100,6 +100,8 @@ class AllowanceWish(Wish):
 
     def _free(self) -> list[str]:
         """Return what `any size will do` names."""
+        if self.has("change", "direction"):
+            return []
         pairs = pairwise(self.items)
         return [two.value("quantity") for one, two in pairs if one.has("any") and two.has("quantity")]
 

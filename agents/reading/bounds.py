@@ -17,7 +17,7 @@ from .statements import Outcome, Unread
 
 def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcome]:
     """Return what a clause with a measure asks for; `about` is its quantity where another clause names it."""
-    about = about or _pointed_at(clause, context)
+    about = about or _pointed_at(clause, context) or _in_brackets_of(clause)
     passage = Passage(clause, context, about)
     if _is_retracted(passage):
         return []
@@ -49,6 +49,15 @@ def _is_in_thousands(passage: Passage) -> bool:
     short = value >= 1000 and value % 1000 == 0 and item.end - item.start < len(f"{value:.0f}")
     counted = any(each.has("counted") for each in passage.quantities())
     return short and item.text.isdigit() and not counted and passage.quantity() in ("size", "memory")
+
+
+def _in_brackets_of(clause: Clause) -> str:
+    """Return the quantity that an amount in brackets is of: `accurate (95 %)`."""
+    lead, opener = clause.lead, clause.opener
+    if lead is None or opener is None or opener.text != "(" or clause.has("quantity"):
+        return ""
+    side = lead.value("adjective")
+    return side[:-1] if side[:-1] == "accuracy" else ""
 
 
 def _changes_it(clause: Clause) -> bool:

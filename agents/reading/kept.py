@@ -87,6 +87,8 @@ class KeptWish(Wish):
         if last is item:
             return all(each.has("keep", "quantity", "reference") for each in between)
         states = [each for each in self.items if each.value("keep") == "state"]
+        if keep is self.items[-1] and keep.value("keep") == "verb":
+            return True  # `accuracy stays`
         return bool(states) and all(
             each.kind == "mark" or each.has("is", "goal", "keep", "quantity", "modal") for each in between
         )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from .measures import Measure
 from .passage import Passage
+from .roles import asks
 from .shares import rounded
 from .statements import Outcome
 
@@ -92,7 +93,7 @@ class QualityPassage(Passage):
             return [self.statement("max_accuracy_drop", rounded(1 - value), "drop")]
         if value < (_LOWEST_ACCURACY if comparator == "lower" else _UNLIKELY_ACCURACY):
             return None
-        made = self.statement("min_accuracy", value, "accuracy")
+        made = replace(self.statement("min_accuracy", value, "accuracy"), bare=not asks(self.clause))
         if self.is_present(comparator):
             self.context.topic = "accuracy"
             return [replace(made, strength="present" if self.has("present", "past") else "fact")]

@@ -54,7 +54,8 @@ def is_told(clause: Clause, measured: Item, context: Context) -> bool:
         return False
     if context.wishes and clause.opener is not None and not clause.first:
         return False
-    return _is_owned(before) or _names_something(clause, measured) or _is_setting(clause, measured)
+    colon = max((at for at, item in enumerate(before) if item.text == ":"), default=-1)
+    return _is_owned(before[colon + 1 :]) or _names_something(clause, measured) or _is_setting(clause, measured)
 
 
 def _goes_on(clause: Clause) -> bool:

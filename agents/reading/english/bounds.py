@@ -90,7 +90,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
         ),
         "": (
             "sla|slo|kpi|spec|specification|need|needed|want|wants|wanted|must|should|shall|has to|have to|"
-            "needs to|require|required|requirement|please|get to|get it to|make it|bring it to|has got to|"
+            "constraints|constraint|requirements|criteria|needs to|require|required|requirement|please|get to|"
+            "get it to|make it|bring it to|has got to|"
             "gotta|ought to|needing|must be|should be|expect|expects|expected|hit|reach|achieve|deliver|"
             "asks for|ask for|wanna|agreed on|allowed|=|demand|demands|hitting"
         ),

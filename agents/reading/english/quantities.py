@@ -57,7 +57,12 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "excluding the first call|excluding the first run|once warmed up|when warmed up|after the first call"
         ),
     },
-    "peak": {"": "peak|at peak|at its peak|at the peak"},
+    "peak": {
+        "": (
+            "peak|at peak|at its peak|at the peak|at runtime|at run time|while running|when running|when loaded|"
+            "while it runs|when it runs|during inference|in operation|while in use|once loaded|when it is loaded"
+        ),
+    },
     "score": {"": "precision"},
     "statistic": {
         "p50": "p50|median|fiftieth percentile|50th percentile|in the median|medians",
