@@ -173,7 +173,9 @@ class AbsolutePassage(Passage):
 
     def _is_blamed(self) -> bool:
         """Tell whether the amount is called too much, or too little: `40 MB is too big`."""
-        return any(one.has("too") and two.has("adjective", "direction", "several") for one, two in pairwise(self.after))
+        too = any(one.has("too") and two.has("adjective", "direction", "several") for one, two in pairwise(self.after))
+        asked = self.clause.judged or self.has("goal", "modal", "only", "allotted")
+        return too or (not asked and any(item.has("refused", "verdict") for item in self.after))
 
     def _is_called(self) -> bool:
         """Tell whether the amount only says which model is meant: `the 70 MB file`."""

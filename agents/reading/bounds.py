@@ -12,7 +12,7 @@ from .passage import Passage
 from .relative import RelativePassage
 from .roles import is_told
 from .shares import rounded
-from .statements import Outcome, Unread
+from .statements import Outcome, Statement, Unread
 
 
 def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcome]:
@@ -40,7 +40,17 @@ def read_bound(clause: Clause, context: Context, about: str = "") -> list[Outcom
 def _pointed_at(clause: Clause, context: Context) -> str:
     """Return the quantity that `three quarters of that` points at."""
     points = any(item.has("reference") and item.has("that") for item in clause.items) or _changes_it(clause)
-    return context.measured.about if points and context.measured is not None else ""
+    points = points or (clause.has("that") and clause.has("change") and not clause.has("quantity", "reference"))
+    if not points or context.measured is None:
+        return ""
+    told = context.measured
+    context.outcomes[:] = [  # `40 MB, and it needs to be half of that`
+        replace(each, strength="fact")
+        if isinstance(each, Statement) and each.bare and each.start == told.start
+        else each
+        for each in context.outcomes
+    ]
+    return told.about
 
 
 def _is_in_thousands(passage: Passage) -> bool:

@@ -89,7 +89,7 @@ def _tells(clause: Clause, context: Context, said: list[Outcome]) -> bool:
     )
     opener = clause.opener
     goes_on = (
-        context.telling and not clause.first and (opener is None or opener.has("and") or opener.text in ("(", ","))
+        context.telling and not clause.first and (opener is None or opener.has("and") or opener.text in ("(", ",", "/"))
     )
     tells = clause.measured is not None and is_told(clause, clause.measured, context)
     tells = tells or clause.has("has", "attains", "present", "past") or (clause.first and _is_of_a_source(clause))

@@ -61,7 +61,7 @@ def is_told(clause: Clause, measured: Item, context: Context) -> bool:
 def _goes_on(clause: Clause) -> bool:
     """Tell whether the clause is one more of what is told: `it has 32 GB of flash and 1 GB of RAM`."""
     opener = clause.opener
-    return not clause.first and (opener is None or opener.has("and") or opener.text in (",", "("))
+    return not clause.first and (opener is None or opener.has("and") or opener.text in (",", "(", "/"))
 
 
 def _is_owned(before: Sequence[Item]) -> bool:

@@ -26,6 +26,7 @@ def together(items: Sequence[Item]) -> list[Item]:
         _scores,
         _shares_of_calls,
         _without_origins,
+        _labels_of_the_present,
         _contracted,
         _taken_off,
         _named_models,
@@ -63,6 +64,17 @@ def _negated_comparatives(items: list[Item]) -> list[Item]:
         else:
             out.append(item)
     return out
+
+
+def _labels_of_the_present(items: list[Item]) -> list[Item]:
+    """Take `current` for what is where a colon follows: `current: 91 % / 40 MB`."""
+    following = [*items[1:], None]
+    return [
+        replace(item, readings={"present": ""})
+        if item.has("reference") and item.has("present") and after is not None and after.text == ":"
+        else item
+        for item, after in zip(items, following, strict=True)
+    ]
 
 
 def _contracted(items: list[Item]) -> list[Item]:
@@ -111,7 +123,10 @@ def _parts_of_that(items: list[Item]) -> list[Item]:
         one, two = items[index - 2 : index] if index > 1 else (None, None)
         part = one is not None and one.measure is not None and one.measure.kind in _RELATIVE
         ends = index + 1 == len(items) or not items[index + 1].has("quantity", "model")
-        if item.has("that") and part and two is not None and two.has("whole") and ends:
+        direct = items[index - 1].measure if index else None
+        halves = direct is not None and direct.kind in ("share", "factor") and item.has("that") and ends
+        it = item.has("that") or (item.has("article") and (index + 1 == len(items) or items[index + 1].kind != "word"))
+        if halves or (it and part and two is not None and two.has("whole") and ends):
             item = replace(item, readings={"reference": "", "that": ""})
         out.append(item)
     return out

@@ -74,6 +74,8 @@ class _Tokenizer:
                 yield from self._new_line(at, match.end())
             elif text[-1] == ">" and text[0] == "-":
                 yield Token("mark", "→", at, match.end())
+            elif not text.strip(_DASHES):
+                yield Token("mark", text[0], at, match.end())
             elif len(text) == 1 and not (text.isalnum() or text in FRACTIONS):
                 yield from self._mark(text, at)
             else:

@@ -83,7 +83,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     "goal": {
         "needs": "needs|requires",
         "aspires": (
-            "goal|aim|aiming|aim for|aiming for|target of|target is|goal is|desired|wish|would like|i'd like|"
+            "then :|new :|goal|aim|aiming|aim for|aiming for|target of|target is|goal is|desired|wish|"
+            "would like|i'd like|"
             "we'd like|i'd love|we'd love|i would love|we would love|hoping for|shooting for|looking for|"
             "i'm after|we're after|i am after|we are after|what i'm after is|what we're after is|dream of|"
             "try for|love"
@@ -119,7 +120,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "currently|now|today|right now|at the moment|was|were|used to be|presently|at present|nowadays|"
             "these days|so far|as of now|as of today|it is at|we are at|we're at|sits at|weighs|weighs in at|"
             "comes in at|current|clocks in at|measures|has been|stands at|before|previously|originally|yesterday|"
-            "already|used to take|we have now|takes now|at this point|takes|takes up|took|occupies|is using|"
+            "stuck with|stuck at|sitting at|already|used to take|we have now|takes now|at this point|takes|"
+            "takes up|took|occupies|is using|"
             "is taking|consumes|uses|eats|eats up|hogs|gobbles|gobbles up|burns|chews up|guzzles|devours|is eating|"
             "is consuming|is hogging|fills|is occupying|came to|comes to|amounts to|tips the scales at"
         ),
