@@ -1,6 +1,8 @@
 """The search benchmark: what it counts cannot come out right by chance, and every rival plays by the same rules."""
 
 import importlib
+import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ from shipfit.contracts import (
 )
 
 from .agents.facts import make_profile, make_state
+from .provider import serve
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = [str(ROOT / "benchmarks" / name) for name in ("search", ".", "zoo")]
@@ -298,3 +301,38 @@ def test_errors_are_recorded_as_well(benchmarks: Any, tmp_path: Path):
     assert [ran for _, ran in messages] == [1, 0]
     assert messages[0][0] == messages[1][0]
     assert len(list((tmp_path / "record").glob("*/answer.json"))) == 1
+
+
+@pytest.mark.slow
+def test_a_language_model_is_held_against_none(
+    benchmarks: Any, digits_model: Path, digits_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    language_arm, trials, asked = (benchmarks(name) for name in ("language_arm", "trials", "asked"))
+    folder = tmp_path / "models" / "digits"
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(digits_model.read_bytes())
+    (folder / "data.npz").write_bytes(digits_data.read_bytes())
+    monkeypatch.setattr(trials, "folder_of", lambda _name: folder)
+    options = {"max-size": "30%", "max-drop": "1%", "allow-regression": "latency"}
+    known = {"quantize": {"storage": "int8"}}
+    fields = {"name": "digits-size", "model": "digits", "kind": "CNN", "part": "open", "known": known}
+    case = asked.Case.model_validate(fields | {"options": options})
+    part: dict[str, Any] = {"convolutions": "float32", "products": "float32", "recurrent": "float32", "storage": "int8"}
+    part |= {"per_layer": False, "keep_db": None, "calibration": "minmax", "recovery": []}
+    runtime = {"passes": ["fusion"], "tune": False}
+    whole = {"quantization": part, "pruning": {"what": "nothing", "share": "25%"}, "runtime": runtime, "why": "small"}
+    with serve(json.dumps({"proposals": [whole]})) as provider:
+        monkeypatch.setenv("SHIPFIT_LLM_API_BASE", provider.openai)
+        bench = trials.Bench(tmp_path / "record", tmp_path / "products", Path(os.environ["SHIPFIT_HOST_PROBE"]))
+        found = language_arm.compare(bench, [case], "openai/scripted", 3, 1, benchmarks("machine").describe())
+    alone, advised = found.arms()
+    assert (alone.policy, advised.policy) == (language_arm.ALONE, language_arm.ADVISED)
+    assert [each.first_met for each in found.trials] == [1, 1]
+    (said,) = found.asked
+    assert said.use.calls == len(provider.requests) >= 1
+    assert said.use.calls <= 3
+    assert said.proposed >= 1
+    page = language_arm.write(found, tmp_path / "results").read_text()
+    assert "openai/scripted" in page
+    assert "| digits-size | 1 | 1 |" in page
+    assert language_arm.Advice.model_validate_json((tmp_path / "results" / "advice.json").read_text()) == found

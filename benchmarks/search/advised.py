@@ -1,6 +1,6 @@
-"""The built-in policy with advisers: one that draws its proposals blindly, and the language model of `SHIPFIT_LLM`.
+"""The built-in policy with an adviser that draws its proposals blindly: what worthless advice costs.
 
-What advice is worth shows beside the policy alone; that worthless advice costs at most an attempt, too.
+`language_arm.py` holds a language model's advice against none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from shipfit.agents.search.proposals import FAMILIES, Part
 from shipfit.contracts import (
     CalibrationMethod,
     Consultation,
-    LanguageModelSettings,
     Policy,
     Proposal,
     PruningProposal,
@@ -24,7 +23,6 @@ from shipfit.contracts import (
     Share,
     Specialist,
     Storage,
-    load_settings,
 )
 
 
@@ -69,16 +67,6 @@ class DrawnAdvice:
 def with_drawn_advice(seed: int) -> Policy:
     """Return the built-in policy with blind advice."""
     return LanguagePolicy(BuiltInPolicy(), DrawnAdvice(seed), _pass_over)
-
-
-def with_language_model(seed: int) -> Policy:
-    """Return the built-in policy with the language model that the environment names."""
-    from shipfit.agents.language.opening import open_advisor
-    from shipfit.agents.language.specialists import ModuleAdvisers
-
-    opened = open_advisor(LanguageModelSettings(required=True, timeout_s=600, max_calls=10_000), load_settings())
-    assert opened.advisor is not None
-    return LanguagePolicy(BuiltInPolicy(), ModuleAdvisers(opened.advisor), _pass_over)
 
 
 def _pass_over(made: Consultation) -> None:

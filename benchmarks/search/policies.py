@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from advised import with_drawn_advice, with_language_model
+from advised import with_drawn_advice
 from optuna import Study, Trial, create_study, logging
 from optuna.distributions import CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -147,10 +147,9 @@ POLICIES: dict[str, Callable[[int], Policy]] = {
     "random": random,
     "TPE": tree_parzen,
 }
-# The built-in policy with advisers, which run only when they are named.
+# The built-in policy with an adviser, which runs only when it is named.
 ADVISED: dict[str, Callable[[int], Policy]] = {
     "random advice": with_drawn_advice,
-    "language model": with_language_model,
 }
 
 

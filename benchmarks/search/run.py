@@ -2,11 +2,13 @@
 
     python benchmarks/search/run.py [CASE …] [--part open|aside] [--seeds N] [--policy NAME …] [--workers N]
                                     [--memory all|built-in|none] [--beside] [--fresh] [--dry] [--pages]
+    python benchmarks/search/run.py [CASE …] --llm NAME [--llm-calls N] [--seeds N] [--dry]
 
 Every run is a whole `shipfit optimize` without its command line, in a home of its own; it ends with its first success,
 or after six attempts. Runs with memory share one home for each policy and seed, and go through the cases in an order
 of that seed. What was met is measured again by a process without shipfit. Figures go to
-`benchmarks/results/search.{json,md,svg}`, with `--dry` to the cache.
+`benchmarks/results/search.{json,md,svg}`, with `--dry` to the cache. With `--llm` the policy with a language model's
+proposals is held against the policy alone, and figures go to `advice.{json,md}` (`language_arm.py`).
 
 What a job answered is kept in `cache/record`, as long as the code of the tools is the same; `--fresh` forgets it
 first. The exit status is 0 when every bar is reached.
@@ -57,6 +59,8 @@ def main() -> int:
     machine, started = describe(), time.monotonic()
     make(sorted({case.model for case in cases}))
     bench = Bench(CACHE / "record", CACHE / "products", find_probe())
+    if options.llm:
+        return _advised(bench, cases, options, folder)
     with _pool(options) as pool:
         known, trials = _alone(pool, bench, cases, options)
         trials += _remembering(pool, bench, cases, options)
@@ -73,12 +77,25 @@ def main() -> int:
     return int(not all(bar.reached for bar in results.bars()))
 
 
+def _advised(bench: Bench, cases: Sequence[Case], options: argparse.Namespace, folder: Path) -> int:
+    """Hold a language model's advice against none; the exit status is 0 when nothing that was met is refuted."""
+    import language_arm  # asks litellm and DSPy in, which no other arm needs
+
+    machine = describe()
+    found = language_arm.compare(bench, cases, options.llm, options.llm_calls, options.seeds, machine)
+    found.held = prove(found.trials, load(), bench.products, options.workers)
+    print(f"figures: {os.path.relpath(language_arm.write(found, folder))}")
+    return int(any(each.refuted for each in found.held))
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="CASE", help="a case, or a model with all of its cases")
     parser.add_argument("--part", choices=("open", "aside"), help="the cases of one part alone")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of each case and policy")
     parser.add_argument("--policy", action="append", choices=[*POLICIES, *ADVISED], help="one policy; may be repeated")
+    parser.add_argument("--llm", metavar="NAME", help="a language model, as litellm names it")
+    parser.add_argument("--llm-calls", type=int, default=20, metavar="N", help="requests to it in each run at most")
     parser.add_argument("--workers", type=int, default=2, help="processes side by side; one at a time measures time")
     parser.add_argument("--memory", choices=("all", "built-in", "none"), default="all", help="who also remembers")
     parser.add_argument("--beside", action="store_true", help="take no measuring lock of the host")

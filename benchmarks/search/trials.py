@@ -32,6 +32,7 @@ class Tried(BaseModel):
     fidelity_db: float | None = None
     cpu_s: float = 0.0
     sample_runs: int = 0
+    proposer: str = "policy"
 
 
 class Trial(BaseModel):
@@ -82,8 +83,12 @@ class Bench:
 
     def known(self, case: Case, seed: int) -> Trial:
         """Try the plan that shows a case to be feasible."""
+        return self.chosen(case, "known", Known(case.known), seed)
+
+    def chosen(self, case: Case, name: str, chosen: Policy, seed: int) -> Trial:
+        """Run a case with a policy that is at hand, which remembers nothing."""
         with tempfile.TemporaryDirectory(prefix="shipfit-search-") as home:
-            return self._trial(case, "known", Known(case.known), seed, Path(home), memory=False)
+            return self._trial(case, name, chosen, seed, Path(home), memory=False)
 
     def trial(self, case: Case, name: str, seed: int, home: Path | None = None, model: Path | None = None) -> Trial:
         """Run a case with a policy; with a home, what was learned in it before is remembered, and this run too.
@@ -153,6 +158,7 @@ def _tried(attempt: Attempt) -> Tried:
         fidelity_db=comparison.fidelity.value if comparison and comparison.fidelity else None,
         cpu_s=attempt.cpu_s,
         sample_runs=attempt.sample_runs,
+        proposer=attempt.plan.proposer,
     )
 
 
