@@ -116,6 +116,7 @@ def differences(old: Draft, new: Draft) -> tuple[str, ...]:
         ("platform", old.target.platform, new.target.platform),
         ("runtime", old.target.runtime, new.target.runtime),
         ("metric", old.metric, new.metric),
+        ("level", old.optimization.level, new.optimization.level),
         ("asks before it changes anything", _word(old.approve), _word(new.approve)),
     )
     told += [f"{name}: {_shown(before)} → {_shown(after)}" for name, before, after in plain if before != after]
@@ -138,6 +139,7 @@ def draft_lines(draft: Draft) -> list[str]:
         "without": ", ".join(draft.optimization.forbid),
         "may lose": ", ".join(draft.allow_regression),
         "metric": draft.metric,
+        "level": "" if draft.optimization.level == "basic" else draft.optimization.level,
         "attempts": _unusual(draft.budget.max_attempts, usual.max_attempts),
         "time": units.format_seconds(draft.budget.time_limit_s) if draft.budget != usual else "",
         "asks": "before it changes anything" if draft.approve else "",

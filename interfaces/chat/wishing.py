@@ -22,6 +22,7 @@ from ...contracts.metrics import Statistic
 from ..answers import changes_of, read_changes, settings_in
 from ..text import clean
 from .drafting import as_request, changed_by, check, differences, laid_over, lifting
+from .handling import with_handling
 from .intent import lifted_in
 from .naming import Named, Offered, offered
 from .offers import offer_in
@@ -153,6 +154,9 @@ class Wishes:
 
     def _with_words(self, draft: Draft, words: str) -> tuple[Draft, Understanding, tuple[str, ...]]:
         """Return a draft with words laid over it, what was understood of them, and notes."""
+        if not words.strip():
+            return draft, Understanding(), ()
+        draft, words = with_handling(draft, words)
         if not words.strip():
             return draft, Understanding(), ()
         if (changes := _settings(words) or offer_in(words, draft, self._offers)) is not None:

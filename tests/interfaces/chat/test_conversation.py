@@ -100,6 +100,23 @@ def test_what_means_something_only_after_what_was_said_is_read_together_with_it(
     assert talk("int8 is fine after all")[0].draft.optimization.forbid == ()
 
 
+@pytest.mark.parametrize(
+    ("said", "level", "metric", "bounded"),
+    [
+        ("level aggressive", "aggressive", None, False),
+        ("be aggressive", "aggressive", None, False),
+        ("metric f1", "basic", "f1", False),
+        ("--level none, metric: top5 and at most 3 MB", "none", "top5", True),
+    ],
+)
+def test_level_and_metric_are_said_as_options_say_them(
+    talk: Talk, said: str, level: str, metric: str | None, bounded: bool
+) -> None:
+    draft = talk(said)[0].draft
+    assert (draft.optimization.level, draft.metric) == (level, metric)
+    assert (draft.constraints.max_size_bytes == 3_000_000) is bounded
+
+
 def test_the_last_change_is_taken_back_again_and_again(talk: Talk) -> None:
     talk(WISH)
     talk("make it 8 MB instead")
@@ -139,6 +156,9 @@ def test_one_message_may_ask_to_be_asked_and_wish_something(talk: Talk) -> None:
         ("use net.onnx and 'other net.onnx'", "two files"),
         ("under 5 MB but at least 9 MB in size", "contradicts"),
         ("max_size -3", "max_size"),
+        ("level heroic", "level 'heroic' is unknown; there are none, basic, aggressive"),
+        ("metric beauty", "metric 'beauty' is not known"),
+        ("metric os:getcwd", "code is never run"),
         ("compare run 1 and run 2", "there is no run 1"),
         ("why not int4?", "nothing was run"),
     ],
