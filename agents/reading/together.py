@@ -68,7 +68,7 @@ def _negated_comparatives(items: list[Item]) -> list[Item]:
 
 def _labels_of_the_present(items: list[Item]) -> list[Item]:
     """Take `current` for what is where a colon follows: `current: 91 % / 40 MB`."""
-    following = [*items[1:], None]
+    following = [*items[1:], None][: len(items)]
     return [
         replace(item, readings={"present": ""})
         if item.has("reference") and item.has("present") and after is not None and after.text == ":"
