@@ -58,12 +58,10 @@ class Feed:
 
     Args:
         conversation: is followed while somebody reads.
-        gone: is called when the last reader left.
     """
 
-    def __init__(self, conversation: Followed, gone: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, conversation: Followed) -> None:
         self._conversation = conversation
-        self._gone = gone
         self._readers: set[_Reader] = set()
         self._stop: threading.Event | None = None
 
@@ -123,7 +121,6 @@ class Feed:
         if not self._readers and self._stop is not None:
             self._stop.set()
             self._stop = None
-            self._gone()
 
     def _pump(self, loop: asyncio.AbstractEventLoop, stop: threading.Event, after: int) -> None:
         """Follow the conversation until nobody reads any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .view_run import View
 
 UPLOADS = "uploads"
+# Models that are looked at beside each other; each takes a process and the model's size in memory.
+_AT_ONCE = 2
 
 
 class Files:
@@ -35,6 +38,7 @@ class Files:
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self._workspace = workspace
         self._settings = settings
+        self._looking = asyncio.Semaphore(_AT_ONCE)
         self._uploads = Uploads(workspace, UPLOADS, settings.max_model_bytes)
 
     def choices(self) -> View:
@@ -64,7 +68,8 @@ class Files:
         """
         path = await self._uploads.take(batch, name, size, chunks)
         try:
-            profile = await run_in_threadpool(look_at, self._settings, path)
+            async with self._looking:
+                profile = await run_in_threadpool(look_at, self._settings, path)
         except OptimizationError:
             with suppress(OSError):
                 path.unlink()

@@ -40,13 +40,9 @@ class Rooms:
             RequestError: there is no such conversation.
         """
         conversation = await asyncio.to_thread(self.conversation, name)
-        feed = self._feeds.setdefault(name, Feed(conversation, lambda: self._forget(name)))
-        return feed.stream(after)
+        return self._feeds.setdefault(name, Feed(conversation)).stream(after)
 
     def close(self) -> None:
         """End every stream, so that the server can end."""
-        for feed in list(self._feeds.values()):
+        for feed in self._feeds.values():
             feed.close()
-
-    def _forget(self, name: str) -> None:
-        self._feeds.pop(name, None)

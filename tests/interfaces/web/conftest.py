@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium; scripts/browser installs it."""
+    """Debian's Chromium; while it is open its loop runs in this thread, and no other can."""
     if not Path(CHROMIUM).exists():
         pytest.skip(f"there is no {CHROMIUM}; scripts/browser installs it where it can")
     from playwright.sync_api import sync_playwright

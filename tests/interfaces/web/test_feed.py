@@ -81,8 +81,7 @@ def test_all_streams_hear_everything_once_while_it_comes():
 
 
 def test_a_feed_ends_with_its_last_reader_and_begins_anew():
-    gone: list[bool] = []
-    feed = Feed(Talk(2), lambda: gone.append(True))
+    feed = Feed(Talk(2))
     assert asyncio.run(numbers(feed, 0, 2)) == [1, 2]
     assert asyncio.run(numbers(feed, 1, 1)) == [2]
 
