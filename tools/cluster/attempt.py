@@ -73,19 +73,30 @@ class Attempt:
         """
         try:
             for heard in self._call.heard(_POLL_S):
-                if heard is not None and (answer := self._taken_in(heard)) is not None:
-                    return answer
+                if heard is not None and (outcome := self._taken_in(heard)) is not None:
+                    self._let_end()
+                    break
                 if time.monotonic() > self._deadline:
                     raise Lost(f"the node {self._name} does not answer")
+            else:
+                raise self._malformed("ended without an answer")
         except Gone as error:
             raise Lost(GONE) from error
-        raise self._malformed("ended without an answer")
+        if isinstance(outcome, OptimizationError):
+            raise outcome
+        return outcome
+
+    def _let_end(self) -> None:
+        """Wait for the call's end, so that it need not be cancelled: that would cost the node a process."""
+        for heard in self._call.heard(_END_S):
+            if heard is None or heard.kind == "said":
+                return
 
     @property
     def _name(self) -> str:
         return clean_line(self._node.seen.address, 60)
 
-    def _taken_in(self, heard: Heard) -> NodeAnswer | None:
+    def _taken_in(self, heard: Heard) -> NodeAnswer | OptimizationError | None:
         if heard.kind == "lost":
             raise Lost(f"the node {self._name} is lost ({clean_line(heard.text, 160)})")
         if heard.kind == "broken":
@@ -96,7 +107,7 @@ class Attempt:
         if said.kind == "answer":
             return self._answer(said)
         if said.kind == "error":
-            raise self._error(said)
+            return self._error(said)
         if said.kind == "progress":
             self._forward(said, len(heard.text))
         else:

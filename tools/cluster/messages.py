@@ -24,7 +24,8 @@ def _plain(name: str) -> str:
         or not name.isprintable()
         or "\\" in name
         or "/".join(parts) != name
-        or any(part in ("..", "/") or len(part.encode()) > _MAX_PART for part in parts)
+        or name.startswith("/")
+        or any(part == ".." or len(part.encode()) > _MAX_PART for part in parts)
     )
     if wrong:
         raise ValueError("no plain name of a file")

@@ -92,7 +92,7 @@ def run(text: str, executor: Executor | None = None) -> Iterator[str]:
             answer = NodeAnswer(
                 result=result.model_copy(update={"outputs": {}}), outputs=outputs, hardware=this_machine().fingerprint
             )
-            yield _said("answer", answer)
+        yield _said("answer", answer)
     except OptimizationError as error:
         yield Said(kind="error", body=to_wire(error)).model_dump_json()
 
