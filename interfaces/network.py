@@ -9,6 +9,7 @@ import secrets
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 
 from ..contracts import RequestError
 from .text import clean
@@ -42,7 +43,7 @@ def is_own_name(given: str, host: str) -> bool:
         return True
     if is_loopback(host):
         return _address(name, "is_loopback")
-    return _address(name) or name in {socket.gethostname().lower(), socket.getfqdn().lower()}
+    return _address(name) or name in _names()
 
 
 def address_of(host: str, port: int) -> str:
@@ -86,6 +87,12 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].lower()
+
+
+@cache
+def _names() -> frozenset[str]:
+    """Return the names of this machine; asking for them may take seconds."""
+    return frozenset({socket.gethostname().lower(), socket.getfqdn().lower()})
 
 
 def _address(name: str, kind: str | None = None) -> bool:

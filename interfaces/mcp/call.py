@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _ASKED = "answer"
 # Who answers three times what cannot be read is asked no more by this call; the run waits on.
 _MOST_ROUNDS = 3
+_LEAST = 0.001
 _FORM: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -65,6 +66,7 @@ class Call:
         self._is_modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
         self._id = context.request_id
         self._params = params
+        self._told = 0.0
 
     @property
     def who(self) -> str:
@@ -80,8 +82,9 @@ class Call:
         return asks is not None and (asks.form is not None or asks.url is None)
 
     async def tell(self, done: float, total: float, text: str) -> None:
-        """Tell how far it is, if the client wants to know."""
-        await self._session.report_progress(done, total, text)
+        """Tell how far it is, if the client wants to know; each time it is a little further, as the protocol asks."""
+        self._told = max(done, self._told + _LEAST)
+        await self._session.report_progress(self._told, max(total, self._told), text)
 
     def came_back(self) -> tuple[Asked, str | None] | None:
         """Return the question that this call brings an answer to, and the answer: None where it was declined.

@@ -32,12 +32,14 @@ MAX_RUNS = 8
 MAX_TOOLS = 4
 _LINES = 500
 _PROGRESS_EVERY_S = 0.5
+# Others may measure for minutes; who waits wants to hear that it is so, not each second of it.
+_WAITING_EVERY_S = 10.0
 _DEFAULT_ATTEMPTS = 6
 
 
 @dataclass(frozen=True)
 class Line:
-    """Something that happened, in words; `done` of `total` attempts, for a progress bar."""
+    """Something that happened, in words; `done` of `total` steps, for a progress bar."""
 
     number: int
     done: float
@@ -60,7 +62,7 @@ class Running:
         self.run = order.run if isinstance(order, ResumeOrder) else None
         self.owner: Call | None = None
         self._attempts_of = attempts_of
-        self._meter = _Meter()
+        self._meter = Meter()
         self._lines: deque[Line] = deque(maxlen=_LINES)
         self._changed = anyio.Event()
         self._body: dict[str, Any] | None = None
@@ -110,7 +112,7 @@ class Running:
     def _hear(self, event: Event) -> None:
         """Take an event in, in the thread that waits for the process."""
         if isinstance(event, RunStarted):
-            self._meter.total = self._attempts_of(event.run)
+            self._meter.total = self._attempts_of(event.run) + 1
         text = self._meter.text(event)
         anyio.from_thread.run_sync(self._take, event, text)
 
@@ -127,30 +129,40 @@ class Running:
         changed.set()
 
 
-class _Meter:
-    """How far a run is: the attempts that have ended, and a part of the next one that grows with each event."""
+class Meter:
+    """How far a run is: the attempts that have ended, and a part of the next step that grows with each event.
+
+    Attributes:
+        total: of the attempts that may be made, and concluding.
+    """
 
     def __init__(self) -> None:
-        self.total: float = _DEFAULT_ATTEMPTS
+        self.total: float = _DEFAULT_ATTEMPTS + 1
         self._ended = 0
         self._since = 0
-        self._next_progress = 0.0
+        # Whether it waits → when progress inside a job is told again.
+        self._next = {True: 0.0, False: 0.0}
 
     @property
     def done(self) -> float:
-        return min(self._ended + self._since / (self._since + 20), self.total - 0.001)
+        """Grows with every event that is counted; less than `total`."""
+        return self._ended + self._since / (self._since + 20)
 
     def text(self, event: Event) -> str:
         """Count an event, and return it in words; nothing where it is not worth telling."""
         if isinstance(event, AttemptFinished):
             self._ended, self._since = self._ended + 1, 0
         self._since += 1
-        now = time.monotonic()
-        if isinstance(event, Progress):
-            if now < self._next_progress:
-                return ""
-            self._next_progress = now + _PROGRESS_EVERY_S
+        if isinstance(event, Progress) and not self._is_due(event):
+            return ""
         return clean(describe(event).strip(), 300)
+
+    def _is_due(self, event: Progress) -> bool:
+        waits, now = event.waited_s > 0, time.monotonic()
+        if now < self._next[waits]:
+            return False
+        self._next[waits] = now + (_WAITING_EVERY_S if waits else _PROGRESS_EVERY_S)
+        return True
 
 
 class Desk:

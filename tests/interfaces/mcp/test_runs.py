@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -14,29 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import numpy as np
 import psutil
 import pytest
 from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
 from mcp_types import ElicitRequestParams, ElicitResult
 
-from ... import models
 from .servers import http_server, over_http, stdio, text_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 # On a machine that does ten other things; docs/mcp.md has the figures of an idle one.
 STOPPED_S = 30.0
 LIMIT_S = 300.0
-
-
-@pytest.fixture
-def workspace(home: Path) -> Path:
-    """A small model with data."""
-    folder, rng = Path.cwd(), np.random.default_rng(5)
-    models.save(models.mlp(width=128), folder / "mlp.onnx")
-    np.savez(folder / "mlp.npz", x=rng.standard_normal((48, 16)).astype(np.float32))
-    return folder
 
 
 def request(**more: Any) -> dict[str, Any]:
@@ -53,15 +40,15 @@ def request(**more: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def connected(transport: str, mode: str, workspace: Path, **options: Any) -> AsyncGenerator[tuple[Client, int]]:
+async def connected(transport: str, mode: str, small: Path, **options: Any) -> AsyncGenerator[tuple[Client, int]]:
     """A client over a transport, and the number of its server's process."""
     if transport == "stdio":
         before = {child.pid for child in psutil.Process().children()}
-        async with stdio(workspace, mode, **options) as client:
+        async with stdio(small, mode, **options) as client:
             (server,) = {child.pid for child in psutil.Process().children()} - before
             yield client, server
     else:
-        with http_server(workspace) as (address, token, process):
+        with http_server(small) as (address, token, process):
             async with over_http(address, token, mode, **options) as client:
                 yield client, process.pid
 
@@ -74,9 +61,10 @@ class Heard:
         self.done: list[float] = []
         self.lines: list[str] = []
 
-    async def __call__(self, done: float, _total: float | None, line: str | None) -> None:
-        self.done.append(done)
-        self.lines.append(line or "")
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
+        assert total is not None
+        self.done.append(progress)
+        self.lines.append(message or "")
 
     async def wait_for(self, word: str) -> None:
         with anyio.fail_after(LIMIT_S):
@@ -106,11 +94,11 @@ async def gone(processes: list[psutil.Process]) -> float:
 
 async def cancelled_at(client: Client, server: int, word: str) -> str:
     """Start a run, cancel the call when `word` is told, and return the run when its processes are gone."""
-    heard = Heard()
+    heard, working = Heard(), list[psutil.Process]()
     async with anyio.create_task_group() as group:
         group.start_soon(heard.call, client, request())
         await heard.wait_for(word)
-        working = below(server)
+        working += below(server)
         assert working
         group.cancel_scope.cancel()
     await gone(working)
@@ -127,9 +115,9 @@ def result_of(answer: dict[str, Any]) -> Any:
     return answer["status"], attempts, answer["delivered"], answer["comparison"]["optimized_size"]["value"]
 
 
-def test_a_run_is_told_stopped_and_gone_on_with(workspace: Path, home: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_is_told_stopped_and_gone_on_with(small: Path, home: Path, monkeypatch: pytest.MonkeyPatch):
     async def work() -> None:
-        async with connected("stdio", "legacy", workspace) as (client, server):
+        async with connected("stdio", "legacy", small) as (client, server):
             run = await cancelled_at(client, server, "quantize")
             heard = Heard()
             resumed = await client.call_tool("resume", {"run": run}, progress_callback=heard)
@@ -137,16 +125,16 @@ def test_a_run_is_told_stopped_and_gone_on_with(workspace: Path, home: Path, mon
             assert resumed.structured_content["run"] == run
             assert heard.done == sorted(set(heard.done))
             assert any("goes on" in line for line in heard.lines)
-            folder = workspace / resumed.structured_content["folder"]
+            folder = small / resumed.structured_content["folder"]
             assert json.loads((folder / "report.json").read_text())["run"] == run
             product = f"shipfit://runs/{run}/product/model.onnx"
             assert (await client.read_resource(product)).contents[0].mime_type == "application/octet-stream"
             found.append((result_of(resumed.structured_content), (folder / "model.onnx").read_bytes()))
 
     async def without_stopping() -> None:
-        async with stdio(workspace) as client:
+        async with stdio(small) as client:
             whole = await client.call_tool("optimize", request())
-            folder = workspace / whole.structured_content["folder"]
+            folder = small / whole.structured_content["folder"]
             found.append((result_of(whole.structured_content), (folder / "model.onnx").read_bytes()))
 
     found: list[Any] = []
@@ -158,9 +146,9 @@ def test_a_run_is_told_stopped_and_gone_on_with(workspace: Path, home: Path, mon
 
 
 @pytest.mark.parametrize(("transport", "mode"), [("stdio", "2026-07-28"), ("http", "legacy"), ("http", "2026-07-28")])
-def test_a_run_stops_with_its_call(transport: str, mode: str, workspace: Path):
+def test_a_run_stops_with_its_call(transport: str, mode: str, small: Path):
     async def work() -> None:
-        async with connected(transport, mode, workspace) as (client, server):
+        async with connected(transport, mode, small) as (client, server):
             await cancelled_at(client, server, "profile")
 
     anyio.run(work)
@@ -173,7 +161,7 @@ def test_a_run_stops_with_its_call(transport: str, mode: str, workspace: Path):
         ("legacy", ("qwertz", "stop"), ["stop"]),
     ],
 )
-def test_a_person_is_asked_in_a_form(mode: str, answers: tuple[str, ...], actions: list[str], workspace: Path):
+def test_a_person_is_asked_in_a_form(mode: str, answers: tuple[str, ...], actions: list[str], small: Path):
     asked: list[str] = []
 
     async def person(_context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
@@ -181,7 +169,7 @@ def test_a_person_is_asked_in_a_form(mode: str, answers: tuple[str, ...], action
         return ElicitResult(action="accept", content={"answer": answers[len(asked) - 1]})
 
     async def work() -> None:
-        async with connected("http", mode, workspace, elicitation_callback=person) as (client, _):
+        async with connected("http", mode, small, elicitation_callback=person) as (client, _):
             result = await client.call_tool("optimize", request(approve=True))
             assert not result.is_error, text_of(result)
             run = result.structured_content["run"]
@@ -195,9 +183,9 @@ def test_a_person_is_asked_in_a_form(mode: str, answers: tuple[str, ...], action
     assert asked[1].startswith("'qwertz' is no answer")
 
 
-def test_who_cannot_ask_answers_by_a_tool(workspace: Path):
+def test_who_cannot_ask_answers_by_a_tool(small: Path):
     async def work() -> None:
-        async with stdio(workspace) as client:
+        async with stdio(small) as client:
             first = (await client.call_tool("optimize", request(approve=True))).structured_content
             assert first["status"] == "waiting"
             assert first["question"]["about"] == "plan"
@@ -211,14 +199,14 @@ def test_who_cannot_ask_answers_by_a_tool(workspace: Path):
     anyio.run(work)
 
 
-def test_a_run_goes_on_without_its_call_and_is_stopped_by_a_tool(workspace: Path):
+def test_a_run_goes_on_without_its_call_and_is_stopped_by_a_tool(small: Path):
     async def work() -> None:
-        async with connected("stdio", "2026-07-28", workspace) as (client, server):
+        async with connected("stdio", "2026-07-28", small) as (client, server):
             started = (await client.call_tool("optimize", request(wait_s=0.5))).structured_content
             assert started["status"] == "running"
             inspected = await client.call_tool("inspect", {"model": "mlp.onnx"})  # meanwhile
             assert inspected.structured_content["parameters"] > 0
-            async with stdio(workspace) as other:  # a second server of the same workspace
+            async with stdio(small) as other:  # a second server of the same workspace
                 taken = await other.call_tool("resume", {"run": started["run"]})
                 assert "being worked on by process" in text_of(taken)
             if not (stopped := await client.call_tool("cancel", {"run": started["run"]})).is_error:
@@ -228,10 +216,10 @@ def test_a_run_goes_on_without_its_call_and_is_stopped_by_a_tool(workspace: Path
     anyio.run(work)
 
 
-def test_a_server_that_is_killed_leaves_nothing_but_a_run_to_go_on_with(workspace: Path):
+def test_a_server_that_is_killed_leaves_nothing_but_a_run_to_go_on_with(small: Path):
     async def work() -> None:
         heard = Heard()
-        with http_server(workspace) as (address, token, process):
+        with http_server(small) as (address, token, process):
             async with over_http(address, token) as client, anyio.create_task_group() as group:
                 group.start_soon(heard.call, client, request())
                 await heard.wait_for("profile")
@@ -239,16 +227,16 @@ def test_a_server_that_is_killed_leaves_nothing_but_a_run_to_go_on_with(workspac
                 os.kill(process.pid, signal.SIGKILL)
                 await gone(working)
                 group.cancel_scope.cancel()
-        async with stdio(workspace) as client:
+        async with stdio(small) as client:
             (found,) = (await client.call_tool("runs", {})).structured_content["runs"]
             assert found["status"] == "interrupted"
 
     anyio.run(work)
 
 
-def test_a_process_that_dies_is_one_line_and_the_server_goes_on(workspace: Path):
+def test_a_process_that_dies_is_one_line_and_the_server_goes_on(small: Path):
     async def work() -> None:
-        async with connected("stdio", "2026-07-28", workspace) as (client, server):
+        async with connected("stdio", "2026-07-28", small) as (client, server):
             heard = Heard()
             async with anyio.create_task_group() as group:
                 group.start_soon(heard.call, client, request())
@@ -262,54 +250,3 @@ def test_a_process_that_dies_is_one_line_and_the_server_goes_on(workspace: Path)
             assert not (await client.call_tool("check", {"model": "mlp.onnx"})).is_error
 
     anyio.run(work)
-
-
-def test_nothing_but_the_protocol_is_on_stdout(workspace: Path):
-    """Raw lines, as a client reads them: a bad file, a long line, and the end of standard input."""
-    calls = [
-        ("check", {"model": "mlp.npz"}),
-        ("inspect", {"model": "mlp.onnx"}),
-        ("understand", {"words": "x" * 2**20}),
-    ]
-    messages: list[dict[str, Any]] = [
-        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}},
-        {"jsonrpc": "2.0", "method": "notifications/initialized"},
-    ]  # fmt: skip
-    messages += [
-        {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
-        for number, (name, arguments) in enumerate(calls, start=2)
-    ]
-    lines = "".join(json.dumps(message) + "\n" for message in messages)
-    command = [sys.executable, "-m", "shipfit", "mcp", "--workspace", str(workspace)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as it:
-        assert it.stdin is not None
-        assert it.stdout is not None
-        it.stdin.write(lines + "this is no JSON\n")
-        it.stdin.flush()
-        heard = [json.loads(it.stdout.readline()) for _ in range(4)]
-        it.stdin.close()
-        assert it.stdout.read() == ""
-    assert it.returncode == 0
-    answers = {message["id"]: message["result"] for message in heard}
-    assert answers[2]["isError"]
-    assert answers[4]["isError"]
-    assert answers[3]["structuredContent"]["parameters"] > 0
-
-
-@pytest.mark.parametrize("arguments", [(), ("--http", "--port", "0")])
-def test_a_signal_ends_the_server(arguments: tuple[str, ...], workspace: Path):
-    command = [sys.executable, "-m", "shipfit", "mcp", "--workspace", str(workspace), *arguments]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as it:
-        assert it.stdin is not None
-        assert it.stdout is not None
-        if not arguments:
-            it.stdin.write('{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
-            it.stdin.flush()
-        it.stdout.readline()
-        it.terminate()
-        assert it.wait(60) == 130
