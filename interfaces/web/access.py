@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
-import secrets
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+from ..network import address_of, is_own_name, is_same, new_token
+
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -22,22 +19,9 @@ class Refusal(NamedTuple):
     text: str
 
 
-def new_token() -> str:
-    """Return 256 random bits as text for a link."""
-    return secrets.token_urlsafe(32)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches what listens at `host`."""
-    return host in _LOOPBACK or _address(host, "is_loopback")
-
-
 @dataclass(frozen=True)
 class Access:
     """The token, and the names under which this server may be spoken to.
-
-    A page of another site that has its name point here (DNS rebinding) speaks to that name, so names are checked and
-    addresses, which cannot be pointed elsewhere, are not. Ports are left open: a tunnel may have another.
 
     Attributes:
         host, port: as the server is bound.
@@ -55,16 +39,15 @@ class Access:
     @property
     def link(self) -> str:
         """The address that carries the token."""
-        name = "localhost" if self.host == "localhost" else _reachable(self.host)
-        return f"http://{f'[{name}]' if ':' in name else name}:{self.port}/?token={self.token}"
+        return f"{address_of(self.host, self.port)}/?token={self.token}"
 
     def admits(self, given: str | None) -> bool:
         """Tell whether `given` is the token, in a time that says nothing about how much of it is right."""
-        return given is not None and hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode())
+        return is_same(given, self.token)
 
     def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> Refusal | None:
         """Return why a request with the right token is refused all the same, None where it is not."""
-        if not self._is_own(headers.get("host", "")):
+        if not is_own_name(headers.get("host", ""), self.host):
             return Refusal(HTTPStatus.MISDIRECTED_REQUEST, "this server does not answer to that name")
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if origin is not None and origin != f"http://{headers['host']}":
@@ -75,31 +58,3 @@ class Access:
         if site not in (None, "none", "same-origin") and not opened:
             return Refusal(HTTPStatus.FORBIDDEN, "a page of another site asked for this")
         return None
-
-    def _is_own(self, given: str) -> bool:
-        name = _name(given)
-        if name in _LOOPBACK or name == self.host:
-            return True
-        if is_loopback(self.host):
-            return _address(name, "is_loopback")
-        return _address(name) or name in {socket.gethostname().lower(), socket.getfqdn().lower()}
-
-
-def _name(host: str) -> str:
-    """Return the name or address in a `Host` header, nothing where it holds none."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower()
-
-
-def _address(name: str, kind: str | None = None) -> bool:
-    try:
-        found = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return kind is None or bool(getattr(found, kind))
-
-
-def _reachable(host: str) -> str:
-    """Return an address of this machine where `host` stands for all of them."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import sys
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from ...contracts import RequestError, Settings
 from ..cli.console import say
-from ..text import clean
-from .access import Access, is_loopback
+from ..network import is_loopback, listening
+from .access import Access
 
 if TYPE_CHECKING:
     import uvicorn
@@ -53,7 +52,7 @@ def serve(settings: Settings, workspace: Path, host: str, port: int, *, browser:
     _check_extra()
     from ..chat.desk import Desk
 
-    with _listening(host, port) as listener, Desk(settings, workspace) as desk:
+    with listening(host, port) as listener, Desk(settings, workspace) as desk:
         access = Access(host, listener.getsockname()[1])
         if not is_loopback(host):
             say("note: whoever reaches this address and sees its traffic can read along; a tunnel keeps it private")
@@ -68,32 +67,6 @@ def _check_extra() -> None:
     missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
     if missing:
         raise RequestError(f'the web chat needs {", ".join(missing)}; install it with: pip install "shipfit[chat]"')
-
-
-@contextmanager
-def _listening(host: str, port: int) -> Generator[socket.socket]:
-    """Yield a socket that accepts connections already."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError, OverflowError) as error:
-        raise RequestError(f"--host {clean(host, 80)!r} is no address of this machine ({clean(error, 100)})") from error
-    with listener:
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(128)
-        except OSError as error:
-            raise RequestError(_why_not(error, host, port)) from error
-        yield listener
-
-
-def _why_not(error: OSError, host: str, port: int) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} is in use; give another with --port, or --port 0 for any that is free"
-    if error.errno == errno.EACCES:
-        return f"port {port} may not be used ({error.strerror}); give one above 1023 with --port"
-    return f"--host {clean(host, 80)!r} cannot be listened at ({error.strerror}); give an address of this machine"
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from shipfit.interfaces.web.access import Access, is_loopback
+from shipfit.interfaces.network import is_loopback
+from shipfit.interfaces.web.access import Access
 from shipfit.interfaces.web.gate import HEADERS, Gate
 
 OWN = "http://127.0.0.1:8765"
