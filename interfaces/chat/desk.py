@@ -123,7 +123,8 @@ class Desk:
     def _held(self) -> FileLock:
         """Hold the workspace; who holds it is written beside the lock, for whoever comes second."""
         holder = self.workspace.own / "holder.json"
-        lock = FileLock(self.workspace.own / "desk.lock")
+        # Whoever closes the desk may be another thread than the one that opened it.
+        lock = FileLock(self.workspace.own / "desk.lock", thread_local=False)
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             lock.acquire(timeout=0)

@@ -27,7 +27,7 @@ class Talk:
 
     def news(self) -> list[Any]:
         """Return the entries that came since the last look, once nothing is at work any more."""
-        assert self.conversation.wait(100)
+        assert self.conversation.wait(250)
         found: list[Entry] = self.conversation.entries(self._seen)
         self._seen = found[-1].number if found else self._seen
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,13 @@ def test_conversations_do_not_mix(desk: Desk) -> None:
 def test_a_second_process_on_a_workspace_is_told_who_holds_it(desk: Desk) -> None:
     with pytest.raises(RequestError, match=rf"another shipfit \(process {os.getpid()}\) works on this workspace"):
         Desk(load_settings(), desk.workspace.root)
+
+
+def test_a_workspace_is_free_again_whichever_thread_closes_it(desk: Desk) -> None:
+    closing = threading.Thread(target=desk.close)
+    closing.start()
+    closing.join()
+    Desk(load_settings(), desk.workspace.root).close()
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "20260101-000000-abcdef", "", "a\0b", "*"])

@@ -55,7 +55,7 @@ def of(kind: type[Any], entries: list[Any]) -> list[Any]:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 100
+    until = time.monotonic() + 200
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -100,7 +100,7 @@ class Person:
 
     def reads(self, text: str) -> None:
         """Wait until `text` is shown after what was read before, and forget everything up to it."""
-        until = time.monotonic() + 100
+        until = time.monotonic() + 200
         while (place := self._plain().find(text)) < 0:
             assert time.monotonic() < until, self._plain()[-3000:]
             if select.select([self._own], [], [], 0.1)[0]:
