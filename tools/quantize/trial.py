@@ -15,7 +15,7 @@ from ...contracts import ToolError
 from ..model_files import save_briefly, serialized
 from ..onnx_model import is_large
 from ..sample_runs import count
-from ..session import open_bytes, open_session, run_errors, runtime_words, session_options
+from ..session import open_bytes, open_session, plain_options, run_errors, runtime_words, session_options
 
 # So many elements of inputs tell enough about a model, in however few samples: half a minute of sound has half a
 # million, in a thousand windows.
@@ -48,7 +48,8 @@ def opened(model: ModelProto, as_shipped: bool = True) -> Generator[Any]:
 
     Args:
         model: with all its weights.
-        as_shipped: with every pass of a stock session, else only with those that hold on any machine.
+        as_shipped: with every pass of a stock session, else only with those that hold on any machine. A large model
+            goes without any: folding and laying out its weights anew takes longer than the calls that it is opened for.
 
     Raises:
         ToolError: the runtime refuses the model.
@@ -64,7 +65,7 @@ def opened(model: ModelProto, as_shipped: bool = True) -> Generator[Any]:
     with TemporaryDirectory(prefix="shipfit-") as folder:
         path = Path(folder) / "model.onnx"
         save_briefly(model, path)
-        yield open_session(path, options)
+        yield open_session(path, plain_options())
 
 
 def run(session: Any, feed: Mapping[str, Any], timed: bool = False) -> list[Any]:
