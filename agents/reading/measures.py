@@ -105,6 +105,7 @@ class MeasureGrammar:
     def _several(self, at: int) -> tuple[int, Measure | None]:
         """Take `a couple of megabytes` for an amount that is no number."""
         skip = 2 if self._is(at + 1, "whole") else 1
+        skip += 1 if self._text(at + skip) in self._lexicon.scales else 0  # `a few hundred kB`
         taken, _, _ = self._unit(at + skip)
         return (skip + taken, Measure("foreign", 0.0)) if taken else (0, None)
 

@@ -176,7 +176,8 @@ FILLERS = (
     "thing|stuff|really|basically|essentially|honestly|certainly|surely|probably|possibly|way|chance|"
     "would|will|getting|again|still|anyway|thanks|thank|cheers|pretty|kindly|quick|me|us|something|somewhere|"
     "anything|that's|here|"
-    "how|what|what's|whats|realistic|feasible|attainable|achievable|per|out|back|yes|yeah|just|simply|dear|"
+    "exactly|precisely|how|what|what's|whats|realistic|feasible|attainable|achievable|per|out|back|yes|yeah|"
+    "just|simply|dear|"
     "team|all|right|okay|mr|ms"
 )
 # Words, and pairs of them, that stand in the middle of phrases and change nothing.

@@ -37,10 +37,14 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "accuracy|acc|top-1|top-5|top-1 accuracy|top-5 accuracy|f1-score|f1|f1 score|score|precision and recall|"
             "top1|top 1|top 1 accuracy|top1 accuracy|map|quality|metric|auc|f1 measure|accuracies|correctness|top5|"
             "top 5|recall|r2|validation accuracy|test accuracy|classification accuracy|predictive quality|"
+            "iou|miou|dice|dice score|dice coefficient|sensitivity|specificity|balanced accuracy|hit rate|roc auc|"
             "output quality|prediction quality|model quality|model accuracy|exactness"
         ),
         "fidelity": "fidelity|sqnr|likeness|signal to noise|snr|signal to noise ratio|output fidelity|psnr",
-        "error": "wer|cer|error rate|error|mae|rmse|mse|word error rate|errors|perplexity",
+        "error": (
+            "false positive rate|false negative rate|false alarm rate|miss rate|failure rate|fpr|fnr|wer|"
+            "cer|error rate|error|mae|rmse|mse|word error rate|errors|perplexity"
+        ),
         "first": (
             "first inference|cold start|load time|startup time|start up time|loading time|startup|warm up|warmup|"
             "first run|first call|loading|boot|initialization|initialisation|time to load|training time|load|loads|"
@@ -80,7 +84,8 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "prediction|predictions|run|runs|picture|pictures|token|tokens|evaluation|evaluations|window|windows|"
             "sentence|sentences|item|items|example|examples|clip|clips|pass|passes|document|documents|iteration|"
             "iterations|req|imgs|img|classification|classifications|detection|detections|step|steps|time|times|input|"
-            "inputs|case|cases|inf|infs|preds|pred|reqs|weights|utterance|utterances|user|users|transaction|"
+            "inputs|case|cases|inf|infs|preds|pred|reqs|weights|utterance|utterances|user|users|"
+            "transaction|"
             "transactions|message|messages|event|events|"
             "customers|visitors|clients|packet|packets|photo|photos|face|faces"
         ),
@@ -92,7 +97,9 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
             "logs|text|of data|cache|swap|samples|input image|upload|traffic|display|screen|monitor|camera|sensor|"
             "microphone|signal|paper|article|blog|leaderboard|readme|documentation|docs|appendix|thesis|"
             "brochure|datasheet|"
-            "data sheet|whitepaper|literature|sd card|hard drive|records|rows"
+            "data sheet|whitepaper|literature|learning rate|sample rate|sampling rate|bit rate|bitrate|"
+            "dropout rate|refresh rate|heart rate|"
+            "conversion rate|click rate|growth rate|sd card|hard drive|records|rows"
         ),
     },
     "model": {

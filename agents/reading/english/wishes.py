@@ -17,7 +17,9 @@ WISHES: dict[Concept, dict[str, str]] = {
     "negation": {
         "denies": "doesn't|does not|isn't|is not|aren't|ain't",
         "": (
-            "!|no longer|not a byte|not one byte|not a single byte|not a millisecond|not one millisecond|not|"
+            "!|no longer|not a byte|not one byte|not a single byte|not a millisecond|not a kilobyte|"
+            "not a megabyte|not a second|not a microsecond|not one kilobyte|not one megabyte|"
+            "not one millisecond|not|"
             "no|never|"
             "needn't|need not|dont|don't|do not|cannot|can't|cant|must not|mustn't|shouldn't|"
             "should not|won't|without|"
