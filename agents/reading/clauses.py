@@ -178,7 +178,8 @@ def _taken(before: Sequence[Item], between: Sequence[Item]) -> int:
 
 
 def _opens_bound(item: Item) -> bool:
-    return item.has("upper", "lower", "goal", "is") or (item.has("negation") and item.has("and"))
+    corrects = item.has("correct", "retract") and not item.has("direction", "instead")
+    return corrects or item.has("upper", "lower", "goal", "is") or (item.has("negation") and item.has("and"))
 
 
 def _noun_before(between: Sequence[Item], cut: int) -> int:

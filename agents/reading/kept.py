@@ -130,6 +130,8 @@ class KeptWish(Wish):
                 return None
             if sign == BETTER[quantity]:
                 return []  # what need not get better
+            if self._is_bounded_already(quantity):
+                return []  # `6 MB, it can't be any bigger`
             self.context.repeat = self._kept_again()
             return [made for name in (quantity, *self._nor(item)) for made in self.bound_of_one(name)]
         return None
@@ -138,6 +140,17 @@ class KeptWish(Wish):
         """Return the direction itself where a refusal goes on with it: `not slower or bigger`."""
         goes_on = self.context.refusing and self.clause.opened_by("or") and item.has("direction")
         return item if goes_on and item is self.items[0] else None
+
+    def _is_bounded_already(self, quantity: str) -> bool:
+        last = self.context.last()
+        amount = last is not None and last.field in ("max_size_bytes", "max_memory_bytes", "max_latency_ms")
+        return (
+            last is not None
+            and amount
+            and not self.has("reference")
+            and not self.clause.first
+            and GUARD_OF.get(last.about) == GUARD_OF.get(quantity)
+        )
 
     def _is_denied(self, item: Item) -> Item | None:
         """Return the negation that ends `slower is fine, bigger is not`."""

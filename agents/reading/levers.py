@@ -142,6 +142,9 @@ def _forbidden(levers: tuple[str, ...], start: int, end: int, context: Context) 
 
 
 def _is_negated(item: Item, clause: Clause) -> bool:
+    previous = clause.before(item)[-1:]
+    if previous and previous[0].value("loss") == "drop":  # `drop int4`
+        return True
     kept_out = clause.has("keep") and any(each.has("out") for each in clause.after(item))
     return kept_out or any(each.has("negation") for each in clause.before(item))
 

@@ -10,7 +10,7 @@ from .context import Context
 from .items import Item
 from .lexicon import Concept
 from .measures import Measure
-from .roles import aims
+from .roles import aims, leads_to
 from .shares import Way
 from .statements import Statement, Unread
 
@@ -155,7 +155,9 @@ class Passage:
         items = self.clause.items
         if self.has("present") and not self.has("past"):  # `it needs 4 s now`
             items = tuple(item for item in items if item.value("goal") != "needs")
-        wished = any(item.has("goal", "upper", "lower", "to", "modal") for item in items)
+        wished = any(item.has("goal", "upper", "lower", "modal") for item in items) or leads_to(self.clause)
+        if self.after and self.after[0].has("past") and not self.has("goal", "modal"):
+            return True  # `20 MB was the earlier limit`
         if self.has("past") and not self.has("goal", "modal") and not comparator:
             return True
         told = any(item.has("present") for item in self.clause.items)

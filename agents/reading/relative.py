@@ -163,7 +163,8 @@ class RelativePassage(QualityPassage):
         if self.clause.items and any(item.value("upper") == "within" for item in self.clause.items):
             return "accuracy" if self.has("reference") or measure.kind == "points" else ""
         off = any("lead" in (item.value("lower"), item.value("upper")) for item in self.after[:1])
-        if self.has("reference") and measure.kind in ("percent", "share") and not off:
+        whole = any(item.has("reference") for item in self.after) or not self.has("present")
+        if self.has("reference") and measure.kind in ("percent", "share") and not off and whole:
             told = self.context.measured if self.has("that") else None
             return told.about if told is not None else self.context.topic or "size"
         return (

@@ -25,10 +25,10 @@ _WISHING: tuple[Concept, ...] = (*_FIRMLY, "direction", "change", "loss", "lossl
 
 def asks(clause: Clause) -> bool:
     """Tell whether a clause has a word that asks, bounds or changes."""
-    return clause.has(*_WISHING) or _leads_to(clause) or any(item.hint in _VERBS for item in clause.items)
+    return clause.has(*_WISHING) or leads_to(clause) or any(item.hint in _VERBS for item in clause.items)
 
 
-def _leads_to(clause: Clause) -> bool:
+def leads_to(clause: Clause) -> bool:
     """Tell whether `to` leads to an amount, rather than to a place."""
     pairs = pairwise(item for item in clause.items if not item.has("approximate", "article"))
     return any(one.has("to") and two.measure is not None for one, two in pairs)
@@ -50,7 +50,7 @@ def is_told(clause: Clause, measured: Item, context: Context) -> bool:
         return False
     if context.telling and _goes_on(clause) and not any(item.hint in _VERBS for item in clause.items):
         return True
-    if any(item.has(*_WISHING) for item in before) or _leads_to(clause):
+    if any(item.has(*_WISHING) for item in before) or leads_to(clause):
         return False
     if context.wishes and clause.opener is not None and not clause.first:
         return False
@@ -90,6 +90,8 @@ def _names_something(clause: Clause, measured: Item) -> bool:
 
 def _is_setting(clause: Clause, measured: Item) -> bool:
     """Tell whether a sentence begins with what there is: `with 3 GB of RAM on the oldest one we support, …`."""
+    if clause.first and clause.items[0].has("out") and not clause.items[0].has("direction"):
+        return True  # `out of the 2 GB of RAM, …`
     with_ = clause.first and clause.opener is not None and clause.opened_by("through")
     return with_ and any(is_of_its_own(item) for item in clause.after(measured))
 

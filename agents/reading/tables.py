@@ -21,6 +21,8 @@ def plain(sentences: Iterable[list[Item]]) -> Iterator[list[Item]]:
             told = _told_columns(cells)
         elif len(cells) < 3:
             told = set()
+        if sum(item.measure is not None for item in sentence) == 1 and not told:
+            sentence = [item for item in sentence if item.text != _BAR]  # a name and its value
         left = [item for column, cell in enumerate(cells) if column not in told for item in cell if item.text != _BAR]
         yield _ticked(left if told else sentence)
 

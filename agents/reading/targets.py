@@ -94,6 +94,9 @@ def _is_talk(item: Item, clause: Clause) -> bool:
     behind = clause.after(item)[:1]
     names = bool(behind) and not behind[0].readings and behind[0].kind == "word" and not behind[0].hint
     led = any(each.has("through", "of", "inside", "to", "targeting") for each in clause.before(item)[-2:])
+    short = item.end - item.start == len(item.text) + len("'s") and item.kind == "word"
+    if short and names and not clause.has("goal", "modal", "upper", "lower"):
+        return True  # `the phone's ringing`
     if names and clause.has("present", "past", "has") and not led and not clause.has("goal", "modal"):
         return True  # `our cloud bill was 48,000`
     return bool(before) and before[-1].has("talk") and not before[-1].has("by") and item.value("platform") == "edge"

@@ -83,7 +83,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
     "goal": {
         "needs": "needs|requires",
         "aspires": (
-            "then :|new :|goal|aim|aiming|aim for|aiming for|target of|target is|goal is|desired|wish|"
+            "i bet you can't|bet you can't|then :|new :|goal|aim|aiming|aim for|aiming for|target of|target is|"
+            "goal is|desired|wish|"
             "would like|i'd like|"
             "we'd like|i'd love|we'd love|i would love|we would love|hoping for|shooting for|looking for|"
             "i'm after|we're after|i am after|we are after|what i'm after is|what we're after is|dream of|"
@@ -112,7 +113,7 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "versus|vs|than the baseline|what it was|what we have|the present|existing|current|today's value|initial|"
             "starting|of the original|as the original|than original|than at present|than right now|at present|"
             "than present|than what we have|what we have now|than it was|than is now|as it was|as large as now|"
-            "full size|reference|present|actual"
+            "full size|reference|present|actual|actual state|current state|present state"
         ),
     },
     "present": {
@@ -120,7 +121,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "currently|now|today|right now|at the moment|was|were|used to be|presently|at present|nowadays|"
             "these days|so far|as of now|as of today|it is at|we are at|we're at|sits at|weighs|weighs in at|"
             "comes in at|current|clocks in at|measures|has been|stands at|before|previously|originally|yesterday|"
-            "stuck with|stuck at|sitting at|already|used to take|we have now|takes now|at this point|takes|"
+            "actual state|current state|present state|actual|stuck with|stuck at|sitting at|already|"
+            "used to take|we have now|takes now|at this point|takes|"
             "takes up|took|occupies|is using|"
             "is taking|consumes|uses|eats|eats up|hogs|gobbles|gobbles up|burns|chews up|guzzles|devours|is eating|"
             "is consuming|is hogging|fills|is occupying|came to|comes to|amounts to|tips the scales at"

@@ -147,7 +147,9 @@ CHANGES: dict[Concept, dict[str, str]] = {
     "so": {"": "so"},
     "possible": {
         "": (
-            "as possible|as you can|as can be|as you possibly can|as it can be|as it gets|as it can|as it will go|"
+            "as much as you can|as much as possible|as much as it gets|as far as you can|as far as possible|"
+            "as possible|as you can|as can be|as you possibly can|as it can be|as it gets|as it can|"
+            "as it will go|"
             "as technically possible|as feasible|as we can|as humanly possible|possible|as you can get it|"
             "as you can make it|like possible|how possible|as it goes|as you are able|as they come|as is possible|"
             "as we can get it|as you can get|as you dare|as hell"

@@ -141,7 +141,7 @@ _SLIPS = {
     "smaller": "smaler|samller|smller|smallr",
     "below": "bellow|belw|beloww|belwo",
     "exceed": "excede|exeed|exced|excced",
-    "browser": "browsr|broswer|bowser|browswer|brower",
+    "browser": "browsr|brwoser|borwser|broswer|bowser|browswer|brower",
     "lose": "loze|losse",
     "times": "tiems|tmies",
     "twice": "twcie|twise|twize",

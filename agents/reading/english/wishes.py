@@ -17,7 +17,8 @@ WISHES: dict[Concept, dict[str, str]] = {
     "negation": {
         "denies": "doesn't|does not|isn't|is not|aren't|ain't",
         "": (
-            "!|no longer|not a byte|not one byte|not a single byte|not a millisecond|not a kilobyte|"
+            "!|ditch|dump|hasn't|haven't|has not|have not|hasn't got|haven't got|no longer|not a byte|"
+            "not one byte|not a single byte|not a millisecond|not a kilobyte|"
             "not a megabyte|not a second|not a microsecond|not one kilobyte|not one megabyte|"
             "not one millisecond|not|"
             "no|never|"
@@ -69,7 +70,8 @@ WISHES: dict[Concept, dict[str, str]] = {
             "sacrifice|sacrifice any amount of|trade away|not bothered about|not bothered by|no concern about|"
             "no requirements for|"
             "no requirement for|no limit for|not fussy about|ignore|disregard|ignore the|disregard the|"
-            "never mind the|nevermind the|forget about the|indifferent to|relaxed about|plenty of|"
+            "never mind the|nevermind the|forget about the|let it hog|let it eat|may hog|can hog|"
+            "may eat|can eat|indifferent to|relaxed about|plenty of|"
             "tons of|loads of|heaps of|oodles of|no shortage of|ample|to hell with|screw the|damn the|lots of|"
             "any amount of|however much|don't bother about|don't bother with"
         ),
@@ -117,7 +119,8 @@ WISHES: dict[Concept, dict[str, str]] = {
         "": (
             "thrilled with|delighted with|pleased with|satisfied with|content with|over the moon with|"
             "be thrilled|be delighted|"
-            "would delight|would thrill|overjoyed with|true|wouldn't mind|would not mind|don't mind|"
+            "would delight|would thrill|overjoyed with|as it likes|as it wants|as it pleases|as they like|true|"
+            "wouldn't mind|would not mind|don't mind|"
             "do not mind|fine with|ok with|okay with|comfortable with|"
             "alright with|cool with|however you like|if you like|as you like|if you want|as you want|go ahead|"
             "how you like|as you see fit|ok|okay|is ok|is okay|is fine|are fine|fine|acceptable|is acceptable|"
