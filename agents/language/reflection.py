@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import dspy
 
@@ -80,7 +80,7 @@ def reflected(agent: Specialist, student: dspy.Module, learned: Sequence[Exercis
         instruction_proposer=_Reflector(), seed=0,
     )  # fmt: skip
     compared = examples[:COMPARED_AT_MOST]
-    return cast("dspy.Module", optimizer.compile(student, trainset=examples, valset=compared))
+    return optimizer.compile(student, trainset=examples, valset=compared)
 
 
 def lessons_of(instructions: str, own: str) -> str | None:
@@ -125,7 +125,8 @@ class _Reflector:
             if cause is None or not isinstance(cause, LanguageModelError) or cause.lasting:
                 raise
             return instructions  # one answer that does not fit costs a round
-        return with_lessons(own, str(answer.improved))
+        improved: object = getattr(answer, "improved", "")
+        return with_lessons(own, str(improved))
 
 
 def _feedback(exercise: Exercise, agent: Specialist, score: float) -> str:

@@ -56,7 +56,7 @@ def tune(
     """
     models = len({exercise.model for exercise in found})
     learned, judged = split(found)
-    counted = {"trained_on": len(learned), "held_back": len(judged)}
+    counted: dict[str, Any] = {"trained_on": len(learned), "held_back": len(judged)}
     if models < LEAST_MODELS or len(judged) < LEAST_HELD:
         told = f"{len(found)} decisions on {models} models are recorded where something met"
         reason = f"{told}; {LEAST_MODELS} models and {LEAST_HELD} decisions to judge by are the least"

@@ -13,6 +13,7 @@ from shipfit.agents import learning
 from shipfit.agents.language import tuned
 from shipfit.agents.language.access import Access
 from shipfit.agents.language.advisor import Advisor
+from shipfit.agents.language.modules.planner import ProposePlans
 from shipfit.agents.language.reflection import MARK
 from shipfit.agents.language.specialists import ModuleAdvisers
 from shipfit.contracts import (
@@ -149,13 +150,13 @@ def test_lessons_that_serve_held_back_models_are_adopted_below_the_instructions(
     assert (report.method, report.adopted, report.before, report.after) == ("gepa", True, 0.0, 1.0), report.reason
     assert capsys.readouterr() == ("", "")
     (kept,) = [each.tuned for each in learning.show(settings) if each.tuned]
-    own = tuned.PROPOSING["planner"]().propose.signature.instructions
+    own = ProposePlans.instructions
     said_now = kept.state["propose"].signature["instructions"]
     assert said_now.startswith(own)
     assert LESSONS in said_now
     assert "\x1b" not in said_now
     module = tuned.modules_for("openai/scripted", learning.show(settings))["planner"]
-    assert module.propose.signature.instructions == said_now
+    assert [state["signature"]["instructions"] for state in module.dump_state().values()] == [said_now]
     # Judged again, it is no better than itself; and no lessons are written that serve nobody.
     (again,) = tune(settings, lambda messages: follows_lessons(messages).replace(LESSONS, "none"), method="gepa")
     assert not again.adopted
