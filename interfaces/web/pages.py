@@ -22,12 +22,12 @@ class Pages:
         found = [item for item in files("shipfit.interfaces.web").joinpath("static").iterdir() if item.is_file()]
         self._files = {item.name: item.read_bytes() for item in found}
 
-    def front(self) -> Response:
+    async def front(self) -> Response:
         """Answer with the page."""
-        return self.file("index.html")
+        return await self.file("index.html")
 
-    def file(self, name: str) -> Response:
-        """Answer with a file of the page.
+    async def file(self, name: str) -> Response:
+        """Answer with a file of the page; at once, for nothing is waited for that would need a thread.
 
         Raises:
             HTTPException: 404, there is no such file.

@@ -1,5 +1,6 @@
 """The page is one document with its own files: nothing inline, nothing from other hosts, text only ever as text."""
 
+import asyncio
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -65,5 +66,5 @@ def test_text_is_never_read_as_markup(path: Path):
 @pytest.mark.parametrize("name", ["../gate.py", "..%2fgate.py", "", "nothing.js", "/etc/passwd"])
 def test_only_files_of_the_page_are_given(name: str):
     with pytest.raises(HTTPException):
-        Pages().file(name)
-    assert Pages().file("page.css").headers["content-type"] == "text/css; charset=utf-8"
+        asyncio.run(Pages().file(name))
+    assert asyncio.run(Pages().file("page.css")).headers["content-type"] == "text/css; charset=utf-8"
