@@ -108,7 +108,7 @@ def refuse_code(text: str) -> None:
     for match in _CODE.finditer(text):
         module = match[0].partition(":")[0]
         alone = match[0] == text.strip()
-        if "." in module or alone or _NAMES_CODE.search(text[: match.start()].rstrip(" =:")):
+        if "." in module or alone or _NAMES_CODE.search(text[max(match.start() - 40, 0) : match.start()].rstrip(" =:")):
             raise RequestError(f"{clean(match[0], 100)!r}: {NO_CODE}", details={"why": "code"})
 
 

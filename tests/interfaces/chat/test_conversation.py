@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,13 @@ def test_a_message_of_a_megabyte_is_answered_at_once_and_not_kept_whole(talk: Ta
     said = talk.conversation.entries()[0]
     assert said.kind == "said"
     assert (len(said.text), said.left_out) == (8000, 992_000)
+
+
+@pytest.mark.parametrize("piece", ["x:y ", "5 MB ", "'\"", "“", "no. ", "what would ", "drop size and ", "? "])
+def test_the_longest_message_that_is_read_is_answered_soon(talk: Talk, piece: str) -> None:
+    began = time.process_time()
+    assert talk((piece * 8000)[:8000])
+    assert time.process_time() - began < 5
 
 
 def test_words_that_fit_nothing_are_told_so_with_what_can_be_said(talk: Talk) -> None:
