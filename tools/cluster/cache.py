@@ -10,16 +10,14 @@ import time
 import uuid
 from pathlib import Path
 
-from .exchange import Exchange
+from .exchange import Exchange, Identity, identity
 from .messages import Blob, Files
 
 MAX_BYTES = 20 * 10**9
 _READ_ONLY = 0o444
 
-# Disk, number, size and time of the last change of a file.
-_Identity = tuple[int, int, int, int]
 # What this process has read and found to be what its name says.
-_SOUND: set[_Identity] = set()
+_SOUND: set[Identity] = set()
 
 
 class Cache:
@@ -52,9 +50,12 @@ class Cache:
             return
         self._make_room(blob.size_bytes)
         path.chmod(_READ_ONLY)
+        sealed = identity(path.stat())
         part = place.with_name(f".{uuid.uuid4().hex}")
         _link(path, part)
         os.replace(part, place)
+        if identity(place.stat()) == sealed:  # the same file by another name, and not a copy
+            _SOUND.add(sealed)
 
     def _fetched(self, blob: Blob) -> Path:
         place = self._place(blob)
@@ -63,7 +64,7 @@ class Cache:
             return place
         self._make_room(blob.size_bytes)
         self._exchange.get(blob, place)
-        _SOUND.add(_identity(place))
+        _SOUND.add(identity(place.stat()))
         return place
 
     def _place(self, blob: Blob) -> Path:
@@ -74,15 +75,15 @@ class Cache:
     def _is_sound(self, place: Path) -> bool:
         """Tell whether a file is what its name says; it is read again where it may have been written to."""
         try:
-            identity = _identity(place)
-            if identity in _SOUND:
+            found = identity(place.stat())
+            if found in _SOUND:
                 return True
             with place.open("rb") as file:
                 sound = hashlib.file_digest(file, "sha256").hexdigest() == place.name
         except FileNotFoundError:
             return False
         if sound:
-            _SOUND.add(identity)
+            _SOUND.add(found)
         return sound
 
     def _make_room(self, needed: int) -> None:
@@ -93,11 +94,6 @@ class Cache:
                 return
             path.unlink(missing_ok=True)
             total -= status.st_size
-
-
-def _identity(path: Path) -> _Identity:
-    found = path.stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _link(source: Path, target: Path) -> None:

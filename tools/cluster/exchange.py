@@ -19,6 +19,10 @@ from .messages import Blob
 SCHEMES = ("file", "s3")
 _CHUNK = 2**20
 _READ_ONLY = 0o444
+_WRITABLE = 0o222
+
+# Disk, number, size and time of the last change of a file.
+Identity = tuple[int, int, int, int]
 
 
 def check_store(url: str) -> str:
@@ -54,6 +58,8 @@ class Exchange:
 
             self._system, self._root = fsspec.core.url_to_fs(url)
         self._renames = urlsplit(url).scheme == "file"
+        # Sealed files that this process has read as a whole: they travel on without being read again for their digest.
+        self._known: dict[Identity, Blob] = {}
 
     def put(self, path: Path) -> Blob:
         """Store a file's content, unless it is there, and return what it is addressed by.
@@ -62,12 +68,13 @@ class Exchange:
             MachineError: the store or the file cannot be used.
         """
         with self._told("written"):
-            with path.open("rb") as file:
-                blob = Blob(
-                    sha256=hashlib.file_digest(file, "sha256").hexdigest(), size_bytes=os.fstat(file.fileno()).st_size
-                )
+            known = self._known.get(identity(path.stat()))
+            blob = known or _blob(path)
             if not self.holds(blob):
                 self._write(path, self._place(blob))
+            # What may be written to may become something else within a tick of the clock.
+            if not known and not path.stat().st_mode & _WRITABLE:
+                self._known[identity(path.stat())] = blob
         return blob
 
     def holds(self, blob: Blob) -> bool:
@@ -89,6 +96,7 @@ class Exchange:
             with self._told("read"):
                 self._read(blob, part)
             part.chmod(_READ_ONLY)
+            self._known[identity(part.stat())] = blob
             os.replace(part, target)
         except OSError as error:
             raise MachineError(f"{target.parent} cannot be written: {error.strerror}") from error
@@ -135,6 +143,17 @@ class Exchange:
             raise RequestError(f'--store {self.url} needs s3fs: pip install "shipfit[s3]"') from error
         except _unreachable() as error:
             raise MachineError(f"the store {self.url} cannot be {what}: {_reason(error)}") from error
+
+
+def identity(found: os.stat_result) -> Identity:
+    """Return what tells whether a file was written to since it was looked at."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _blob(path: Path) -> Blob:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return Blob(sha256=digest, size_bytes=os.fstat(file.fileno()).st_size)
 
 
 def _reason(error: BaseException) -> str:
