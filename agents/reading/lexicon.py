@@ -21,7 +21,7 @@ Concept = Literal[
     "nothing", "of", "one", "only", "or", "out", "over", "past", "peak", "per", "platform", "plus",
     "possible", "present",
     "priority", "provided", "quantity", "reference", "refused", "retract", "runtime", "sacrificing", "saving",
-    "score", "second", "several", "so", "statistic", "superlative", "talk", "targeting", "than", "that", "the",
+    "score", "second", "several", "so", "statistic", "superlative", "talk", "targeting", "than", "that", "the", "thing",
     "through", "to", "too", "unlevered", "unsaid", "upper", "vague", "verdict", "whole", "why", "wished", "without",
 ]  # fmt: skip
 Readings = Mapping[Concept, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...contracts import MAX_WORDS, Constraints, RequestError, Understanding
@@ -125,7 +126,7 @@ def _superlatives(clause: Clause) -> list[tuple[Item, ...]]:
     return found
 
 
-def _is_aim(items: tuple[Item, ...]) -> bool:
+def _is_aim(items: Sequence[Item]) -> bool:
     """Tell whether items begin with what to gain most, and what bounds it follows: `minimise latency in 20 MB`."""
     rest = items[2:] if len(items) > 1 and items[1].has("article") else items[1:]
     if items[0].value("superlative") not in ("-", "+") or len(rest) < 2 or not rest[0].has("quantity"):
@@ -138,7 +139,7 @@ def _is_aim(items: tuple[Item, ...]) -> bool:
     )
 
 
-def _is_superlative(items: tuple[Item, ...]) -> bool:
+def _is_superlative(items: Sequence[Item]) -> bool:
     """Tell whether items begin with a superlative that stands for itself, which `maximum accuracy loss` has not."""
     following = next((item for item in items[1:] if not item.has("is", "whole") and item.kind != "mark"), None)
     bounds = following is not None and (following.has("loss") or following.measure is not None)

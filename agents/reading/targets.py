@@ -9,6 +9,8 @@ from .context import Context
 from .items import Item
 from .statements import Outcome, Statement, Unread
 
+_FEW = 4  # items of a clause that is no sentence
+
 
 def read_targets(clause: Clause, context: Context) -> tuple[Clause, list[Outcome]]:
     """Return the clause without targets, and what they say."""
@@ -27,6 +29,8 @@ def read_targets(clause: Clause, context: Context) -> tuple[Clause, list[Outcome
 
 
 def _names(item: Item, clause: Clause) -> bool:
+    if item.has("thing") and not _is_led(item, clause):
+        return False  # `the gateway times out after 30 s`
     if item.has("platform") and not item.has("lever", "quantity"):
         return not item.has("label") or item.value("platform") != "node" or _is_meant(item, clause)
     runtime = item.value("runtime")
@@ -37,6 +41,12 @@ def _names(item: Item, clause: Clause) -> bool:
     led = any(each.has("through", "inside") or each.text in ("=", ":") for each in before[-2:])
     led = led or (any(each.has("targeting") for each in before[-1:]) and (len(before) == 1 or clause.has("goal")))
     return (led or clause.opened_by("through")) and not (after and after[0].has("model"))
+
+
+def _is_led(item: Item, clause: Clause) -> bool:
+    """Tell whether a word leads to where a model runs, or nothing else is said."""
+    led = any(each.has("through", "of", "inside", "to", "targeting", "by") for each in clause.before(item))
+    return led or clause.opened_by("through", "or") or len(clause.items) < _FEW
 
 
 def _is_meant(item: Item, clause: Clause) -> bool:

@@ -38,6 +38,9 @@ PLACES: dict[Concept, dict[str, str]] = {
             "coreml|core ml|tflite|openvino"
         ),
     },
+    "thing": {
+        "": "gateway|gateways|gadget|gadgets|robot|robots|car|cars|glasses|watch|watches|headset|headsets|lambda"
+    },
     "device": {
         "edge": (
             "esp32|esp8266|cortex|stm32|iphone|raspberry|jetson|arduino|rp2040|nrf52|pixel|galaxy|ipad|rpi|nrf|esp"
