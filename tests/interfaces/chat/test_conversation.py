@@ -196,6 +196,7 @@ def test_a_message_of_a_megabyte_is_answered_at_once_and_not_kept_whole(talk: Ta
     assert (len(said.text), said.left_out) == (8000, 992_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["x:y ", "5 MB ", "'\"", "“", "no. ", "what would ", "drop size and ", "? "])
 def test_the_longest_message_that_is_read_is_answered_soon(talk: Talk, piece: str) -> None:
     began = time.process_time()
