@@ -93,8 +93,10 @@ def _differs(lever: QuantizeLever, last: Attempt, known: Outlook, extremes: Extr
     slack = known.fidelity_db - lever.min_fidelity_db
     if slack < 0:
         return True
-    # Where quality did not bound the last choice, more of it to spare does not change the next one.
-    bounded = forecast.fidelity_db - before.min_fidelity_db < BINDING_DB
+    # Where quality did not bound the last choice, more of it to spare does not change the next one: unless what was
+    # measured lets it be aimed that much lower, where other choices are.
+    lower = known.fidelity_db - forecast.fidelity_db - (lever.min_fidelity_db - before.min_fidelity_db)
+    bounded = forecast.fidelity_db - before.min_fidelity_db < BINDING_DB or lower > BINDING_DB
     narrowest = known.size_bytes <= extremes.stored.size_bytes * NARROWEST and not lever.compute
     retimed = abs(math.log(lever.corrections.saving / before.corrections.saving)) > RETIMED
     return (slack > LEAST_SLACK_DB and bounded and not narrowest) or (retimed and bool(lever.compute))

@@ -45,6 +45,11 @@ class Case(BaseModel):
         """What is asked, in one line."""
         return ", ".join(f"{name} {value}" for name, value in self.options.items())
 
+    @property
+    def is_hard(self) -> bool:
+        """Whether no form for all of a kind is known to meet it: only forms layer by layer, or fewer channels."""
+        return self.known.prune is not None or bool(self.known.quantize and self.known.quantize.mixture)
+
     def request(self, model: Path, data: Path, seed: int, *, memory: bool) -> Request:
         """Return the request as the command line would make it."""
         lifted = [str(self.options.get("allow-regression", "")), _LIFTED]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from shipfit.interfaces.scenarios.load import FOLDER
 
-CACHE = Path(__file__).resolve().with_name("cache")
+HERE = Path(__file__).resolve().parent
+CACHE = HERE / "cache"
 # Made by `models.py`; all others are the zoo's.
 OURS = frozenset({"digits_tokens"})
 

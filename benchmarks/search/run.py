@@ -11,7 +11,8 @@ of that seed. What was met is measured again by a process without shipfit. Figur
 proposals is held against the policy alone, and figures go to `advice.{json,md}` (`language_arm.py`).
 
 What a job answered is kept in `cache/record`, as long as the code of the tools is the same; `--fresh` forgets it
-first. The exit status is 0 when every bar is reached.
+first. A run that was interrupted goes on when the same command is given again and no code has changed. The exit status
+is 0 when every bar is reached.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -34,13 +36,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "zoo")]
 from asked import Case, load  # noqa: E402 - the path above comes first
 from beside import measure_beside_others  # noqa: E402
 from host_file import find_probe  # noqa: E402
+from kept import Kept, run_of  # noqa: E402
 from machine import describe  # noqa: E402
 from models import make  # noqa: E402
 from places import CACHE  # noqa: E402
 from policies import ADVISED, POLICIES  # noqa: E402
 from proofs import prove  # noqa: E402
 from search_page import Results, read, write  # noqa: E402
-from trials import Bench, Trial  # noqa: E402
+from trials import KNOWN, Bench, Trial  # noqa: E402
 
 RESULTS = HERE.parent / "results"
 SEEDS = 3
@@ -54,7 +57,8 @@ def main() -> int:
         write(read(folder), folder)
         return 0
     cases = _chosen(options.names, options.part)
-    if options.fresh:
+    kept = Kept(CACHE / "unfinished" / run_of({**vars(options), "workers": 0}))
+    if options.fresh and not kept.taken_up:
         shutil.rmtree(CACHE / "record", ignore_errors=True)
     machine, started = describe(), time.monotonic()
     make(sorted({case.model for case in cases}))
@@ -62,15 +66,16 @@ def main() -> int:
     if options.llm:
         return _advised(bench, cases, options, folder)
     with _pool(options) as pool:
-        known, trials = _alone(pool, bench, cases, options)
-        trials += _remembering(pool, bench, cases, options)
+        known, trials = _alone(pool, bench, kept, cases, options)
+        trials += _remembering(pool, bench, kept, cases, options)
     ran_s = time.monotonic() - started
     held = prove([*known, *trials], load(), bench.products, options.workers)
     results = Results(
         machine=machine, workers=options.workers, seeds=options.seeds, fresh=options.fresh, beside=options.beside,
-        ran_s=ran_s, wall_s=time.monotonic() - started, known=known, trials=trials, held=held,
+        ran_s=ran_s, wall_s=time.monotonic() - started, known=known, trials=trials, held=held, taken_up=kept.taken_up,
     )  # fmt: skip
     write(results, folder)
+    kept.forget()
     for bar in results.bars():
         print(f"  {'ok    ' if bar.reached else 'MISSED'} {bar.name}: {bar.found} ({bar.bound})")
     print(f"figures: {os.path.relpath(folder / 'search.md')}")
@@ -120,7 +125,7 @@ def _chosen(names: Sequence[str], part: str | None) -> list[Case]:
 
 
 def _alone(
-    pool: ProcessPoolExecutor, bench: Bench, cases: Sequence[Case], options: argparse.Namespace
+    pool: ProcessPoolExecutor, bench: Bench, kept: Kept, cases: Sequence[Case], options: argparse.Namespace
 ) -> tuple[list[Trial], list[Trial]]:
     """Return the trials of the known plans, and those of all policies, none of which remembers anything.
 
@@ -129,32 +134,36 @@ def _alone(
     models = dict.fromkeys(case.model for case in cases)
     names = options.policy or list(POLICIES)
     tasks = [
-        pool.submit(_of_one_model, bench, [case for case in cases if case.model == model], names, options.seeds)
+        pool.submit(_of_one_model, bench, kept, [case for case in cases if case.model == model], names, options.seeds)
         for model in models
     ]
-    found = [task.result() for task in tasks]
-    return [trial for known, _ in found for trial in known], [trial for _, trials in found for trial in trials]
+    found = [trial for task in tasks for trial in task.result()]
+    return [each for each in found if each.policy == KNOWN], [each for each in found if each.policy != KNOWN]
 
 
-def _of_one_model(
-    bench: Bench, cases: Sequence[Case], names: Sequence[str], seeds: int
-) -> tuple[list[Trial], list[Trial]]:
-    known: list[Trial] = []
+def _of_one_model(bench: Bench, kept: Kept, cases: Sequence[Case], names: Sequence[str], seeds: int) -> list[Trial]:
     trials: list[Trial] = []
     for case in cases:
         for seed in range(seeds):
-            known.append(bench.known(case, seed))
-            trials += [bench.trial(case, name, seed) for name in names]
-        _tell(case.name, [*known, *trials])
-    return known, trials
+            trials += kept.unit(f"{case.name} {seed}", partial(_of_one_seed, bench, case, names, seed))
+        _tell(case.name, trials)
+    return trials
+
+
+def _of_one_seed(bench: Bench, case: Case, names: Sequence[str], seed: int) -> list[Trial]:
+    return [bench.known(case, seed), *(bench.trial(case, name, seed) for name in names)]
 
 
 def _remembering(
-    pool: ProcessPoolExecutor, bench: Bench, cases: Sequence[Case], options: argparse.Namespace
+    pool: ProcessPoolExecutor, bench: Bench, kept: Kept, cases: Sequence[Case], options: argparse.Namespace
 ) -> list[Trial]:
     """Return the trials of policies that remember, each through all cases in one home."""
     names = [name for name in options.policy or list(POLICIES) if options.memory in ("all", name)]
-    tasks = [pool.submit(_through, bench, cases, name, seed) for seed in range(options.seeds) for name in names]
+    tasks = [
+        pool.submit(kept.unit, f"remembering {name} {seed}", partial(_through, bench, cases, name, seed))
+        for seed in range(options.seeds)
+        for name in names
+    ]
     return [trial for task in tasks for trial in task.result()]
 
 

@@ -42,6 +42,7 @@ class Results(BaseModel):
         known: trials of the plans that show the cases to be feasible.
         fresh: whether every job was run, none taken from an earlier benchmark.
         beside: whether time was measured while others worked, without the host's measuring lock.
+        taken_up: how many cases and seeds were finished before the run was interrupted and went on.
         ran_s: wall seconds of the runs, without measuring again.
     """
 
@@ -55,6 +56,7 @@ class Results(BaseModel):
     known: list[Trial]
     trials: list[Trial]
     held: list[Held]
+    taken_up: int = 0
 
     def arms(self, cases: set[str] | None = None) -> list[Arm]:
         """Return what each policy reached, over all feasible cases or some of them."""
@@ -121,7 +123,16 @@ def _by_cost(results: Results) -> dict[str, list[tuple[float, float]]]:
 
 def _page(results: Results) -> str:
     cases = {name: case for name, case in load().items() if any(trial.case == name for trial in results.known)}
-    parts = {part: {name for name, case in cases.items() if case.part == part} for part in ("open", "aside")}
+    hard = {name for name, case in cases.items() if case.is_hard}
+    parts = {
+        "hard cases: no one form for all layers of a kind is known to meet them, only a form for each layer, or fewer "
+        "channels": hard,
+        "easier cases: one form for all layers of a kind meets them": cases.keys() - hard,
+        "cases on which the policy was worked": {name for name, case in cases.items() if case.part == "open"},
+        "cases of other models, kept aside until the end": {
+            name for name, case in cases.items() if case.part == "aside"
+        },
+    }
     blocks = [
         "# Search: attempts to the first success",
         _machine(results),
@@ -134,13 +145,12 @@ def _page(results: Results) -> str:
             "bar|asked|found|",
             [[b.name, b.bound, b.found, "reached" if b.reached else "**missed**"] for b in results.bars()],
         ),
-        f"## All {len(cases)} cases",
+        f"## All {len(cases)} cases, {len(hard)} of them hard",
         _arms(results.arms()),
     ]
-    for part, names in parts.items():
-        if names:
-            words = "on which the policy was worked" if part == "open" else "of other models, kept aside until the end"
-            blocks += [f"## The {len(names)} cases {words}", _arms(results.arms(names))]
+    for words, names in parts.items():
+        if names and (found := results.arms(names)):
+            blocks += [f"## The {len(names)} {words}", _arms(found)]
     blocks += ["## Case by case", _cases(results, cases), "## Measured again", _held(results)]
     return "\n\n".join(blocks) + "\n"
 
@@ -149,6 +159,7 @@ def _machine(results: Results) -> str:
     machine = results.machine
     libraries = ", ".join(f"{name} {number}" for name, number in machine.libraries.items())
     taken = "" if results.fresh else ", jobs of earlier benchmarks taken from the record"
+    taken += f", {results.taken_up} units finished before an interruption" if results.taken_up else ""
     lost = ", ".join(f"{case} (seed {seed})" for case, seed in results.infeasible)
     return "\n".join(
         [
@@ -193,10 +204,20 @@ def _cases(results: Results, cases: dict[str, Case]) -> str:
             [trial.first_met for trial in results.trials if (trial.case, trial.policy, trial.memory) == (name, *arm)]
             for arm in names
         ]
-        rows.append([name, case.kind, case.part, case.bounds, known, *map(_firsts, firsts)])
+        rows.append(
+            [
+                name,
+                case.kind,
+                "hard" if case.is_hard else "easier",
+                case.part,
+                case.bounds,
+                known,
+                *map(_firsts, firsts),
+            ]
+        )
     heads = "|".join(f"{policy}, memory" if memory else policy for policy, memory in names)
     words = "Attempts to the first success, seed by seed; – where there was none in six."
-    return f"{words}\n\n" + _table(f"case|model|part|asked|known plan|{heads}", rows)
+    return f"{words}\n\n" + _table(f"case|model|hard|part|asked|known plan|{heads}", rows)
 
 
 def _firsts(found: list[int | None]) -> str:

@@ -17,6 +17,9 @@ from record import RecordedExecutor
 from shipfit.agents.service import Service
 from shipfit.contracts import Attempt, AttemptFinished, Interrupted, Plan, Policy, PolicyState, Settings
 
+# What the trials of plans that show cases to be feasible have as their policy.
+KNOWN = "known"
+
 
 class Tried(BaseModel):
     """One attempt, as far as it counts here."""
@@ -83,7 +86,7 @@ class Bench:
 
     def known(self, case: Case, seed: int) -> Trial:
         """Try the plan that shows a case to be feasible."""
-        return self.chosen(case, "known", Known(case.known), seed)
+        return self.chosen(case, KNOWN, Known(case.known), seed)
 
     def chosen(self, case: Case, name: str, chosen: Policy, seed: int) -> Trial:
         """Run a case with a policy that is at hand, which remembers nothing."""

@@ -105,6 +105,14 @@ def test_nothing_new_is_expected_of_a_mixture_that_quality_did_not_bound(conv_pr
         assert estimate(Plan(quantize=mixture(STATIC)), seen).repeats == is_hopeless
 
 
+def test_quality_that_was_far_beyond_its_forecast_lets_the_next_mixture_aim_lower(conv_profile: Profile) -> None:
+    """A run gave up with a mixture that was too large and 15 dB too good, for it had been predicted above its aim."""
+    state = make_state(conv_profile, labelled=False, max_size_ratio=0.3, min_fidelity_db=45)
+    large = attempt(mixture(aim=49.0), "not_met", {"int8": 10**-5.3}, db=64.0, speed=None, size=0.36)
+    seen = state.model_copy(update={"attempts": (large,)})
+    assert not estimate(Plan(quantize=mixture(aim=46.5)), seen).repeats
+
+
 def test_the_aims_are_the_bounds_with_a_margin(conv_profile: Profile) -> None:
     offers: list[dict[str, tuple[Compute, ...]]] = [{"Conv": ("static",)}, {}]
     levers = list(mixture_levers(make_state(conv_profile, labelled=False, **BOUNDS), offers, ["int8"]))
