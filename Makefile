@@ -59,8 +59,8 @@ bench-quantization: $(READY) ## Hold quantization against the table of what it m
 bench-peers: $(READY) ## Hold shipfit's products against those of its peers, each in an environment of its own
 	$(BIN)/python benchmarks/peers/run.py
 
-bench-search: $(READY) ## Hold the built-in policy against other searches at equal effort
-	$(BIN)/python benchmarks/search/run.py --fresh
+bench-search: $(READY) ## Hold the built-in policy against other searches at equal effort; goes on where it was interrupted
+	$(BIN)/python benchmarks/search/run.py --fresh --memory built-in
 
 bench-batch: $(READY) ## Measure a batch of 200 models, and kill one at 20 random moments
 	$(BIN)/python benchmarks/batch.py
