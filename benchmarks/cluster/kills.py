@@ -71,7 +71,7 @@ def main() -> int:
         sys.stderr.write(f"undisturbed: status {status}, {seconds:.0f} s\n")
         kills: list[dict[str, Any]] = []
         for number in range(asked.batches):
-            moment, victim = chance.uniform(0.1, 0.9) * seconds, chance.randrange(2)
+            moment, victim = chance.uniform(0.1, 0.7) * seconds, chance.randrange(2)
 
             def kill(moment: float = moment, victim: int = victim) -> None:
                 time.sleep(moment)
