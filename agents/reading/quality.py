@@ -88,7 +88,8 @@ class QualityPassage(Passage):
             return fallen
         if value is None or self.has("change") or measure.sign:
             return None
-        whole = (self.has("reference") and not self.is_fact()) or (self.has("keep") and self.is_part_of_whole())
+        told = self.is_fact() or self.has("attains")
+        whole = (self.has("reference") and not told) or (self.has("keep") and self.is_part_of_whole())
         if measure.kind == "percent" and whole and value >= _LEAST_ACCURACY and comparator != "upper":
             return [self.statement("max_accuracy_drop", rounded(1 - value), "drop")]
         if value < (_LOWEST_ACCURACY if comparator == "lower" else _UNLIKELY_ACCURACY):

@@ -116,7 +116,9 @@ CHANGES: dict[Concept, dict[str, str]] = {
         "verb": (
             "keep|stay put|stays put|stay|stays|leave|remain|remains|retain|maintain|preserve|stick to|staying|"
             "keeping|hold|keeps|"
-            "preserving|maintaining|retaining|stick with|survive|survives|persist|persists|be left"
+            "preserving|maintaining|retaining|stick with|survive|survives|persist|persists|be left|"
+            "that still has|that still gets|that still gives|that still delivers|that still makes|which still has|"
+            "which still gets|which still gives"
         ),
         "pace": (
             "beat that|match that|top that|equal that|keep up|"

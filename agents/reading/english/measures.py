@@ -96,7 +96,7 @@ NO_SLIPS = (
     "scored|core|more|mode|moves|remove|remain|pixels|pixel|export|expert|exports|extent|exceed|succeed|proceed|"
     "precede|precise|process|progress|program|classes|passes|masses|losses|glasses|grasses|gasses|laptop|latent|"
     "patent|parent|patient|content|context|contest|"
-    "assert|shape|param|user|after|rights|logger|trace|scope|leading|saved|having|flat|prevent|charge|loader|"
+    "assert|shape|param|user|after|rights|logger|trace|scope|leading|saved|having|haves|flat|prevent|charge|loader|"
     "scaled|remote|trailing|prints|fixes|tried|extras|factory|trees|shows|equals|scaler|slots|sides|newer|"
     "failing|thrown|says|flush|chance|cells|stops|leads|seeds|affects|clauses|interior|exiting|derive|timed|"
     "showing|leader|throughout|spaced|waits|compares|sites|filling|driven|stashed|star|timers|became|noisy|"
