@@ -35,7 +35,9 @@ false contradictions), 77 (64 %; 14, 5) and 84 (70 %; 18, 5) before anything was
 class until 253 of 260 were exact and none invented; of the 100 that stayed closed meanwhile 77 were exact, 7 fields
 were too much or wrong and 5 contradictions false, where the reader before had given 71, 12 and 7. That is what words
 nobody has seen may expect from such voices: the bar of 95 % and no field invented is not reached. The 100 were opened
-and mended after that (90, 2, 1); the ones not mended are left out.
+and mended after that (90, 2, 1); the ones not mended are left out. A last 100 by somebody new to all of it
+(`blind_ordinary.yaml`), two thirds of them what anybody would ask for, gave 96 at the first try, 1 field invented and
+1 false contradiction.
 
 """
 
