@@ -9,6 +9,7 @@ from itertools import pairwise
 from .items import Item
 from .lexicon import Concept
 
+_INSERTING = frozenset(",()–—-")
 _SEPARATORS = frozenset({",", "(", ")", "[", "]", "{", "}", "|", "/", "-", "–", "—"})
 # Measures that say by themselves which quantity they are of; a noun behind one may belong to the next.
 _COMPLETE = frozenset({"bytes", "duration", "rate", "decibel"})
@@ -90,6 +91,7 @@ def clauses(sentence: Sequence[Item]) -> list[Clause]:
     opener: Item | None = None
     lead: Item | None = None
     current: list[Item] = []
+    sentence = _without_insertions(sentence)
     for index, item in enumerate(sentence):
         if current and (item.has("without") or _is_aside(item, current)):
             found += _cut(current, opener, not found, lead)
@@ -107,6 +109,29 @@ def clauses(sentence: Sequence[Item]) -> list[Clause]:
     if current:
         found += _cut(current, opener, not found, lead)
     return found
+
+
+def _without_insertions(sentence: Sequence[Item]) -> Sequence[Item]:
+    """Leave out what is inserted of the present: `accuracy, now 88 %, should stay above 86 %`."""
+    marks = [index for index, item in enumerate(sentence) if item.kind == "mark" and item.text in _INSERTING]
+    kept, done, before = list[Item](), 0, 0
+    for start, end in pairwise(marks):
+        if start < done:
+            continue
+        if _is_insertion(sentence[before:start], sentence[start + 1 : end], sentence[end + 1 : end + 2]):
+            kept += sentence[done:start]
+            done = before = end + 1
+        else:
+            before = start + 1
+    return [*kept, *sentence[done:]]
+
+
+def _is_insertion(before: Sequence[Item], inside: Sequence[Item], behind: Sequence[Item]) -> bool:
+    """Tell whether a clause is of a quantity and goes on behind what is told of its present."""
+    told = sum(item.measure is not None for item in inside) == 1 and any(item.has("present") for item in inside)
+    asked = any(item.has("goal", "modal", "upper", "lower", "fine", "direction", "keep") for item in inside)
+    named = any(item.has("quantity") for item in before) and not any(item.measure for item in before)
+    return told and not asked and named and any(item.has("goal", "modal") for item in behind)
 
 
 def _is_passed_over(item: Item, current: list[Item], behind: Sequence[Item]) -> bool:
