@@ -59,12 +59,14 @@ def solve(problem: Problem, targets: Targets, goal: Goal) -> Solution:
     programme = _Programme(problem, targets)
     starts = _starts(problem, targets)
     first = programme.solve(_tangent(goal, starts[0]), 0.0)
+    nearest = programme.nearest() if first is None else None
     violation = 0.0
     if first is None:
-        nearest = programme.nearest()
         violation = nearest.violation + SLACK if nearest else math.inf
     answers = [_descend(programme, goal, start, violation) for start in starts]
     found = [answer for answer in answers if answer is not None]
+    if not found and nearest is not None:  # HiGHS may fail at a limit that only this one choice is within
+        found = [nearest]
     if not found:
         return _left_alone(problem, targets)
     best = min(found, key=lambda answer: _value(goal, problem.totals(answer.chosen)))

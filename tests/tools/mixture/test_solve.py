@@ -6,7 +6,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shipfit.tools.mixture.problem import Choice, Cost, Goal, Need, Problem, Targets, Totals, Unit
@@ -57,8 +57,25 @@ def missed(totals: Totals, targets: Targets) -> float:
     return shares
 
 
+# HiGHS ends with an error where it is asked for the least size within what the nearest choice misses.
+UNSOLVED = Problem(
+    units=(
+        unit("u0", Choice("static", size=-10.0)),
+        unit("u1", Choice("static", size=-1.0), Choice("int8")),
+    ),
+    size=400.0,
+    us=300.0,
+    costs=(
+        Cost(rows=(((0, 1), ()),), us=0.0, size=5.0),
+        Cost(rows=(((0, 1), ((1, 2),)),), us=5.0, size=5.0),
+        Cost(rows=(((1, 2), ()),), us=0.0, size=5.0),
+    ),
+)
+
+
 @settings(max_examples=25, deadline=None)
 @given(problems(), st.floats(100, 400), st.floats(100, 300), st.floats(1e-4, 2e-2))
+@example(UNSOLVED, 117.0, 100.0, 1 / 64)
 def test_it_finds_what_trying_everything_finds(problem: Problem, size: float, us: float, noise: float) -> None:
     targets = Targets(size, us, noise)
     solution = solve(problem, targets, SIZE_ONLY)
