@@ -31,6 +31,7 @@ from .conftest import ROGUE
 from .contract import ExecutorContract
 
 Run = Callable[..., JobResult]
+Launchers = Callable[[], list[Any]]
 CONTROLS = [chr(code) for code in (*range(9), *range(11, 32), 127)]
 
 
@@ -61,13 +62,13 @@ def test_progress_is_forwarded_clean_and_under_the_jobs_name(run: Run) -> None:
     ],
 )
 def test_misbehaviour_is_a_typed_error_of_one_line(
-    run: Run, tool: str, kind: type[OptimizationError], says: str
+    below: Launchers, run: Run, tool: str, kind: type[OptimizationError], says: str
 ) -> None:
     with pytest.raises(kind, match=says) as caught:
         run(tool, progress=lambda _: None)
     assert type(caught.value) is kind
     assert "\n" not in caught.value.message
-    assert not _children()
+    assert not below()
 
 
 def test_memory_is_limited(run: Run) -> None:
@@ -146,21 +147,23 @@ def test_importing_is_paid_once_and_counted(run: Run) -> None:
     assert second < first / 2
 
 
-def test_a_killed_launcher_is_replaced(run: Run, gone: Callable[[int], bool]) -> None:
+def test_a_killed_launcher_is_replaced(launchers: Launchers, run: Run, gone: Callable[[int], bool]) -> None:
     run("answer")
-    (launcher,) = _launchers()
+    (launcher,) = launchers()
     launcher.kill()
     assert gone(launcher.pid)
     assert run("answer").report["recommendation"] == "ok"
-    assert len(_launchers()) == 1
+    assert len(launchers()) == 1
 
 
-def test_a_launcher_killed_during_a_job_ends_nothing(run: Run, tmp_path: Path, appears: Any, gone: Any) -> None:
+def test_a_launcher_killed_during_a_job_ends_nothing(
+    launchers: Launchers, run: Run, tmp_path: Path, appears: Any, gone: Any
+) -> None:
     pids = tmp_path / "pids"
 
     def kill() -> None:
         appears(pids)
-        _launchers()[0].kill()
+        launchers()[0].kill()
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -169,20 +172,20 @@ def test_a_launcher_killed_during_a_job_ends_nothing(run: Run, tmp_path: Path, a
     assert gone(int(pids.read_text()))
 
 
-def test_a_launcher_leaves_with_its_executor(tmp_path: Path, gone: Callable[[int], bool]) -> None:
+def test_a_launcher_leaves_with_its_executor(launchers: Launchers, tmp_path: Path, gone: Callable[[int], bool]) -> None:
     executor = LocalExecutor(ROGUE)
     executor.run(Job(tool="answer"), {}, tmp_path / "work")
-    (launcher,) = _launchers()
+    (launcher,) = launchers()
     del executor
     gc.collect()
     assert gone(launcher.pid)
 
 
-def test_threads_have_launchers_of_their_own(executor: LocalExecutor, tmp_path: Path) -> None:
+def test_threads_have_launchers_of_their_own(launchers: Launchers, executor: LocalExecutor, tmp_path: Path) -> None:
     for threads in (1, 2, 1):
         answer = executor.run(Job(tool="environment", threads=threads), {}, tmp_path / "work").report["recommendation"]
         assert f"threads={threads}" in answer
-    assert len(_launchers()) == 2
+    assert len(launchers()) == 2
 
 
 def test_the_products_own_worker_serves_the_registry(tmp_path: Path) -> None:
@@ -190,15 +193,22 @@ def test_the_products_own_worker_serves_the_registry(tmp_path: Path) -> None:
         LocalExecutor().run(Job(tool="absent"), {}, tmp_path / "work")
 
 
-def _launchers() -> list[Any]:
-    """Return the launchers of executors that are still in use."""
+@pytest.fixture
+def launchers() -> Callable[[], list[Any]]:
+    """Return the launchers that were started in this test and are in use; others may have theirs."""
     import psutil
 
-    gc.collect()
-    return psutil.Process().children()
+    others = {each.pid for each in psutil.Process().children()}
+
+    def found() -> list[Any]:
+        gc.collect()
+        children = [each for each in psutil.Process().children() if each.pid not in others]
+        return [each for each in children if each.status() != psutil.STATUS_ZOMBIE]
+
+    return found
 
 
-def _children() -> list[Any]:
-    """Return the processes below the launchers, which stay."""
-
-    return [child for launcher in _launchers() for child in launcher.children(recursive=True)]
+@pytest.fixture
+def below(launchers: Launchers) -> Callable[[], list[Any]]:
+    """Return the processes below the launchers of this test, which stay."""
+    return lambda: [child for launcher in launchers() for child in launcher.children(recursive=True)]
