@@ -78,7 +78,8 @@ class ChromaOutcomeStore:
             return []
         vector = fingerprint(profile, request.target, request.constraints, request.objective)
         near = _nearest(self._near(vector, limit * _BREADTH, ledger, latest), limit)
-        own = self._log.of_model(model, _OWN)
+        # Of many points at one place Chroma's search finds some; where all are asked for, all are looked at.
+        own = self._log.where() if limit >= self.count() else self._log.of_model(model, _OWN)
         found = [_recalled(outcome, vector, model) for outcome in self._read([*near, *own])]
         return sorted(found, key=lambda item: _rank(item, hardware))[:limit]
 
