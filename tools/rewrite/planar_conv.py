@@ -83,7 +83,7 @@ class _Plane:
 
     def takes(self, node: NodeProto) -> bool:
         """Tell whether `node` does the same in the plane to values that are there already."""
-        if not is_standard(node) or len(node.output) != 1:
+        if not is_standard(node) or not node.input or len(node.output) != 1:
             return False
         first, *others = node.input
         if node.op_type in _BINARY:

@@ -60,6 +60,20 @@ def test_lines_become_planes(before, attributes: dict[str, Any], groups: int, op
     assert case.rewritten(planar_conv) == 0
 
 
+def test_lines_beside_nodes_without_inputs(before):
+    axes = helper.make_tensor("axes", onnx.TensorProto.INT64, [1], [2])
+    nodes = [
+        conv("x", "w", "a"),
+        helper.make_node("Constant", [], ["axes"], value=axes),
+        helper.make_node("Relu", ["a"], ["r"]),
+        helper.make_node("Unsqueeze", ["r", "axes"], ["y"]),
+    ]
+    model = models.build(
+        nodes, [models.spec("x", ["N", 3, "L"])], [models.spec("y", [None] * 4)], {"w": noise(5, 3, 2)}, 13
+    )
+    assert before(model, {"x": noise(2, 3, 7)}).rewritten(planar_conv) == 1
+
+
 def test_lines_inside_bodies(before):
     line = helper.make_node("Conv", ["x", "w", "b"], ["t"])
     body = helper.make_graph([line, helper.make_node("Relu", ["t"], ["r"])], "body", [], [models.spec("r", [None] * 3)])
