@@ -101,9 +101,8 @@ def _check_same(model: onnx.ModelProto, step: Step) -> None:
         assert small == large or (not large and "nothing changed" in small)
         if not large:
             feed = {"x": np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)}
-            first, second = (
-                open_session(folder / each / "model.onnx").run(None, feed)[0] for each in ("small", "large")
-            )
+            places = source if small else folder / "small" / "model.onnx", folder / "large" / "model.onnx"
+            first, second = (open_session(place).run(None, feed)[0] for place in places)
             np.testing.assert_allclose(np.asarray(first), np.asarray(second), rtol=1e-5, atol=1e-6)
             read = load_structure(folder / "large" / "model.onnx")
             assert {weight_files.extent_of(each) for each in iter_tensors(read)} == {None}
