@@ -15,8 +15,8 @@ from ...contracts import (
     OptimizationError,
     OptimizationResponse,
 )
-from ..cli.faults import save_fault
 from ..delivery import DELIVERED, deliver_run
+from ..faults import fault_of
 from .files import content, stamp
 from .item import Item
 from .prepare import Preparer
@@ -108,9 +108,7 @@ class Worker:
         except OptimizationError as error:
             return failed_row(item, error, self._failed(out, error)), isinstance(error, MachineError)
         except Exception as error:  # noqa: BLE001 - the last door of one model: the traceback is saved, the others go on
-            fault = OptimizationError(
-                f"this is a fault of shipfit ({type(error).__name__}; traceback: {save_fault(error)})"
-            )
+            fault = fault_of(error)
             return failed_row(item, fault, self._failed(out, fault)), True
         return row_of(item, response), False
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from ...contracts import MAX_SAID, Answer, Broken, Entry, OptimizationError, ProductFile, Refused, RequestError, Said
-from ..cli.faults import save_fault
+from ..faults import fault_of
 from ..text import clean
 from .inquiring import HELP, Inquiries
 from .intent import Intent, asks_in, classify, in_sequence
@@ -139,8 +139,7 @@ class Conversation:
         except OptimizationError as error:
             self._room.add(Refused, text=clean(error.message, 2000), type=error.type)
         except Exception as error:  # noqa: BLE001 - the last door of one message: the conversation goes on
-            told = f"this is a fault of shipfit ({type(error).__name__}; traceback: {save_fault(error)})"
-            self._room.add(Refused, text=told, type="runtime")
+            self._room.add(Refused, text=fault_of(error).message, type="runtime")
 
     def _take(self, text: str, model: str | None, data: str | None) -> None:
         left_out = max(len(text) - MAX_SAID, 0)

@@ -34,11 +34,10 @@ from ...contracts import (
     check_served,
     edits_between,
 )
-from ..cli.faults import save_fault
+from ..faults import fault_of
 from ..questions import question_lines
 from ..running.environment import environment_of
-from ..running.orders import Ended as Done
-from ..running.orders import OptimizeOrder, ResumeOrder
+from ..running.orders import Ended as Done, OptimizeOrder, ResumeOrder
 from ..running.process import Work
 from ..text import clean
 from .drafting import changed_by, differences
@@ -201,8 +200,7 @@ class Runner:
         except OptimizationError as error:
             return partial(self._tell_error, order, work.run, error)
         except Exception as error:  # noqa: BLE001 - the last door of one run: the conversation and all others go on
-            told = f"this is a fault of shipfit ({type(error).__name__}; traceback: {save_fault(error)})"
-            return partial(self._tell_error, order, work.run, OptimizationError(told))
+            return partial(self._tell_error, order, work.run, fault_of(error))
         return partial(self._room.add, Questioned if done.waits else Ended, **fields)
 
     def _hear(self, event: Event, request: Request) -> None:

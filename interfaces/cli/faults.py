@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import time
-import traceback
-from pathlib import Path
-
 import typer
 
-from ...contracts import Interrupted, OptimizationError, RequestError, load_settings, to_wire
+from ...contracts import Interrupted, OptimizationError, RequestError, to_wire
+from ..faults import save_fault
 from .console import print_json, say, say_error
 
 
@@ -40,17 +35,3 @@ def report_fault(error: BaseException, as_json: bool = False) -> int:
     summary = f"{type(error).__name__}: {error}".rstrip(": ")
     message = f"this is a fault of shipfit, not of your request: {summary} (traceback: {save_fault(error)})"
     return report_error(OptimizationError(message), as_json)
-
-
-def save_fault(error: BaseException) -> Path | str:
-    """Write the traceback of an error that nobody foresaw to a file, and return where."""
-    text = "".join(traceback.format_exception(error))
-    name = f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
-    for folder in (load_settings().home / "logs", Path(tempfile.gettempdir())):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
-        except OSError:
-            continue
-        return folder / name
-    return "nowhere, no folder could be written to"

@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 
 from ... import __version__
 from ...contracts import OptimizationError, RequestError, validate
-from ..cli.faults import save_fault
+from ..faults import fault_of
 from ..text import clean
 from ..workspace import Workspace
 from .bounded import bounded, schema_of
@@ -122,8 +122,7 @@ async def _called(
     except MCPError:
         raise
     except Exception as error:  # noqa: BLE001 - the last door of one call: the traceback is saved, a line is answered
-        kind = type(error).__name__
-        return _failed(OptimizationError(f"this is a fault of shipfit ({kind}; traceback: {save_fault(error)})"))
+        return _failed(fault_of(error))
     text = f"{DATA}\n{json.dumps(answer, ensure_ascii=False)}"
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structured_content=answer)
 

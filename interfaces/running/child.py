@@ -11,6 +11,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from ...contracts import ChildMessage, Event, Interrupted, OptimizationError, to_wire
+from ..faults import fault_of
 from .orders import ORDER, Order
 
 _STDIN = 0
@@ -70,10 +71,7 @@ def _work(order: Order, messages: Messages) -> None:
     except OptimizationError as error:
         messages.error(error)
     except Exception as error:  # noqa: BLE001 - the border: the traceback is saved, one line crosses it
-        from ..cli.faults import save_fault
-
-        kind = type(error).__name__
-        messages.error(OptimizationError(f"this is a fault of shipfit ({kind}; traceback: {save_fault(error)})"))
+        messages.error(fault_of(error))
 
 
 def _read_order() -> Order:

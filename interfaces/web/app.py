@@ -12,7 +12,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from ...contracts import Answer, OptimizationError, UserError
-from ..cli.faults import save_fault
+from ..faults import fault_of
 from ..text import clean
 from .bodies import Message, Reply, body_of
 from .gate import Gate
@@ -134,5 +134,4 @@ def _missing(_: HttpRequest, error: Exception) -> Response:
 
 def _fault(_: HttpRequest, error: Exception) -> Response:
     """Answer that the fault is ours; the traceback goes to a file."""
-    where = save_fault(error)
-    return JSONResponse({"error": f"this is a fault of shipfit ({type(error).__name__}; traceback: {where})"}, 500)
+    return JSONResponse({"error": fault_of(error).message}, 500)
