@@ -20,6 +20,13 @@ def content_digest(text: str) -> str:
 
 
 @cache
+def style_sheet(path: Path) -> str:
+    """Return a style sheet with the colours that all pages share before it."""
+    palette = Path(__file__).with_name("palette.css")
+    return "".join(each.read_text(encoding="utf-8") for each in (palette, path))
+
+
+@cache
 def environment(folder: Path) -> Environment:
     """Return the environment of the templates in `folder`: everything that they show is escaped and cleaned."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ...contracts import BatchRow, BatchSummary, RowStatus, units
-from ..pages import content_digest, environment
+from ..pages import content_digest, environment, style_sheet
 from .item import FILE_NAME
 from .words import ABSENT, STATUS_WORDS, bytes_text, latency_text, quality_text, share_text, speed_text
 
@@ -67,7 +67,7 @@ COLUMNS = ("size", "original", "product", "speed", "p95 before", "p95 after", "q
 
 def render_summary(summary: BatchSummary) -> str:
     """Return the page: no network, one script that only this page's policy admits, everything from outside escaped."""
-    css = (_FOLDER / "summary.css").read_text(encoding="utf-8")
+    css = style_sheet(_FOLDER / "summary.css")
     script = (_FOLDER / "summary.js").read_text(encoding="utf-8")
     rows = [_row(row) for row in summary.models]
     return environment(_FOLDER).get_template("summary.html.j2").render(

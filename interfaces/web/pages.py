@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+
+from ..pages import style_sheet
+
+_STATIC = Path(__file__).with_name("static")
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -19,8 +23,7 @@ class Pages:
     """Everything in `static`, by name."""
 
     def __init__(self) -> None:
-        found = [item for item in files("shipfit.interfaces.web").joinpath("static").iterdir() if item.is_file()]
-        self._files = {item.name: item.read_bytes() for item in found}
+        self._files = {item.name: _content(item) for item in _STATIC.iterdir() if item.is_file()}
 
     async def front(self) -> Response:
         """Answer with the page."""
@@ -36,3 +39,7 @@ class Pages:
         if name not in self._files or kind is None:
             raise HTTPException(404, "there is no such page")
         return Response(self._files[name], media_type=kind)
+
+
+def _content(path: Path) -> bytes:
+    return style_sheet(path).encode() if path.suffix == ".css" else path.read_bytes()

@@ -1,7 +1,6 @@
 import math
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.contracts import ClassDrop, LayerForm
 from shipfit.interfaces.report.drops import MOST_CLASSES, drop_rows

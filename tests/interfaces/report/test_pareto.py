@@ -2,8 +2,7 @@ import math
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.contracts import Constraints, OptimizationResponse
 from shipfit.interfaces.report.front import front, steps

@@ -1,5 +1,4 @@
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.contracts import NodeTime
 from shipfit.interfaces.report.timeline import STAGES, Timeline, draw_timeline, pauses_of, stage_rows
