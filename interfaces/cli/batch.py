@@ -21,55 +21,72 @@ MAX_WORKERS = 64
 _OWN = frozenset({"zoo", "workers", "resume", "fail_fast", "trust_code", "ray", "store", "out", "json"})
 
 
+_Zoo = Annotated[
+    str,
+    typer.Argument(metavar="ZOO", help="A manifest such as zoo.yaml, or a folder of models.", show_default=False),
+]
+_Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        max=MAX_WORKERS,
+        metavar="N",
+        rich_help_panel=BATCH,
+        show_default=False,
+        help="Models worked on at once; one is measured at a time. (default: one for each core)",
+    ),
+]
+_Resume = Annotated[
+    bool, typer.Option("--resume", rich_help_panel=BATCH, help="Go on with the latest batch of this zoo.")
+]
+_FailFast = Annotated[
+    bool, typer.Option("--fail-fast", rich_help_panel=BATCH, help="Stop at the first model that fails.")
+]
+_TrustCode = Annotated[
+    bool,
+    typer.Option("--trust-code", rich_help_panel=BATCH, help="Let the zoo run code: module:factory, module:callable."),
+]
+_Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="HOST:PORT",
+        rich_help_panel=BATCH,
+        show_default=False,
+        help="Run the jobs on the nodes of this Ray cluster; its token is in RAY_AUTH_TOKEN.",
+    ),
+]
+_Store = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        rich_help_panel=BATCH,
+        show_default=False,
+        help="With --ray: s3://… or file://… that all nodes reach. (default: a folder of this machine)",
+    ),
+]
+_Out = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        rich_help_panel=opt.OUTPUT,
+        show_default=False,
+        help="Folder of all products and the summary. (default: shipfit-out/<zoo>-<batch>)",
+    ),
+]
+
+
 def batch(
-    zoo: Annotated[
-        str,
-        typer.Argument(metavar="ZOO", help="A manifest such as zoo.yaml, or a folder of models.", show_default=False),
-    ],
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            min=1,
-            max=MAX_WORKERS,
-            metavar="N",
-            rich_help_panel=BATCH,
-            show_default=False,
-            help="Models worked on at once; one is measured at a time. (default: one for each core)",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", rich_help_panel=BATCH, help="Go on with the latest batch of this zoo.")
-    ] = False,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", rich_help_panel=BATCH, help="Stop at the first model that fails.")
-    ] = False,
-    trust_code: Annotated[
-        bool,
-        typer.Option(
-            "--trust-code", rich_help_panel=BATCH, help="Let the zoo run code: module:factory, module:callable."
-        ),
-    ] = False,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            "--ray",
-            metavar="HOST:PORT",
-            rich_help_panel=BATCH,
-            show_default=False,
-            help="Run the jobs on the nodes of this Ray cluster; its token is in RAY_AUTH_TOKEN.",
-        ),
-    ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "--store",
-            metavar="URL",
-            rich_help_panel=BATCH,
-            show_default=False,
-            help="With --ray: s3://… or file://… that all nodes reach. (default: a folder of this machine)",
-        ),
-    ] = None,
+    zoo: _Zoo,
+    workers: _Workers = None,
+    resume: _Resume = False,
+    fail_fast: _FailFast = False,
+    trust_code: _TrustCode = False,
+    ray: _Ray = None,
+    store: _Store = None,
     max_size: opt.MaxSize = None,
     max_memory: opt.MaxMemory = None,
     max_latency: opt.MaxLatency = None,
@@ -94,16 +111,7 @@ def batch(
     no_memory: opt.NoMemory = None,
     llm: opt.Llm = None,
     llm_required: opt.LlmRequired = None,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            rich_help_panel=opt.OUTPUT,
-            show_default=False,
-            help="Folder of all products and the summary. (default: shipfit-out/<zoo>-<batch>)",
-        ),
-    ] = None,
+    out: _Out = None,
     json: opt.Json = False,
 ) -> int:
     """Fit every model of ZOO to its bounds; what fails is a row, and everything else goes on."""
