@@ -30,8 +30,11 @@ from arms import SAME, Figures  # noqa: E402
 from asked import Asked, load  # noqa: E402
 from environments import REQUIREMENTS, python_of  # noqa: E402
 from machine import describe  # noqa: E402
-from make_models import CACHE as OURS_CACHE  # noqa: E402
-from make_models import MODELS, make  # noqa: E402
+from make_models import (  # noqa: E402
+    CACHE as OURS_CACHE,
+    MODELS,
+    make,
+)
 from onnx_files import sha256  # noqa: E402
 from side_by_side import OURS, Arm, Compared, Peers, task_bounds  # noqa: E402
 from watch import watch  # noqa: E402

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.contracts import Constraints, OperatorShare, Profile, Target
 from shipfit.memory.fingerprint import cosine, fingerprint

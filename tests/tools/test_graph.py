@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from onnx import TensorProto, helper
 
 from shipfit.contracts import GRAPH_PASSES, Limits, NoOpError, OptimizeGraphStep, QuantizeStep, StepReport

@@ -8,8 +8,7 @@ import brotli
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from onnx import helper, numpy_helper
 
 from shipfit.contracts import AdviceReport, Job, Limits, NoOpError, PruneStep, StepReport, ToolError

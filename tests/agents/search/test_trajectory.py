@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.agents.search.quoting import plain, quoted
 from shipfit.agents.search.trajectory import AT_MOST, summarize

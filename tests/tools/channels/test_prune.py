@@ -8,8 +8,7 @@ from typing import Any, cast
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from onnx import helper, numpy_helper
 
 from shipfit.contracts import DataRef, DataView, Limits, NoOpError, PruneStep, ToolError

@@ -3,8 +3,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.contracts import DataError
 from shipfit.tools.measure.data_split import SHARES, WITHOUT_CALIBRATION, Item, split

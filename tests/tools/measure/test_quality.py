@@ -5,8 +5,7 @@ import jiwer
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from onnx import numpy_helper
 from sklearn.metrics import f1_score, mean_absolute_error, r2_score, top_k_accuracy_score
 

@@ -6,8 +6,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from shipfit.tools.mixture.problem import Choice, Cost, Goal, Need, Problem, Targets, Totals, Unit
 from shipfit.tools.mixture.solve import NOISE_FLOOR, NOISE_PER_SHARE, solve

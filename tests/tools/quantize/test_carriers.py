@@ -7,8 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from onnx import NodeProto, helper
 
 from shipfit.tools.quantize.form_cut import FLOAT, PACKED, FormCut

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from onnx import helper
 
 from shipfit.tools.rewrite.affine_after import fold_affine_after
@@ -16,8 +15,7 @@ from shipfit.tools.rewrite.affine_as_conv import affine_as_conv
 from shipfit.tools.rewrite.affine_before import fold_affine_before
 
 from ... import models
-from .written import feeds as row_feeds
-from .written import written
+from .written import feeds as row_feeds, written
 
 CHANNELS = 4
 X = models.spec("x", [2, CHANNELS, 6, 6])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import onnx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from onnx import helper, numpy_helper
 
 from shipfit.tools.rewrite.gelu import fuse_fast_gelu, fuse_gelu

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from shipfit.tools.rewrite.known_shapes import fold_known_shapes

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.tools.rewrite.layer_norm import fuse_layer_norm
 from shipfit.tools.rewrite.rms_norm import spell_rms_norm

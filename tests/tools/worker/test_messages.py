@@ -4,8 +4,7 @@ import errno
 import json
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.contracts import MachineError, NoOpError, WorkerOutOfMemory
 from shipfit.tools.worker.child import as_ours

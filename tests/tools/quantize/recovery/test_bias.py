@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from onnx import ModelProto, helper
 
 from shipfit.contracts import Limits, QuantizeStep, ToolError
