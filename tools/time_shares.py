@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 from ..contracts import MachineError, Session
 from .measure.session import OnnxSession, open_session
-from .session import open_session as open_stock
-from .session import session_options
+from .session import open_session as open_stock, session_options
 
 _SECONDS = 0.25
 _LEAST_RUNS, _MAX_RUNS = 3, 200

@@ -6,8 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from shipfit.contracts import Answer, Request, RequestError
 from shipfit.interfaces.answers import read_answer

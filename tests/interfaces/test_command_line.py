@@ -1,8 +1,7 @@
 import shlex
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.contracts import Constraints, Offer, OptimizationConfig, PruningConfig, Request
 from shipfit.interfaces.cli.bounds import read_bounds

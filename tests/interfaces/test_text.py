@@ -1,8 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.contracts import Interval, Quantity
 from shipfit.interfaces.text import clean, show, show_change, show_interval

@@ -18,10 +18,10 @@ from ...contracts import (
     Scoring,
     Session,
     Unit,
+    is_error as is_an_error,
     metric_kind,
     top_k,
 )
-from ...contracts import is_error as is_an_error
 from ..hardware import fingerprint
 from .metrics import Score, scorer
 from .score import among_top, top_class

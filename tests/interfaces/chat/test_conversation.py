@@ -248,7 +248,9 @@ def test_a_workspace_is_free_again_whichever_thread_closes_it(desk: Desk) -> Non
     closing = threading.Thread(target=desk.close)
     closing.start()
     closing.join()
-    Desk(load_settings(), desk.workspace.root).close()
+    again = Desk(load_settings(), desk.workspace.root)
+    assert again.open().id
+    again.close()
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "20260101-000000-abcdef", "", "a\0b", "*"])

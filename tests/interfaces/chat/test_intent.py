@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.interfaces.chat.intent import classify, in_sequence, lifted_in
 from shipfit.interfaces.chat.phrases import Kind

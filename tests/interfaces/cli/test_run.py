@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from shipfit.contracts import MachineError, OptimizationResponse, Request, ToolError
-from shipfit.interfaces.cli import app
-from shipfit.interfaces.cli import run as run_module
+from shipfit.interfaces.cli import app, run as run_module
 
 from .. import responses
 from ..conftest import MODEL_BYTES, Answer, FakeService

@@ -7,8 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from shipfit.contracts import Profile, TensorSpec, Understood
 from shipfit.interfaces.mcp.bounded import MAX_ANSWER_BYTES, bounded, schema_of

@@ -8,8 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from shipfit.interfaces.mcp.http import MAX_BODY_BYTES, PATH, Guard
 from shipfit.interfaces.mcp.server import build

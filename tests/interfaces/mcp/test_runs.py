@@ -18,6 +18,8 @@ from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
 from mcp_types import ElicitRequestParams, ElicitResult
 
+from shipfit.tools.measure.lock import measuring_lock
+
 from .servers import http_server, over_http, stdio, text_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -149,7 +151,7 @@ def test_a_run_is_told_stopped_and_gone_on_with(small: Path, home: Path, monkeyp
 def test_a_run_stops_with_its_call(transport: str, mode: str, small: Path):
     async def work() -> None:
         async with connected(transport, mode, small) as (client, server):
-            await cancelled_at(client, server, "profile")
+            assert await cancelled_at(client, server, "profile")
 
     anyio.run(work)
 
@@ -202,14 +204,16 @@ def test_who_cannot_ask_answers_by_a_tool(small: Path):
 def test_a_run_goes_on_without_its_call_and_is_stopped_by_a_tool(small: Path):
     async def work() -> None:
         async with connected("stdio", "2026-07-28", small) as (client, server):
-            started = (await client.call_tool("optimize", request(wait_s=0.5))).structured_content
-            assert started["status"] == "running"
-            inspected = await client.call_tool("inspect", {"model": "mlp.onnx"})  # meanwhile
+            with measuring_lock():  # so that the run cannot end meanwhile
+                started = (await client.call_tool("optimize", request(wait_s=0.5))).structured_content
+                assert started["status"] == "running"
+                read = await client.call_tool("understand", {"words": "half the size"})
+                assert read.structured_content["constraints"] == {"max_size_ratio": 0.5}
+                async with stdio(small) as other:  # a second server of the same workspace
+                    taken = await other.call_tool("resume", {"run": started["run"]})
+                    assert "being worked on by process" in text_of(taken)
+            inspected = await client.call_tool("inspect", {"model": "mlp.onnx"})
             assert inspected.structured_content["parameters"] > 0
-            async with stdio(small) as other:  # a second server of the same workspace
-                taken = await other.call_tool("resume", {"run": started["run"]})
-                # On a quick machine it is done by then.
-                assert "being worked on by process" in text_of(taken) or not taken.is_error
             if not (stopped := await client.call_tool("cancel", {"run": started["run"]})).is_error:
                 assert stopped.structured_content["status"] == "interrupted"
                 await gone(below(server))

@@ -116,6 +116,7 @@ def test_a_worker_that_dies_is_told_and_its_run_goes_on(page: Page, server: Serv
     say(page, "status")
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("link", name="the product").wait_for()
+    assert page.locator("article .tag").filter(has_text=re.compile("met|rolled back")).count() == 1
 
 
 def test_without_the_right_token_nothing_is_shown(chromium: Browser, server: Server):
@@ -166,3 +167,4 @@ def test_what_is_no_model_is_refused_and_the_rest_goes_on(page: Page, tmp_path: 
     page.get_by_role("alert").filter(has_text="8,000 characters").wait_for()
     say(page, "half the size")
     card(page, "Understood").wait_for()
+    assert page.get_by_role("article").count() == 0

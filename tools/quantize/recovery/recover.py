@@ -17,8 +17,7 @@ from ....contracts import DataError, DataView, LayerForm, QuantizeStep, Recovery
 from ..calibrate import Feeds
 from ..computed_rounding import NEAREST, Roundings, captured_roundings
 from ..trial import copy_model
-from .bias import SAMPLES as BIAS_SAMPLES
-from .bias import correct_bias
+from .bias import SAMPLES as BIAS_SAMPLES, correct_bias
 from .equalize import equalized
 from .judge import Fidelity, Judge
 from .smooth import smoothed
