@@ -27,6 +27,11 @@ from .wishing import CAN_BE_SAID, Wishes
 _NUMBERED = re.compile(r"\b(?:runs?|results?|versions?|number|no\.?)\s*#?(\d{1,4})\b", re.IGNORECASE)
 _MORE_NUMBERS = re.compile(r"(?:and|with|to|vs\.?|versus|or|,)\s*#?(\d{1,4})\b", re.IGNORECASE)
 _ID = re.compile(r"\b\d{8}-\d{6}(?:-[0-9a-f]{1,4})?\b", re.IGNORECASE)
+# What is supposed as a number alone is of the size if it is a share, and a speed if it is a factor.
+_BARE = (
+    (re.compile(r"\d{1,3}(?:[.,]\d+)?\s*(?:%|per ?cent)", re.IGNORECASE), "{} of the size"),
+    (re.compile(r"\d+(?:[.,]\d+)?\s*(?:x|×|times)", re.IGNORECASE), "{} faster"),
+)
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1, "latest": -1, "previous": -2}
 _ORDINAL = re.compile(rf"\b({'|'.join(_ORDINALS)})\b", re.IGNORECASE)
 _NO_RUN = f"nothing was run in this conversation yet; {CAN_BE_SAID}"
@@ -117,7 +122,8 @@ class Inquiries:
             return read_changes(settings)
         core = without_frame(supposed)
         refusal: RequestError | None = None
-        for words in dict.fromkeys((supposed, core, f"make it {core}", f"at most {core}")):
+        named = [form.format(core) for bare, form in _BARE if bare.fullmatch(core)]
+        for words in dict.fromkeys((supposed, core, f"make it {core}", f"at most {core}", *named)):
             found, _ = self._wishes.read(words)
             try:
                 return changes_of(found, words, request)

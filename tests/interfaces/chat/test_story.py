@@ -102,6 +102,9 @@ def test_a_run_is_approved_edited_explained_and_its_product_found_by_the_next_pr
 
     explained = of(Explained, talk("why not int4?"))[0].explanation
     assert [item.topic for item in explained.alternatives] == ["int4"]
+    shares = [of(Supposed, talk(question))[0].what_if for question in ("what would 20% cost?", "what about 3x?")]
+    changed = [each.request.constraints for each in shares]
+    assert (changed[0].max_size_ratio, changed[1].min_speedup) == (0.2, 3.0)
     supposed = of(Supposed, talk("what would 1 kB cost?"))[0].what_if
     assert supposed.request.constraints.max_size_bytes == 1000
     assert supposed.outcome == "unlikely"
