@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from .measures import Measure
@@ -11,6 +12,9 @@ from .shares import Way, faster_by_time, ratio, rounded, speedup
 from .statements import Outcome, Statement
 
 _LARGEST_MARGIN = 0.25  # `within 30 % of the size` may be what is left
+# Bounds that a bare share may correct, and from which ratio on it is hardly meant for the last of them.
+_SHARES = frozenset({"max_size_ratio", "max_memory_ratio", "max_accuracy_drop", "min_accuracy"})
+_FAR_OFF = 3.0
 _SCORE = 0.5  # a share of this or less is hardly a score
 
 
@@ -116,33 +120,43 @@ class RelativePassage(QualityPassage):
 
     def _correction_of(self, measure: Measure) -> list[Outcome] | None:
         """Return the last statement with another number, where that is all the clause says."""
-        last = self.context.last()
+        last = self._corrected(measure)
         bare = not self.has("quantity", "direction", "change", "loss", "adjective")
         if not (self.context.correcting and bare and last) or not isinstance(last.value, float):
             return None
         if last.field in ("min_accuracy", "max_accuracy_drop") and measure.kind in ("percent", "points", "bare"):
             number = self.context.number if measure.kind == "bare" else None
             scale = last.value / number if number else 1.0
+            if last.field == "max_accuracy_drop" and last.value <= LARGEST_BARE_DROP < measure.value * scale:
+                return [self.unread()]  # accuracy is not given away by a guess
             return [self.statement(last.field, rounded(measure.value * scale), last.about)]
         if last.field == "min_speedup" and measure.kind in ("factor", "bare") and measure.value > 0:
             return [self.statement(last.field, measure.value, last.about)]
         again = last.field == "min_speedup" or last.field.endswith("_ratio")
-        if (
-            again
-            and self.context.relation
-            and not self.has("by", "to")
-            and measure.kind in ("percent", "share", "factor")
-        ):
-            return self._again(measure, last, *self.context.relation)
+        relation = self.context.relation
+        related = relation is not None and last.about == ("speed" if relation[0] == "latency" else relation[0])
+        proportion = measure.kind in ("percent", "share", "factor") and not self.has("by", "to")
+        if again and proportion and relation is not None and related:
+            return self._again(measure, last, *relation)
         if last.field.endswith("_ratio") and measure.kind in ("percent", "share") and measure.value > 0:
             taken = 1 - measure.value if self.has("by") else measure.value
             return [self.statement(last.field, rounded(taken), last.about)] if taken > 0 else None
         return None
 
+    def _corrected(self, measure: Measure) -> Statement | None:
+        """Return the statement whose number is another: the last, or one that a share is much nearer to.
+
+        After `40 % of its size, lose at most 1 %`, `30 % instead` is of the size.
+        """
+        last = self.context.last()
+        if last is None or measure.kind not in ("percent", "share") or measure.value <= 0 or last.field not in _SHARES:
+            return last
+        said = [each for each in self.context.outcomes if isinstance(each, Statement) and each.field in _SHARES]
+        near = min(reversed(said), key=lambda each: _apart(each, measure.value))
+        return last if _apart(last, measure.value) <= math.log(_FAR_OFF) else near
+
     def _again(self, measure: Measure, last: Statement, about: str, sign: str, way: Way) -> list[Outcome] | None:
         """Return the last relative bound with another number: `40 % smaller, no, 60 %`."""
-        if last.about != ("speed" if about == "latency" else about):
-            return None
         value = speedup(measure, way, sign) if about == "speed" else ratio(measure, way, sign)
         value = faster_by_time(value) if about == "latency" else value
         return None if value is None else [self.statement(last.field, value, last.about)]
@@ -247,3 +261,9 @@ class RelativePassage(QualityPassage):
         if left:
             return comparator != "lower"
         return comparator != "upper" or self.is_only()
+
+
+def _apart(said: Statement, value: float) -> float:
+    """Return how far a share lies from that of a statement, as the logarithm of their ratio."""
+    number = said.value if isinstance(said.value, float) else 0.0
+    return abs(math.log(value / number)) if number > 0 else math.inf
