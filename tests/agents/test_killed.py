@@ -61,7 +61,8 @@ def test_a_killed_run_ends_with_the_same_verdict(
     start_and_kill(settings.home, request, node)
     service = Service(settings)
     run = service.resume()
-    before = {entry.body["node"] for entry in service.trail(run) if entry.kind == "node"} - {"plan"}  # plan loops
+    finished = [entry.body["node"] for entry in service.trail(run) if entry.kind == "node"]
+    before = set(finished[:-1]) - {"plan"}  # the checkpoint of the last may not be on the disk yet, and plan loops
     events = list(service.events(run))
     again = {event.node for event in events if event.event == "node_finished"}
     assert not before & again, "finished nodes were repeated"

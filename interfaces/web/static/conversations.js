@@ -7,6 +7,7 @@ export class Conversations {
   /** @param opened is told the id of the conversation that is shown now, null for a new one. */
   constructor(opened) {
     this.opened = opened;
+    this.shown = undefined;
     this.menu = byId("menu");
     this.menu.addEventListener("click", () => this.unfold(this.menu.getAttribute("aria-expanded") === "false"));
     byId("new").addEventListener("click", () => this.go(null));
@@ -19,12 +20,24 @@ export class Conversations {
 
   go(id) {
     this.unfold(false);
-    if ((id ?? "") === (this.id ?? "")) this.changed();
-    else location.hash = id ?? "";
+    if (id !== this.id) location.hash = id ?? "";
+    this.open(id);
   }
 
+  /** Show a conversation that has just begun; going back does not lead to the empty page before it. */
+  begin(id) {
+    history.replaceState(null, "", `#${id}`);
+    this.open(id);
+  }
+
+  // The event comes late: by then what it tells of is shown already, unless the person went back or wrote an address.
   changed() {
-    this.opened(this.id);
+    if (this.id !== this.shown) this.open(this.id);
+  }
+
+  open(id) {
+    this.shown = id;
+    this.opened(id);
     this.mark();
   }
 

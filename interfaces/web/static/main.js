@@ -55,8 +55,7 @@ const actions = {
 async function say(text, files) {
   if (!shown) {
     const { id } = await call("/api/conversations", {});
-    history.replaceState(null, "", `#${id}`);
-    open(id);
+    conversations.begin(id);
   }
   await call(path("messages"), { text, model: files.model ?? null, data: files.data ?? null });
 }

@@ -103,7 +103,7 @@ def test_a_reload_in_mid_run_a_second_tab_and_a_stop(page: Page, digits_model: P
     assert page.get_by_role("article").count() == 0
     assert other.get_by_role("article").count() == 1
     other.get_by_role("button", name="Resume").click()
-    other.locator("article .tag").filter(has_text=re.compile("met|rolled back")).first.wait_for()
+    other.locator("article .head .tag").filter(has_text=re.compile("met|rolled back")).wait_for()
     other.get_by_role("link", name="the product").wait_for()
 
 
@@ -116,7 +116,7 @@ def test_a_worker_that_dies_is_told_and_its_run_goes_on(page: Page, server: Serv
     say(page, "status")
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("link", name="the product").wait_for()
-    assert page.locator("article .tag").filter(has_text=re.compile("met|rolled back")).count() == 1
+    assert page.locator("article .head .tag").filter(has_text=re.compile("met|rolled back")).count() == 1
 
 
 def test_without_the_right_token_nothing_is_shown(chromium: Browser, server: Server):
