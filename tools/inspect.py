@@ -10,7 +10,6 @@ from typing import Any, Literal
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from ..contracts import DataError, OperatorShare, Profile, TensorSpec
-from .channels.find import inner_share
 from .context import TORCH_SUFFIX, ToolAnswer, ToolContext
 from .findings import warnings_of
 from .measure.data import open_data
@@ -29,6 +28,7 @@ from .onnx_model import (
     tensor_bytes,
     weight_bytes,
 )
+from .pruning.find import inner_share
 from .quantize.dynamic_ops import EMITTERS
 from .quantize.graphs import int_attribute
 from .quantize.static_plan import COMPUTE

@@ -51,7 +51,7 @@ def prune(step: PruneStep, source: Path, target: Path, data: DataView | None, li
     """
     started = time.perf_counter()
     if step.threshold is None:
-        from .channels.prune import prune_channels
+        from .pruning.prune import prune_channels
 
         return prune_channels(step, source, target, data, limits)
     model, threshold = load(source), step.threshold

@@ -12,9 +12,9 @@ from hypothesis import given, settings, strategies as st
 from onnx import helper, numpy_helper
 
 from shipfit.contracts import DataRef, DataView, Limits, NoOpError, PruneStep, ToolError
-from shipfit.tools.channels.find import inner_channels, inner_share
-from shipfit.tools.channels.prune import WIDTH_MULTIPLE, left_of, take_out
 from shipfit.tools.prune import prune
+from shipfit.tools.pruning.find import inner_channels, inner_share
+from shipfit.tools.pruning.prune import WIDTH_MULTIPLE, left_of, take_out
 
 from ... import models
 

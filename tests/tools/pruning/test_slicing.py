@@ -1,0 +1,93 @@
+"""What is cut equals the original with the same channels zero, whatever stands between."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from shipfit.contracts import ToolError
+from shipfit.tools.pruning.coupling import couplings
+from shipfit.tools.pruning.slicing import Cut, check, cut, masked
+
+from ... import models
+
+
+def network() -> onnx.ModelProto:
+    """Stem, residual with squeeze-and-excite, depthwise, concatenation, flatten, head."""
+    rng = np.random.default_rng(0)
+    shapes = {
+        "w0": (8, 3, 3, 3), "b0": (8,), "w1": (8, 8, 3, 3), "s1": (4, 8, 1, 1), "s2": (8, 4, 1, 1), "sb": (8,),
+        "d": (8, 1, 3, 3), "w2": (6, 8, 1, 1), "w3": (10, 14 * 16), "b3": (10,),
+    }  # fmt: skip
+    weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    weights |= {name: rng.uniform(0.5, 1.5, 8).astype(np.float32) for name in ("g", "h", "m", "v")}
+    weights["target"] = np.array([0, -1])
+    nodes = [
+        helper.make_node("Conv", ["x", "w0", "b0"], ["a"], "stem", pads=[1] * 4),
+        helper.make_node("BatchNormalization", ["a", "g", "h", "m", "v"], ["n"], "norm"),
+        helper.make_node("HardSigmoid", ["n"], ["r"]),
+        helper.make_node("Conv", ["r", "w1"], ["c"], pads=[1] * 4),
+        helper.make_node("GlobalAveragePool", ["c"], ["p"]),
+        helper.make_node("Conv", ["p", "s1"], ["q"]),
+        helper.make_node("Relu", ["q"], ["q1"]),
+        helper.make_node("Conv", ["q1", "s2", "sb"], ["q2"]),
+        helper.make_node("Sigmoid", ["q2"], ["gate"]),
+        helper.make_node("Mul", ["c", "gate"], ["e"]),
+        helper.make_node("Add", ["e", "r"], ["f"]),
+        helper.make_node("Conv", ["f", "d"], ["i"], pads=[1] * 4, group=8),
+        helper.make_node("Conv", ["i", "w2"], ["j"]),
+        helper.make_node("Concat", ["j", "i"], ["k"], axis=1),
+        helper.make_node("MaxPool", ["k"], ["l"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Reshape", ["l", "target"], ["t"]),
+        helper.make_node("Gemm", ["t", "w3", "b3"], ["y"], transB=1),
+    ]
+    return models.build(nodes, [models.spec("x", ["n", 3, 8, 8])], [models.spec("y", ["n", 10])], weights)
+
+
+def images() -> list[dict[str, np.ndarray]]:
+    rng = np.random.default_rng(1)
+    return [{"x": rng.normal(size=(2, 3, 8, 8)).astype(np.float32)} for _ in range(2)]
+
+
+def test_groups_are_what_must_go_together() -> None:
+    found = couplings(network())
+    assert {group.id: group.width for group in found.groups} == {"w0": 8, "s1": 4, "w2": 6}
+    stream = next(group for group in found.groups if group.id == "w0")
+    roles = {(each.initializer, each.axis): (each.role, each.positions.shape) for each in stream.members}
+    assert roles == {
+        ("w0", 0): ("gives", (8, 1)), ("b0", 0): ("gives", (8, 1)), ("w1", 0): ("gives", (8, 1)),
+        ("w1", 1): ("reads", (8, 1)), ("s1", 1): ("reads", (8, 1)), ("s2", 0): ("gives", (8, 1)),
+        ("sb", 0): ("gives", (8, 1)), ("d", 0): ("gives", (8, 1)), ("w2", 1): ("reads", (8, 1)),
+        ("w3", 1): ("reads", (8, 16)), **{(name, 0): ("carries", (8, 1)) for name in "ghmv"},
+    }  # fmt: skip
+    assert {each.reason for each in found.frozen} >= {"the model gives it out"}
+
+
+def test_a_cut_model_equals_the_masked_one() -> None:
+    model = network()
+    before = model.SerializeToString()
+    keep = {"w0": np.array([0, 3, 4]), "s1": np.array([1]), "w2": np.array([0, 2, 5])}
+    made = cut(model, keep)
+    check(model, made, images())
+    onnx.checker.check_model(made.model, full_check=True)
+    assert model.SerializeToString() == before
+    assert made.initializers["w1"].keys() == {0, 1}
+    assert made.tensors["k"][1].tolist() == [0, 2, 5, 6, 9, 10]
+    assert models.decibels(models.run(model, images()[0])[0], models.run(made.model, images()[0])[0]) < 60
+
+
+def test_a_wrong_cut_is_found_out() -> None:
+    model = network()
+    keep = {"w0": np.array([0, 3, 4])}
+    made = cut(model, keep)
+    wrong = Cut(masked(model, {"w0": np.array([0, 3, 5])}), keep, made.initializers, made.tensors)
+    with pytest.raises(ToolError, match="nothing was cut"):
+        check(model, wrong, images())
+
+
+@pytest.mark.parametrize("keep", [{"nothing": [0]}, {"w0": []}, {"w0": [8]}, {"w0": [-1]}])
+def test_what_cannot_be_cut_is_refused(keep: dict[str, list[int]]) -> None:
+    with pytest.raises(ToolError):
+        cut(network(), {name: np.array(each, np.int64) for name, each in keep.items()})

@@ -1,1 +1,0 @@
-"""Take channels out of onnx models, and fit what reads them to do without."""

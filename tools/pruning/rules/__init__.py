@@ -1,0 +1,1 @@
+"""How labels pass through operators, and what a node must be told when its channels go."""
