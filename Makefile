@@ -7,7 +7,7 @@ READY := .venv/.shipfit-setup
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check scenarios fetch bench bench-main bench-torch bench-quantization bench-peers bench-search bench-batch bench-recall bench-chat zoo format
+.PHONY: help setup run test test-slow check scenarios fetch bench bench-main bench-torch bench-quantization bench-peers bench-pruning bench-search bench-batch bench-recall bench-chat zoo format
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ fetch: $(READY) ## Fetch the published models of the scenarios, and make their s
 	$(BIN)/python benchmarks/prepare.py
 
 bench: $(READY) ## Measure against the bars and the peers; figures go to benchmarks/
-	@$(MAKE) --keep-going bench-main bench-torch bench-quantization bench-peers bench-search
+	@$(MAKE) --keep-going bench-main bench-torch bench-quantization bench-peers bench-pruning bench-search
 
 bench-main: $(READY) ## Measure the main job against its bars
 	$(BIN)/python benchmarks/run.py
@@ -58,6 +58,9 @@ bench-quantization: $(READY) ## Hold quantization against the table of what it m
 
 bench-peers: $(READY) ## Hold shipfit's products against those of its peers, each in an environment of its own
 	$(BIN)/python benchmarks/peers/run.py
+
+bench-pruning: $(READY) ## Hold pruning from the file alone against torch-pruning, which has the source; goes on where it was interrupted
+	$(BIN)/python benchmarks/pruning/run.py
 
 bench-search: $(READY) ## Hold the built-in policy against other searches at equal effort; goes on where it was interrupted
 	$(BIN)/python benchmarks/search/run.py --fresh --memory built-in

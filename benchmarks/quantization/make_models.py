@@ -33,10 +33,11 @@ def make(names: list[str] | None = None) -> float:
     """
     from makers import MAKERS
 
-    return fill(MODELS, MAKERS, names or list(MAKERS), _sources())
+    return fill(MODELS, MAKERS, names or list(MAKERS), sources())
 
 
-def _sources() -> dict[str, str]:
+def sources() -> dict[str, str]:
+    """Return the sha256 of what models depend on, by module."""
     files = {name: inspect.getsourcefile(importlib.import_module(name)) for name in _SOURCES}
     return {name: sha256(Path(file)) for name, file in files.items() if file}
 
