@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -138,7 +137,6 @@ class Drive:
         self._stopped.clear()
         if self.advised.unused is not None:
             yield Noticed(text=f"language model {self.advised.unused.model}: {self.advised.unused.note}")
-        self._load_numpy()
         worker = threading.Thread(target=self._work, name=f"run-{self.run}", daemon=True)
         worker.start()
         try:
@@ -150,15 +148,6 @@ class Drive:
             self.stop()
             self.execution.executor.cancel()
             worker.join(timeout=30.0)
-
-    def _load_numpy(self) -> None:
-        """Import numpy before there are two threads.
-
-        Chroma enters it from one end, and pint, which formats what is shown, from another: at once, each finds it half
-        made.
-        """
-        with self.cpu.counted(), self.cpu.imports():
-            importlib.import_module("numpy")
 
     def _work(self) -> None:
         try:

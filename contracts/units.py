@@ -1,60 +1,39 @@
-"""Read and print sizes, durations, shares, levels and rates the way people write them.
+"""Read and print sizes, durations, shares, levels and rates the way people write them. MB is 10^6 bytes and MiB 2^20.
 
-The words that people use are matched here, which also makes the error of an unknown unit cheap;
-arithmetic between units is pint's. MB is 10^6 bytes and MiB 2^20.
+A table of words and factors is all that this needs. A library for units would be loaded in the middle of whatever is
+told first, which people then wait for.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from functools import cache
-from typing import Any
 
 from .errors import RequestError
 
 _NUMBER = re.compile(r"^\s*([+-]?(?:\d[\d,_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*?)?\s*$")
 
-# Written form (case folded) → pint's unit. Bits are not offered: "Mb" in a request for a size means bytes.
+_KB, _MB, _GB, _TB, _PB = (10**power for power in (3, 6, 9, 12, 15))
+_US, _MS, _S, _MIN, _HOUR, _DAY = 10**3, 10**6, 10**9, 60 * 10**9, 3600 * 10**9, 86_400 * 10**9
+# Written form (case folded) → bytes. Bits are not offered: "Mb" in a request for a size means bytes.
 _BYTES = {
-    "": "byte", "b": "byte", "byte": "byte", "bytes": "byte",
-    "k": "kilobyte", "kb": "kilobyte", "m": "megabyte", "mb": "megabyte", "g": "gigabyte", "gb": "gigabyte",
-    "tb": "terabyte", "pb": "petabyte", "kib": "kibibyte", "mib": "mebibyte", "gib": "gibibyte", "tib": "tebibyte",
-    "kilobytes": "kilobyte", "megabytes": "megabyte", "gigabytes": "gigabyte",
-    "kilobyte": "kilobyte", "megabyte": "megabyte", "gigabyte": "gigabyte",
+    "": 1, "b": 1, "byte": 1, "bytes": 1,
+    "k": _KB, "kb": _KB, "m": _MB, "mb": _MB, "g": _GB, "gb": _GB, "tb": _TB, "pb": _PB,
+    "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+    "kilobytes": _KB, "megabytes": _MB, "gigabytes": _GB, "kilobyte": _KB, "megabyte": _MB, "gigabyte": _GB,
 }  # fmt: skip
+# Written form → nanoseconds: whole numbers, so that no factor is a rounded one.
 _DURATIONS = {
-    "ns": "nanosecond", "us": "microsecond", "µs": "microsecond", "μs": "microsecond", "ms": "millisecond",
-    "msec": "millisecond", "millisecond": "millisecond", "milliseconds": "millisecond",
-    "s": "second", "sec": "second", "secs": "second", "second": "second", "seconds": "second",
-    "m": "minute", "min": "minute", "mins": "minute", "minute": "minute", "minutes": "minute",
-    "h": "hour", "hr": "hour", "hour": "hour", "hours": "hour",
-    "d": "day", "day": "day", "days": "day",
+    "ns": 1, "us": _US, "µs": _US, "μs": _US, "ms": _MS, "msec": _MS, "millisecond": _MS, "milliseconds": _MS,
+    "s": _S, "sec": _S, "secs": _S, "second": _S, "seconds": _S,
+    "m": _MIN, "min": _MIN, "mins": _MIN, "minute": _MIN, "minutes": _MIN,
+    "h": _HOUR, "hr": _HOUR, "hour": _HOUR, "hours": _HOUR, "d": _DAY, "day": _DAY, "days": _DAY,
 }  # fmt: skip
-_SHARES = {"": "dimensionless", "%": "percent", "percent": "percent", "pct": "percent", "pt": "percent",
-           "point": "percent", "points": "percent", "pp": "percent"}  # fmt: skip
+# Written form → hundredths.
+_SHARES = {"": 100, "%": 1, "percent": 1, "pct": 1, "pt": 1, "point": 1, "points": 1, "pp": 1}
 _PER = re.compile(r"^(?:/|per)\s*(\S+)$|^hz$|^(?:qps|rps|ips|fps)$")
-
-
-# Defining only what the tables above use is twice as fast as pint's own list, which counts where an argument is wrong.
-_DEFINITIONS = (
-    "nano- = 1e-9 = n-", "micro- = 1e-6 = µ- = μ- = u-", "milli- = 1e-3 = m-",
-    "kilo- = 1e3 = k-", "mega- = 1e6 = M-", "giga- = 1e9 = G-", "tera- = 1e12 = T-", "peta- = 1e15 = P-",
-    "kibi- = 2**10 = Ki-", "mebi- = 2**20 = Mi-", "gibi- = 2**30 = Gi-", "tebi- = 2**40 = Ti-",
-    "byte = [information] = B", "percent = 0.01 = %",
-    "second = [time] = s", "minute = 60 * second = min", "hour = 60 * minute = h", "day = 24 * hour = d",
-)  # fmt: skip
-
-
-@cache
-def _registry() -> Any:
-    import pint
-
-    make: Any = pint.UnitRegistry
-    registry = make(None, cache_folder=None)
-    for definition in _DEFINITIONS:
-        registry.define(definition)
-    return registry
+# Prefixes that are printed, by their power of ten.
+_PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 
 
 def _split(text: str | float, what: str, example: str) -> tuple[float, str]:
@@ -67,13 +46,13 @@ def _split(text: str | float, what: str, example: str) -> tuple[float, str]:
     return number, (match[2] or "").strip().casefold()
 
 
-def _convert(text: str | float, what: str, example: str, table: dict[str, str], unit: str) -> float:
+def _convert(text: str | float, what: str, example: str, table: dict[str, int], unit: int) -> float:
     number, word = _split(text, what, example)
     if word not in table:
         raise RequestError(
             f"{what} {str(text)[:80]!r} has an unknown unit {word or '(none)'!r}; write it like {example}"
         )
-    return float(_registry().Quantity(number, table[word]).to(unit).magnitude)
+    return number * table[word] / unit
 
 
 def _positive(value: float, text: str | float, what: str) -> float:
@@ -88,24 +67,24 @@ def parse_bytes(text: str | float, what: str = "size") -> int:
     Raises:
         RequestError: no number, an unknown unit, or not greater than zero.
     """
-    return max(1, round(_positive(_convert(text, what, "10MB or 10 MiB", _BYTES, "byte"), text, what)))
+    return max(1, round(_positive(_convert(text, what, "10MB or 10 MiB", _BYTES, 1), text, what)))
 
 
 def parse_milliseconds(text: str | float, what: str = "duration") -> float:
     """Return milliseconds from `50ms`, `0.05 s`, `200 µs`; a bare number is milliseconds."""
-    table = {"": "millisecond", **_DURATIONS}
-    return _positive(_convert(text, what, "50ms or 0.05 s", table, "millisecond"), text, what)
+    table = {"": _MS, **_DURATIONS}
+    return _positive(_convert(text, what, "50ms or 0.05 s", table, _MS), text, what)
 
 
 def parse_seconds(text: str | float, what: str = "time") -> float:
     """Return seconds from `10m`, `90 s`, `1h`; a bare number is seconds."""
-    table = {"": "second", **_DURATIONS}
-    return _positive(_convert(text, what, "10m or 90 s", table, "second"), text, what)
+    table = {"": _S, **_DURATIONS}
+    return _positive(_convert(text, what, "10m or 90 s", table, _S), text, what)
 
 
 def parse_share(text: str | float, what: str = "share") -> float:
     """Return a fraction from `99.5%`, `0.995` or `half a point` written as `0.5 pt`."""
-    return _convert(text, what, "99.5% or 0.995", _SHARES, "dimensionless")
+    return _convert(text, what, "99.5% or 0.995", _SHARES, 100)
 
 
 def parse_decibels(text: str | float, what: str = "fidelity") -> float:
@@ -125,8 +104,7 @@ def parse_rate(text: str | float, what: str = "throughput") -> float:
     unit = match[1] if match and match[1] else "s"
     if unit not in _DURATIONS:
         raise RequestError(f"{what} {str(text)[:80]!r} has an unknown unit {word!r}; write it like 100/s")
-    value = float(_registry().Quantity(number, f"1/{_DURATIONS[unit]}").to("1/second").magnitude)
-    return _positive(value, text, what)
+    return _positive(number * _S / _DURATIONS[unit], text, what)
 
 
 def parse_factor(text: str | float, what: str = "speedup") -> float:
@@ -143,22 +121,24 @@ def is_share(text: str | float, what: str = "bound") -> bool:
 
 
 def _compact(value: float, unit: str) -> str:
-    quantity = _registry().Quantity(value, unit)
-    if 1e-24 <= abs(value) < math.inf:  # pint knows no prefix for what lies beyond, and none for infinity
-        quantity = quantity.to_compact()
-    return f"{quantity.magnitude:.4g} {quantity.units:~P}"
+    """Return `value` of `unit` with the prefix that leaves one to three digits before the point."""
+    if value == 0 or not math.isfinite(value):
+        return f"{abs(value) if value == 0 else value:.4g} {unit}"
+    power = math.floor(math.log10(abs(value)) / 3) * 3
+    power = min(max(power, min(_PREFIXES)), max(_PREFIXES))
+    return f"{value / 10.0**power:.4g} {_PREFIXES[power]}{unit}"
 
 
 def format_bytes(value: float) -> str:
     """Return bytes in decimal units, as `2.31 MB`."""
-    return "0 B" if value == 0 else _compact(value, "byte")
+    return _compact(value, "B")
 
 
 def format_milliseconds(value: float) -> str:
     """Return milliseconds as `250 µs`, `1.52 ms` or `2 s`."""
     if value >= 1e6:
         return f"{value / 1000:.6g} s"  # nobody writes kiloseconds
-    return "0 ms" if value == 0 else _compact(value, "millisecond")
+    return "0 ms" if value == 0 else _compact(value / 1000, "s")
 
 
 def format_seconds(value: float) -> str:
