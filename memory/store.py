@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ..contracts import ArtifactRef, MachineError
+from ..contracts.sealed import known_digest, remember
 from .digests import CHUNK_BYTES, combined_digest, file_digest, folder_digests, open_plain, plain_files
 from .faults import named
 from .staging import stage
@@ -18,10 +19,6 @@ from .staging import stage
 _FILE_NAMES = {"model": "model.onnx", "table": "table.json", "profile": "profile.json"}
 _STAGES = "tmp"
 _READ_ONLY = 0o444
-_WRITABLE = 0o222
-
-# Disk, number, size and time of the last change of a file.
-_Identity = tuple[int, int, int, int]
 
 
 class LocalArtifactStore:
@@ -34,7 +31,6 @@ class LocalArtifactStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: set[str] = set()
-        self._digests: dict[_Identity, str] = {}
 
     def put(
         self, source: Path, kind: str, *, move: bool = False, claim: Callable[[str], None] | None = None
@@ -104,7 +100,7 @@ class LocalArtifactStore:
         return self.root.glob("[0-9a-f][0-9a-f]/*")
 
     def _fill(self, source: Path, kind: str, staged: Path, move: bool) -> Iterator[tuple[str, str]]:
-        take = self._move if move else _copy
+        take = _move if move else _copy
         if source.is_dir() and not source.is_symlink():
             for name in plain_files(source):
                 (staged / name).parent.mkdir(parents=True, exist_ok=True)
@@ -112,29 +108,6 @@ class LocalArtifactStore:
         else:
             name = _FILE_NAMES.get(kind, source.name)
             yield name, take(source, staged / name)
-
-    def _move(self, source: Path, target: Path) -> str:
-        """Rename `source`, unless it has another name by which it could still be changed or lies on another disk.
-
-        A name of one of the store's own files, which a tool gave to its product, is taken as it is.
-        """
-        found = source.lstat()
-        known = self._digests.get(_identity(found))
-        if found.st_nlink > 1 and known is not None and not found.st_mode & _WRITABLE:
-            source.rename(target)
-            return known
-        if found.st_nlink > 1 or found.st_dev != target.parent.stat().st_dev:
-            return _copy(source, target)
-        source.rename(target)
-        digest = file_digest(target)
-        _sync(target)
-        target.chmod(_READ_ONLY)
-        return digest
-
-    def _remember(self, folder: Path, files: Mapping[str, str]) -> None:
-        """Keep the digests of files that were read as a whole, by what tells whether they were written to since."""
-        for name, digest in files.items():
-            self._digests[_identity((folder / name).lstat())] = digest
 
     def _publish(self, staged: Path, artifact: str, files: Mapping[str, str]) -> None:
         folder = self._folder(artifact)
@@ -154,7 +127,7 @@ class LocalArtifactStore:
                 self._discard(artifact, damaged)
         _sync(folder.parent)
         self._verified.add(artifact)
-        self._remember(folder, files)
+        _remember(folder, files)
 
     def _is_sound(self, artifact: str) -> bool:
         if artifact not in self._verified:
@@ -162,7 +135,7 @@ class LocalArtifactStore:
             if combined_digest(files) != artifact:
                 return False
             self._verified.add(artifact)
-            self._remember(self._folder(artifact), files)
+            _remember(self._folder(artifact), files)
         return True
 
     def _discard(self, artifact: str, staged: Path) -> bool:
@@ -182,6 +155,27 @@ def _refuse_other_names(folder: Path, names: set[str]) -> None:
         )
 
 
+def _move(source: Path, target: Path) -> str:
+    """Rename `source`, unless it has another name by which it could still be changed or lies on another disk.
+
+    A sealed file of ours, which a tool or a node gave to its product by another name, is taken as it is.
+    """
+    found = source.lstat()
+    known = known_digest(found)
+    if (found.st_nlink > 1 and known is None) or found.st_dev != target.parent.stat().st_dev:
+        return _copy(source, target)
+    source.rename(target)
+    digest = known or file_digest(target)
+    _sync(target)
+    target.chmod(_READ_ONLY)
+    return digest
+
+
+def _remember(folder: Path, files: Mapping[str, str]) -> None:
+    for name, digest in files.items():
+        remember((folder / name).lstat(), digest)
+
+
 def _copy(source: Path, target: Path) -> str:
     digest = hashlib.sha256()
     with os.fdopen(open_plain(source), "rb") as reader, target.open("xb") as writer:
@@ -192,10 +186,6 @@ def _copy(source: Path, target: Path) -> str:
         os.fsync(writer.fileno())
     target.chmod(_READ_ONLY)
     return digest.hexdigest()
-
-
-def _identity(found: os.stat_result) -> _Identity:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _remove_source(source: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterable
 from pathlib import Path
+
+from ..contracts.sealed import is_sealed
 
 _shared: set[Path] = set()
 
@@ -18,8 +18,3 @@ def share(folders: Iterable[Path]) -> None:
 def may_share(path: Path) -> bool:
     """Tell whether a file may get a second name in a product: it is an artifact's, to which nobody may write."""
     return is_sealed(path.stat()) and not _shared.isdisjoint(path.absolute().parents)
-
-
-def is_sealed(status: os.stat_result) -> bool:
-    """Tell whether nobody may write to a file."""
-    return not status.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)

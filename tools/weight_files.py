@@ -21,7 +21,8 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from ..contracts import ModelFileError
-from .artifact_files import is_sealed, may_share
+from ..contracts.sealed import is_sealed
+from .artifact_files import may_share
 
 # Smaller tensors are held in memory: tools look at shapes, axes and scales all the time.
 LEAST_BYTES = 1 << 16

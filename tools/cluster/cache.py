@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
 import shutil
 import time
 import uuid
 from pathlib import Path
 
-from .exchange import Exchange, Identity, identity
+from ...contracts.sealed import link
+from .exchange import Exchange, blob_of
 from .messages import Blob, Files
 
 MAX_BYTES = 20 * 10**9
 _READ_ONLY = 0o444
-
-# What this process has read and found to be what its name says.
-_SOUND: set[Identity] = set()
 
 
 class Cache:
@@ -44,18 +40,14 @@ class Cache:
             _link(self._fetched(blob), target)
 
     def keep(self, blob: Blob, path: Path) -> None:
-        """Take in a file that was made here and put into the store."""
+        """Take in a sealed file that was made here and put into the store."""
         place = self._place(blob)
         if self._is_sound(place):
             return
         self._make_room(blob.size_bytes)
-        path.chmod(_READ_ONLY)
-        sealed = identity(path.stat())
         part = place.with_name(f".{uuid.uuid4().hex}")
         _link(path, part)
         os.replace(part, place)
-        if identity(place.stat()) == sealed:  # the same file by another name, and not a copy
-            _SOUND.add(sealed)
 
     def _fetched(self, blob: Blob) -> Path:
         place = self._place(blob)
@@ -64,7 +56,6 @@ class Cache:
             return place
         self._make_room(blob.size_bytes)
         self._exchange.get(blob, place)
-        _SOUND.add(identity(place.stat()))
         return place
 
     def _place(self, blob: Blob) -> Path:
@@ -75,16 +66,9 @@ class Cache:
     def _is_sound(self, place: Path) -> bool:
         """Tell whether a file is what its name says; it is read again where it may have been written to."""
         try:
-            found = identity(place.stat())
-            if found in _SOUND:
-                return True
-            with place.open("rb") as file:
-                sound = hashlib.file_digest(file, "sha256").hexdigest() == place.name
+            return blob_of(place).sha256 == place.name
         except FileNotFoundError:
             return False
-        if sound:
-            _SOUND.add(found)
-        return sound
 
     def _make_room(self, needed: int) -> None:
         found = [(path.stat(), path) for path in self._root.glob("[0-9a-f][0-9a-f]/[0-9a-f]*")]
@@ -97,10 +81,6 @@ class Cache:
 
 
 def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP):
-            raise
+    if not link(source, target):
         shutil.copyfile(source, target)
         target.chmod(_READ_ONLY)

@@ -13,16 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...contracts import MachineError, RequestError
+from ...contracts.sealed import known_digest, link, remember
 from ..worker.messages import clean_line
 from .messages import Blob
 
 SCHEMES = ("file", "s3")
 _CHUNK = 2**20
 _READ_ONLY = 0o444
-_WRITABLE = 0o222
-
-# Disk, number, size and time of the last change of a file.
-Identity = tuple[int, int, int, int]
 
 
 def check_store(url: str) -> str:
@@ -57,24 +54,20 @@ class Exchange:
             import fsspec
 
             self._system, self._root = fsspec.core.url_to_fs(url)
-        self._renames = urlsplit(url).scheme == "file"
-        # Sealed files that this process has read as a whole: they travel on without being read again for their digest.
-        self._known: dict[Identity, Blob] = {}
+        self._is_folder = urlsplit(url).scheme == "file"
 
     def put(self, path: Path) -> Blob:
         """Store a file's content, unless it is there, and return what it is addressed by.
+
+        A sealed file becomes the store's by a second name, where the store is a folder on its disk.
 
         Raises:
             MachineError: the store or the file cannot be used.
         """
         with self._told("written"):
-            known = self._known.get(identity(path.stat()))
-            blob = known or _blob(path)
+            blob = blob_of(path)
             if not self.holds(blob):
                 self._write(path, self._place(blob))
-            # What may be written to may become something else within a tick of the clock.
-            if not known and not path.stat().st_mode & _WRITABLE:
-                self._known[identity(path.stat())] = blob
         return blob
 
     def holds(self, blob: Blob) -> bool:
@@ -86,7 +79,7 @@ class Exchange:
                 return False
 
     def get(self, blob: Blob, target: Path) -> None:
-        """Write the content to `target`, which appears at once, read only, or not at all.
+        """Lay the content down as `target`, which appears at once, sealed, or not at all.
 
         Raises:
             MachineError: it is not there, is not what its address says, or cannot be written.
@@ -95,8 +88,6 @@ class Exchange:
         try:
             with self._told("read"):
                 self._read(blob, part)
-            part.chmod(_READ_ONLY)
-            self._known[identity(part.stat())] = blob
             os.replace(part, target)
         except OSError as error:
             raise MachineError(f"{target.parent} cannot be written: {error.strerror}") from error
@@ -113,26 +104,46 @@ class Exchange:
 
     def _write(self, path: Path, place: str) -> None:
         """Copy a file; an object store shows it once it is whole, a folder once it is renamed."""
-        if self._renames:
-            self._system.makedirs(place.rpartition("/")[0], exist_ok=True)
-        written = f"{place}.{uuid.uuid4().hex}" if self._renames else place
-        with path.open("rb") as reader, self._system.open(written, "wb") as writer:
+        if not self._is_folder:
+            self._copy(path, place)
+            return
+        self._system.makedirs(place.rpartition("/")[0], exist_ok=True)
+        written = Path(f"{place}.{uuid.uuid4().hex}")
+        try:
+            if not link(path, written):
+                self._copy(path, os.fspath(written))
+                written.chmod(_READ_ONLY)
+            os.replace(written, place)
+        finally:
+            written.unlink(missing_ok=True)  # it stays where it is another name of what is at `place`
+
+    def _copy(self, path: Path, place: str) -> None:
+        with path.open("rb") as reader, self._system.open(place, "wb") as writer:
             while chunk := reader.read(_CHUNK):
                 writer.write(chunk)
-        if self._renames:
-            os.replace(written, place)
 
     def _read(self, blob: Blob, part: Path) -> None:
         if not self.holds(blob):
             raise MachineError(f"the store {self.url} lacks {blob.sha256[:12]}, which was put there; run again")
+        if self._is_folder and link(Path(self._place(blob)), part):
+            sound = blob_of(part) == blob
+        else:
+            sound = self._read_bytes(blob, part)
+        if not sound:
+            raise MachineError(f"{blob.sha256[:12]} in the store {self.url} is damaged; remove it there and run again")
+
+    def _read_bytes(self, blob: Blob, part: Path) -> bool:
         digest, left = hashlib.sha256(), blob.size_bytes
         with self._system.open(self._place(blob), "rb") as reader, part.open("xb") as writer:
             while left >= 0 and (chunk := reader.read(_CHUNK)):
                 left -= len(chunk)
                 digest.update(chunk)
                 writer.write(chunk)
+        part.chmod(_READ_ONLY)
         if left or digest.hexdigest() != blob.sha256:
-            raise MachineError(f"{blob.sha256[:12]} in the store {self.url} is damaged; remove it there and run again")
+            return False
+        remember(part.stat(), blob.sha256)
+        return True
 
     @contextmanager
     def _told(self, what: str) -> Generator[None]:
@@ -145,14 +156,13 @@ class Exchange:
             raise MachineError(f"the store {self.url} cannot be {what}: {_reason(error)}") from error
 
 
-def identity(found: os.stat_result) -> Identity:
-    """Return what tells whether a file was written to since it was looked at."""
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _blob(path: Path) -> Blob:
+def blob_of(path: Path) -> Blob:
+    """Return what a file's content is addressed by; a sealed one is read once in the life of a process."""
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found = os.fstat(file.fileno())
+        if (digest := known_digest(found)) is None:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            remember(found, digest)
         return Blob(sha256=digest, size_bytes=os.fstat(file.fileno()).st_size)
 
 

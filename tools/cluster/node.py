@@ -1,6 +1,7 @@
 """What a node does: fetch a job's inputs, run the same child as anywhere, put its products into the store.
 
-Ray calls `run` and `facts` with one JSON text and takes JSON texts from them, one by one. Nothing else travels.
+Ray calls `run`, `fetch` and `facts` with one JSON text and takes JSON texts from them, one by one. Nothing else
+travels.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from ...contracts import (
     load_settings,
     to_wire,
 )
+from ...contracts.sealed import known_digest
 from ..hardware import this_machine
 from ..worker.local import LocalExecutor
 from .cache import Cache
@@ -40,6 +42,7 @@ from .messages import Blob, FactsRequest, Files, NodeAnswer, NodeFacts, NodeRequ
 LIBRARIES = ("shipfit", "onnx", "onnxruntime", "numpy", "torch")
 _PROGRESS_EVERY_S = 0.25
 _LOCK = ".lock"
+_READ_ONLY = 0o444
 
 
 def facts(text: str) -> Iterator[str]:
@@ -69,6 +72,23 @@ def versions() -> dict[str, str]:
     return found
 
 
+def fetch(text: str) -> Iterator[str]:
+    """Bring a job's inputs to this node, so that `run` need not while it holds the measuring slot.
+
+    Args:
+        text: a `NodeRequest`; the answer is that of a job that makes nothing.
+    """
+    yield _said("taken")
+    try:
+        request = NodeRequest.model_validate_json(text)
+        with _scratch() as folder:
+            _mounted(request, folder, Exchange(request.store))
+        answer = NodeAnswer(result=JobResult(report={}), outputs={}, hardware=this_machine().fingerprint)
+        yield _said("answer", answer)
+    except OptimizationError as error:
+        yield _error(error)
+
+
 def run(text: str, executor: Executor | None = None) -> Iterator[str]:
     """Run a job and tell of it; the last message is its answer or its error.
 
@@ -81,20 +101,29 @@ def run(text: str, executor: Executor | None = None) -> Iterator[str]:
         request = NodeRequest.model_validate_json(text)
         with _scratch() as folder:
             exchange = Exchange(request.store)
-            cache = Cache(_home() / "cache", exchange)
-            inputs = {role: folder / "inputs" / role for role in request.inputs}
-            for role, files in request.inputs.items():
-                cache.mount(files, inputs[role])
+            inputs = _mounted(request, folder, exchange)
             yield _said("started")
             result = yield from _performed(request, inputs, folder / "work", executor or _executor())
             yield _said("finished")
-            outputs = {role: _put(folder / "work" / path, exchange, cache) for role, path in result.outputs.items()}
+            outputs = {role: _put(folder / "work" / path, exchange) for role, path in result.outputs.items()}
             answer = NodeAnswer(
                 result=result.model_copy(update={"outputs": {}}), outputs=outputs, hardware=this_machine().fingerprint
             )
         yield _said("answer", answer)
     except OptimizationError as error:
-        yield Said(kind="error", body=to_wire(error)).model_dump_json()
+        yield _error(error)
+
+
+def _mounted(request: NodeRequest, folder: Path, exchange: Exchange) -> dict[str, Path]:
+    """Lay a job's inputs below its folder, and return where each role's are."""
+    inputs = {role: folder / "inputs" / role for role in request.inputs}
+    for role, files in request.inputs.items():
+        _cache(exchange).mount(files, inputs[role])
+    return inputs
+
+
+def _cache(exchange: Exchange) -> Cache:
+    return Cache(_home() / "cache", exchange)
 
 
 @cache
@@ -105,6 +134,10 @@ def _executor() -> LocalExecutor:
 
 def _said(kind: Any, body: Contract | None = None) -> str:
     return Said(kind=kind, body=body.model_dump(mode="json") if body else {}).model_dump_json()
+
+
+def _error(error: OptimizationError) -> str:
+    return Said(kind="error", body=to_wire(error)).model_dump_json()
 
 
 def _performed(
@@ -144,17 +177,28 @@ class _Sink:
             self._told.put(progress)
 
 
-def _put(output: Path, exchange: Exchange, cache: Cache) -> Files:
+def _put(output: Path, exchange: Exchange) -> Files:
     """Put an output's files into the store; a file for itself is named as it is."""
     whole = sorted(output.rglob("*")) if output.is_dir() else [output]
     base = output if output.is_dir() else output.parent
     files: dict[str, Blob] = {}
     for path in whole:
         if path.is_file():
+            _seal(path)
             blob = exchange.put(path)
-            cache.keep(blob, path)
+            _cache(exchange).keep(blob, path)
             files[path.relative_to(base).as_posix()] = blob
     return files
+
+
+def _seal(path: Path) -> None:
+    """Let nobody write to a product; one that has another name is copied, unless we know that name."""
+    found = path.stat()
+    if found.st_nlink > 1 and known_digest(found) is None:
+        own = path.with_name(f".{uuid.uuid4().hex}")
+        shutil.copyfile(path, own)
+        os.replace(own, path)
+    path.chmod(_READ_ONLY)
 
 
 def _home() -> Path:

@@ -52,6 +52,7 @@ def test_damage_in_the_store_is_refused_and_leaves_nothing(tmp_path: Path, damag
     (tmp_path / "given").write_bytes(b"content")
     blob = exchange.put(tmp_path / "given")
     (place,) = (path for path in (tmp_path / "store").rglob("*") if path.is_file())
+    place.unlink()
     place.write_bytes(damage)
     with pytest.raises(MachineError, match="lacks" if len(damage) != 7 else "damaged"):
         exchange.get(blob, tmp_path / "got")
@@ -63,6 +64,34 @@ def test_damage_in_the_store_is_refused_and_leaves_nothing(tmp_path: Path, damag
     place.write_bytes(b"CONTENT")
     with pytest.raises(MachineError, match="damaged"):
         exchange.get(blob, tmp_path / "other")
+
+
+def test_what_is_sealed_on_one_disk_is_one_file(tmp_path: Path) -> None:
+    exchange = Exchange(f"file://{tmp_path}/store")
+    given = tmp_path / "given"
+    given.write_bytes(b"content")
+    given.chmod(0o444)
+    blob = exchange.put(given)
+    Cache(tmp_path / "cache", exchange).mount({"a": blob}, tmp_path / "job")
+    exchange.get(blob, tmp_path / "got")
+    assert (tmp_path / "job" / "a").samefile(given)
+    assert (tmp_path / "got").samefile(given)
+    assert exchange.put(tmp_path / "got") == blob
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_a_name_in_the_store_that_leads_elsewhere_is_not_taken(tmp_path: Path) -> None:
+    exchange = Exchange(f"file://{tmp_path}/store")
+    (tmp_path / "given").write_bytes(b"content")
+    (tmp_path / "elsewhere").write_bytes(b"content")
+    blob = exchange.put(tmp_path / "given")
+    (place,) = (path for path in (tmp_path / "store").rglob("*") if path.is_file())
+    place.unlink()
+    place.symlink_to(tmp_path / "elsewhere")
+    exchange.get(blob, tmp_path / "got")
+    assert not (tmp_path / "got").is_symlink()
+    assert not (tmp_path / "got").samefile(tmp_path / "elsewhere")
+    assert stat.S_IMODE((tmp_path / "elsewhere").stat().st_mode) & stat.S_IWUSR
 
 
 def test_a_cached_file_that_was_changed_is_fetched_again(tmp_path: Path) -> None:
