@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import ValidationError
 
@@ -38,14 +38,22 @@ class Lost(Exception):
 
 
 class Attempt:
-    """A call of `node.run`; used as a context, it ends with it."""
+    """A call of `node.run`, or of `node.fetch` ahead of it; used as a context, it ends with it."""
 
-    def __init__(self, link: Link, node: Node, job: Job, request: str, progress: ProgressSink | None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        node: Node,
+        job: Job,
+        request: str,
+        progress: ProgressSink | None,
+        do: Literal["run", "fetch"] = "run",
+    ) -> None:
         self._job = job
         self._node = node
         self._progress = progress
         cpus = min(float(max(job.threads, 1)), node.seen.cpus)
-        self._call = Call(link, "run", request, node.seen, cpus, job.needs == "bench")
+        self._call = Call(link, do, request, node.seen, cpus, do == "run" and job.needs == "bench")
         self._asked = time.monotonic()
         self._taken: float | None = None
         self._deadline = float("inf")
@@ -74,7 +82,7 @@ class Attempt:
         try:
             for heard in self._call.heard(_POLL_S):
                 if heard is not None and (outcome := self._taken_in(heard)) is not None:
-                    self._let_end()
+                    self._call.let_end()
                     break
                 if time.monotonic() > self._deadline:
                     raise Lost(f"the node {self._name} does not answer")
@@ -85,12 +93,6 @@ class Attempt:
         if isinstance(outcome, OptimizationError):
             raise outcome
         return outcome
-
-    def _let_end(self) -> None:
-        """Wait for the call's end, so that it need not be cancelled: that would cost the node a process."""
-        for heard in self._call.heard(_END_S):
-            if heard is None or heard.kind == "said":
-                return
 
     @property
     def _name(self) -> str:

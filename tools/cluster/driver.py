@@ -40,7 +40,7 @@ class Order(Contract):
         measures: the call takes the node's measuring slot.
     """
 
-    do: Literal["run", "facts", "cancel", "nodes"]
+    do: Literal["run", "fetch", "facts", "cancel", "nodes"]
     call: int
     node: NodeSeen | None = None
     cpus: float = 1.0
@@ -64,7 +64,7 @@ class _Driver:
     def __init__(self, ray: Any, module: str, output: int) -> None:
         self._ray = ray
         node = import_module(module)
-        self._functions = {name: ray.remote(getattr(node, name)) for name in ("run", "facts")}
+        self._functions = {name: ray.remote(getattr(node, name)) for name in ("run", "fetch", "facts")}
         self._output = output
         self._lock = threading.Lock()
         self._calls: dict[int, Any] = {}

@@ -17,7 +17,10 @@ from .link import Call, Gone, Link
 from .messages import FactsRequest, NodeFacts, Said
 from .node import versions
 
-_LOOK_EVERY_S = 1.0
+# Asking which nodes there are costs as much as the whole way of a job.
+_LOOK_EVERY_S = 5.0
+# The same when one was lost, or none is there.
+_LOOK_AGAIN_S = 0.5
 # A process on a node begins with importing this package; a busy node takes its time.
 _FACTS_S = 60.0
 # A node that was lost may be on its way back.
@@ -28,12 +31,13 @@ GONE = "the connection to the Ray cluster is lost; go on with --resume once it i
 
 @dataclass
 class Node:
-    """A node, and how many jobs of this process are there."""
+    """A node, how many jobs of this process are there, and the digests of files that these have brought to it."""
 
     seen: NodeSeen
     facts: NodeFacts
     jobs: int = 0
     measuring: int = 0
+    held: set[str] = field(default_factory=set[str])
 
     @property
     def load(self) -> float:
@@ -62,7 +66,7 @@ class Fleet:
     def slots(self) -> int:
         """How many jobs can run at once."""
         with self._lock:
-            self._look()
+            self._look(_LOOK_AGAIN_S)
             return int(sum(node.seen.cpus for node in self._nodes.values()))
 
     def hardware(self) -> Hardware:
@@ -72,7 +76,7 @@ class Fleet:
             MachineError: there is no node.
         """
         with self._lock:
-            self._look()
+            self._look(_LOOK_AGAIN_S)
             found = min(self._nodes.values(), key=lambda node: (node.measuring, node.load), default=None)
         if found is None:
             raise MachineError(self._none(None))
@@ -98,9 +102,10 @@ class Fleet:
 
     def _wait_for(self, job: Job, last: str | None, avoid: Collection[str], stopped: Callable[[], bool]) -> Node:
         deadline = time.monotonic() + PATIENCE_S
+        look_every_s = _LOOK_AGAIN_S if avoid else _LOOK_EVERY_S
         while True:
             with self._lock:
-                self._look()
+                self._look(look_every_s)
                 if (node := self._choose(job, last, avoid)) is not None:
                     node.jobs += 1
                     node.measuring += job.needs == "bench"
@@ -109,7 +114,8 @@ class Fleet:
                 raise Interrupted("the job was cancelled; the run can be resumed")
             if time.monotonic() > deadline:
                 raise MachineError(self._none(job.hardware))
-            time.sleep(_LOOK_EVERY_S / 4)
+            look_every_s = _LOOK_AGAIN_S
+            time.sleep(_LOOK_AGAIN_S)
 
     def _choose(self, job: Job, last: str | None, avoid: Collection[str]) -> Node | None:
         fits = [node for node in self._nodes.values() if job.hardware in (None, node.facts.hardware.fingerprint)]
@@ -125,10 +131,10 @@ class Fleet:
         left = "; ".join(f"{address} is left out: {reason}" for address, reason in self.left_out.items())
         return f"no node {kind}is in the cluster; start one and go on with --resume{f' ({left})' if left else ''}"
 
-    def _look(self) -> None:
+    def _look(self, every_s: float) -> None:
         """Bring the nodes up to date, now and then; a new one is asked what it is."""
         now = time.monotonic()
-        if now < self._looked + _LOOK_EVERY_S:
+        if now < self._looked + every_s:
             return
         try:
             seen = {node.id: node for node in self.link.nodes() if node.cpus >= 1}

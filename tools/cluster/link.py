@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Self
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from .driver import MAX_TEXT, NODE, Heard, NodeSeen, Order
 
 CONNECT_S = 40.0
 _LEAVE_S = 5.0
+_END_S = 10.0
 _MAX_LINE = 8 * MAX_TEXT
 _NOISE_BYTES = 64 * 2**10
 # What Ray writes again and again where a token is refused, and what it raises where none is to be found.
@@ -52,6 +54,8 @@ class Link:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._calls: dict[int, queue.Queue[Heard | None]] = {}
+        # Calls that have said all that is waited for → when they must have ended.
+        self._ending: dict[int, float] = {}
         self._noise = bytearray()
         self._ready = threading.Event()
         self._gone = threading.Event()
@@ -119,7 +123,8 @@ class Link:
     def close(self) -> None:
         """End the driver, and wait for it."""
         with self._lock:
-            if self._process.stdin and not self._process.stdin.closed:
+            assert self._process.stdin is not None
+            with suppress(BrokenPipeError):  # it has ended before it heard all
                 self._process.stdin.close()
         try:
             self._process.wait(_LEAVE_S if self.connected else 0)
@@ -137,14 +142,27 @@ class Link:
         number, heard = next(self._numbers), queue.Queue[Heard | None]()
         with self._lock:
             self._calls[number] = heard
+        self._cancel_overdue()
         if self._gone.is_set():
             heard.put(None)
         return number, heard
 
-    def leave(self, number: int) -> None:
-        """Forget a call; whatever it still says is dropped."""
+    def leave(self, number: int, *, ends: bool) -> None:
+        """Forget a call; whatever it still says is dropped. One that `ends` has a moment for it."""
         with self._lock:
             self._calls.pop(number, None)
+            if ends:
+                self._ending[number] = time.monotonic() + _END_S
+
+    def _cancel_overdue(self) -> None:
+        """Cancel calls that have not ended by themselves, which spares a node its process."""
+        now = time.monotonic()
+        with self._lock:
+            overdue = [number for number, deadline in self._ending.items() if now > deadline]
+            for number in overdue:
+                del self._ending[number]
+        for number in overdue:
+            self.order(Order(do="cancel", call=number))
 
     def order(self, order: Order) -> None:
         """Send an order; one to a driver that has ended goes nowhere."""
@@ -168,6 +186,8 @@ class Link:
                 self._ready.set()
             with self._lock:
                 listener = self._calls.get(heard.call)
+                if heard.kind != "said":
+                    self._ending.pop(heard.call, None)
             if listener is not None:
                 listener.put(heard)
         self._process.kill()
@@ -211,6 +231,7 @@ class Call:
         self._link = link
         self._number, self._heard = link.enter()
         self._over = False
+        self._ends = False
         link.order(
             Order.model_validate(
                 {"do": do, "call": self._number, "text": text, "node": node, "cpus": cpus, "measures": measures}
@@ -221,13 +242,17 @@ class Call:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._over:
+        if not self._over and not self._ends:
             self.cancel()
-        self._link.leave(self._number)
+        self._link.leave(self._number, ends=self._ends and not self._over)
 
     def cancel(self) -> None:
         """Have the call end, with all that it started on its node."""
         self._link.order(Order(do="cancel", call=self._number))
+
+    def let_end(self) -> None:
+        """Have the call come to its own end, unheard: it has said all that it had to."""
+        self._ends = True
 
     def heard(self, timeout_s: float) -> Iterator[Heard | None]:
         """Yield what the call says, to its end; None where nothing was said for so long.

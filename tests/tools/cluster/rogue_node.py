@@ -11,7 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import ray
+
 from shipfit.tools.cluster import node
+from shipfit.tools.cluster.exchange import Exchange
 from shipfit.tools.cluster.messages import NodeRequest
 from shipfit.tools.hardware import fingerprint
 from shipfit.tools.worker.local import LocalExecutor
@@ -24,6 +27,18 @@ facts = node.facts
 @cache
 def rogue() -> LocalExecutor:
     return LocalExecutor(ROGUE)
+
+
+def fetch(text: str) -> Iterator[Any]:
+    """Fetch as told; where a job names a place, tell it what this call holds, and empty the store of the inputs."""
+    request = NodeRequest.model_validate_json(text)
+    yield from node.fetch(text)
+    if "fetched" in request.job.params:
+        held = " ".join(ray.get_runtime_context().get_assigned_resources())
+        Path(request.job.params["fetched"]).write_text(held)
+        for files in request.inputs.values():
+            for blob in files.values():
+                Exchange(request.store).remove(blob)
 
 
 def run(text: str) -> Iterator[Any]:
@@ -109,6 +124,13 @@ def node_dies(request: NodeRequest) -> Iterator[Any]:
         file.write("x")
     os._exit(1)
     yield ""
+
+
+def node_lingers(request: NodeRequest) -> Iterator[Any]:
+    """Answer, and come to no end."""
+    Path(request.job.params["place"]).write_text(str(os.getpid()))
+    yield answer()
+    time.sleep(300)
 
 
 def node_sleeps(request: NodeRequest) -> Iterator[Any]:

@@ -23,6 +23,7 @@ from shipfit.contracts import (
 from shipfit.tools.cluster.connect import Cluster
 from shipfit.tools.cluster.executor import TRIES, RayExecutor
 
+from ..worker.conftest import LIMITS
 from ..worker.contract import ExecutorContract
 
 # Starting nodes takes a quarter of a minute, on a busy machine several.
@@ -98,6 +99,26 @@ def test_two_measure_at_once_on_two_nodes_and_a_third_waits(cluster: Cluster, tm
         executor.cancel()
     for thread in threads:
         thread.join()
+
+
+def test_what_is_measured_is_there_before_the_slot_is_taken(executor: RayExecutor, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "given.txt").write_text("here")
+    told = tmp_path / "fetched"
+    job = Job(tool="lists", needs="bench", params={"fetched": str(told)}, limits=LIMITS)
+    result = executor.run(job, {"model": tmp_path / "model"}, tmp_path / "work")
+    assert result.report["recommendation"] == "given.txt=here"
+    assert told.read_text() == "CPU"
+
+
+def test_a_node_that_goes_on_after_its_answer_is_stopped(
+    cluster: Cluster, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, appears: Any, gone: Any
+) -> None:
+    monkeypatch.setattr("shipfit.tools.cluster.link._END_S", 0.0)
+    assert run("node_lingers", params={"place": str(tmp_path / "place")}).report == {}
+    pid = int(appears(tmp_path / "place"))
+    cluster.fleet.link.nodes()
+    assert gone(pid)
 
 
 def test_a_node_that_is_killed_loses_nothing(

@@ -38,10 +38,10 @@ def run(executor: LocalExecutor, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def gone() -> Callable[[int], bool]:
-    """Tell whether a process ends within a few seconds."""
+    """Tell whether a process ends; one that is to be killed on a busy machine has time for it."""
 
     def wait(pid: int) -> bool:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
                 return True
