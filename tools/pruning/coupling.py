@@ -16,14 +16,16 @@ import numpy as np
 from onnx import ModelProto
 
 from ..quantize.graphs import fixed_initializers
-from .labels import Labels
+from .dims import Dims, known_dims
+from .labels import STAYS, Labels
 from .rules.table import rule_of
 from .trace import Frozen, Trace
 
+_WALKS = 6  # of a graph, at most
 Role = Literal["gives", "carries", "reads"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Member:
     """What of an initializer belongs to the channels of a group.
 
@@ -95,16 +97,15 @@ def couplings(model: ModelProto) -> Couplings:
 
 def solved(model: ModelProto) -> Solved:
     """Walk the graph of a model and solve its unions."""
-    trace = Trace(model).walk(rule_of)
-    component = trace.unions.components()
+    trace, component = _walked(model)
     groups: list[Group] = []
     channels: dict[str, Labels] = {}
     names: dict[str, int] = {}
-    members = _members(trace, component)
+    members, roles = _members(trace, component), _Roles(trace)
     for found in _alike(trace, component, members):
         if len(found) < 2:
             continue
-        own = tuple(_member(trace, each, found) for each in members if each.holds(found))
+        own = tuple(_member(each, found, roles) for each in members if each.holds(found))
         base = next((each.initializer for each in own if each.role == "gives"), own[0].initializer)
         names[base] = names.get(base, -1) + 1
         name = f"{base}#{names[base]}" if names[base] else base
@@ -113,6 +114,34 @@ def solved(model: ModelProto) -> Solved:
         groups.append(Group(name, len(found), own))
         channels[name] = found
     return Solved(trace, component, Couplings(tuple(groups), _once(trace.frozen)), channels)
+
+
+def _walked(model: ModelProto) -> tuple[Trace, Labels]:
+    """Walk the graph, and again with what came out, until nothing new does.
+
+    Shapes behind nodes that onnx does not know follow from their rules; where all that channels could go along at a
+    fork stays, they go along another axis.
+    """
+    given: dict[str, Dims] = {}
+    known = known_dims(model, given)
+    choices: dict[int, int] = {}
+    walks = 0
+    while True:
+        trace, walks = Trace(model, known, dict(choices)).walk(rule_of), walks + 1
+        gaps = {name: dims for name, dims in trace.gaps() if name not in given}
+        if gaps and walks < _WALKS:
+            given |= gaps
+            known = known_dims(model, given)
+            continue
+        component = trace.unions.components()
+        lost = {
+            fork.node: choices.get(fork.node, 0) + 1
+            for fork in trace.forks
+            if not component[fork.labels].any() and choices.get(fork.node, 0) + 1 < fork.options
+        }
+        if not lost or walks == _WALKS:
+            return trace, component
+        choices |= lost
 
 
 @dataclass(frozen=True)
@@ -169,22 +198,36 @@ def _activations(trace: Trace) -> Iterator[Labels]:
                 yield labels
 
 
-def _member(trace: Trace, place: _Place, channels: Labels) -> Member:
+def _member(place: _Place, channels: Labels, roles: _Roles) -> Member:
     """Return which positions belong to each channel; all have as many."""
     ranks = np.full(int(place.component.max()) + 1, -1, np.int64)
     ranks[channels[channels < len(ranks)]] = np.flatnonzero(channels < len(ranks))
     rank = ranks[place.component]
     inside = np.flatnonzero(rank >= 0)
     inside = inside[np.argsort(rank[inside], kind="stable")]
-    return Member(place.initializer, place.axis, inside.reshape(len(channels), -1), _role(trace, place.labels))
+    return Member(place.initializer, place.axis, inside.reshape(len(channels), -1), roles.of(place.labels))
 
 
-def _role(trace: Trace, labels: Labels) -> Role:
-    own = range(int(labels.min()), int(labels.max()) + 1)
-    for role, marked in (("gives", trace.gives), ("reads", trace.reads)):
-        if any(each[0] in own and each.any() for each in marked if len(each)):
-            return "gives" if role == "gives" else "reads"
-    return "carries"
+class _Roles:
+    """What axes of weights do, by the labels that rules have noted."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._gives, self._reads = _noted(trace.gives), _noted(trace.reads)
+
+    def of(self, labels: Labels) -> Role:
+        """Return what the axis of an initializer does, by its own labels."""
+        if _any_of(self._gives, labels):
+            return "gives"
+        return "reads" if _any_of(self._reads, labels) else "carries"
+
+
+def _noted(marked: list[Labels]) -> Labels:
+    return np.unique(np.concatenate(marked)) if marked else np.empty(0, np.int64)
+
+
+def _any_of(noted: Labels, labels: Labels) -> bool:
+    first, last = np.searchsorted(noted, [max(int(labels.min()), STAYS + 1), int(labels.max()) + 1])
+    return bool(first < last)
 
 
 def _once(frozen: list[Frozen]) -> tuple[Frozen, ...]:

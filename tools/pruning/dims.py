@@ -7,6 +7,7 @@ others, is worked out here and inference is run again on what that tells.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
@@ -21,23 +22,44 @@ Dims = tuple[Dim, ...]
 _MOST = 64  # tensors worked out, after which no more rounds of inference are begun
 
 
-def known_dims(model: ModelProto) -> tuple[dict[str, Dims], dict[str, int], Numbers]:
-    """Return the extents and element types of all tensors of the main graph that are known, and its small numbers.
+@dataclass(frozen=True)
+class Known:
+    """What is known of the tensors of a graph.
+
+    Attributes:
+        dims: their extents.
+        types: of their elements.
+        numbers: small constants, and what is computed of extents.
+    """
+
+    dims: Mapping[str, Dims]
+    types: Mapping[str, int]
+    numbers: Numbers
+
+
+def known_dims(model: ModelProto, given: Mapping[str, Dims]) -> Known:
+    """Return what is known of the tensors of the main graph.
+
+    Args:
+        model: it.
+        given: extents that inference does not find itself.
 
     Names of free extents are the model's own no longer: a file may call two different ones the same.
     """
     bare = _anonymous(skeleton(model))
+    for name, dims in given.items():
+        _tell(bare.graph, helper.make_tensor_value_info(name, TensorProto.FLOAT, list(dims)))
     told: set[str] = set()
     while True:
-        dims, types = _read(infer_shapes(bare)[0].graph)
-        numbers = Numbers(model.graph, dims)
+        known, types = _read(infer_shapes(bare)[0].graph)
+        numbers = Numbers(model.graph, known)
         found = {
             node.output[0]: shape
             for node in model.graph.node
-            if (shape := _reshaped(node, dims, numbers)) is not None and node.output[0] not in told
+            if (shape := _reshaped(node, known, numbers)) is not None and node.output[0] not in told
         }
         if not found or len(told) >= _MOST:
-            return dims, types, numbers
+            return Known(known, types, numbers)
         told.update(found)
         for name, shape in found.items():
             kind = types.get(name, TensorProto.FLOAT)
@@ -86,10 +108,18 @@ def _reshaped(node: NodeProto, dims: Mapping[str, Dims], numbers: Numbers) -> Di
     """Return the extents that a `Reshape` gives where they say more than what was inferred."""
     if node.op_type != "Reshape" or not is_standard(node) or node.input[0] not in dims:
         return None
+    shape, before = reshaped(node, dims[node.input[0]], numbers), dims.get(node.output[0])
+    if shape is None or before is None:
+        return shape
+    known, inferred = (sum(isinstance(each, int) for each in side) for side in (shape, before))
+    return shape if known > inferred else None
+
+
+def reshaped(node: NodeProto, given: Dims, numbers: Numbers) -> Dims | None:
+    """Return the extents that a `Reshape` of a tensor of extents `given` has, None where its target is not known."""
     target = numbers.of(node.input[1])
     if target is None:
         return None
-    given = dims[node.input[0]]
     shape: list[Dim] = []
     for axis, each in enumerate(target):
         if each == 0:
@@ -102,9 +132,7 @@ def _reshaped(node: NodeProto, dims: Mapping[str, Dims], numbers: Numbers) -> Di
         rest = tuple(each for axis, each in enumerate(shape) if axis != missing[0])
         if (whole := _quotient(given, rest)) is not None:
             shape[missing[0]] = whole
-    before = dims.get(node.output[0])
-    known = sum(isinstance(each, int) for each in shape)
-    return tuple(shape) if before is None or known > sum(isinstance(each, int) for each in before) else None
+    return tuple(shape)
 
 
 def _quotient(whole: Dims, part: Dims) -> int | None:

@@ -8,8 +8,9 @@ import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto
 
 from ..normalize.constants import constant_value
-from ..onnx_model import elements, is_standard, to_array
+from ..onnx_model import elements, is_external, is_standard, to_array
 from ..quantize.graphs import attribute, fixed_initializers, int_attribute
+from ..weight_files import extent_of
 
 Number = int | str | None  # of which a `str` names a free extent, and `None` is anything
 Vector = tuple[Number, ...]
@@ -56,7 +57,8 @@ class Numbers:
         return whole if len(whole) == len(found) else None
 
     def _hold(self, name: str, tensor: TensorProto) -> None:
-        if elements(tensor) > _MOST or tensor.data_type == TensorProto.STRING:
+        unread = is_external(tensor) and extent_of(tensor) is None
+        if unread or elements(tensor) > _MOST or tensor.data_type == TensorProto.STRING:
             return
         array = to_array(tensor)
         self._arrays[name] = array
@@ -66,6 +68,8 @@ class Numbers:
     def _computed(self, node: NodeProto) -> Vector | None:
         given = [self._found.get(name) for name in node.input]
         kind = node.op_type
+        if not given:
+            return None
         if kind == "Shape":
             return self._shape(node)
         if kind in ("Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape"):
@@ -98,7 +102,7 @@ def _to(node: NodeProto) -> int:
 
 
 def _gathered(given: Sequence[Vector | None]) -> Vector | None:
-    values, indices = given
+    values, indices = given if len(given) == 2 else (None, None)
     if values is None or indices is None:
         return None
     inside = [each for each in indices if isinstance(each, int) and -len(values) <= each < len(values)]
@@ -117,7 +121,7 @@ def _sliced(given: Sequence[Vector | None]) -> Vector | None:
 
 
 def _calculated(kind: str, given: Sequence[Vector | None]) -> Vector | None:
-    left, right = given
+    left, right = given if len(given) == 2 else (None, None)
     if left is None or right is None or len(left) != len(right):
         return None
     return tuple(_number(kind, one, other) for one, other in zip(left, right, strict=True))

@@ -46,6 +46,13 @@ class Slicer:
         """Return by axis what is left of a tensor, for those axes that lose some."""
         return self.of(self.axes(name))
 
+    def width(self, name: str, at: int) -> int | None:
+        """Return the extent of an axis as it is now, if it is known."""
+        axes = self.axes(name)
+        axis = axes[at] if -len(axes) <= at < len(axes) else None
+        left = self.left(axis)
+        return len(left) if left is not None else None if axis is None else len(axis)
+
     def of(self, axes: Axes) -> dict[int, Labels]:
         """Return by axis what is left, for those axes that lose some."""
         return {at: found for at, axis in enumerate(axes) if (found := self.left(axis)) is not None}

@@ -18,7 +18,7 @@ from ..onnx_model import delete_named, quoted, read_names, to_array, to_tensor
 from ..quantize.graphs import fixed_initializers, replace_nodes
 from ..quantize.trial import copy_model, opened, run
 from .coupling import Solved, solved
-from .labels import Labels, Mask
+from .labels import Axes, Labels, Mask
 from .rules.patches import patch_of
 from .slicer import Slicer
 
@@ -118,21 +118,20 @@ def masked(model: ModelProto, keep: Keep) -> ModelProto:
         sites.setdefault(site.node, []).append((site.index, site.axis))
     for at, node in enumerate(list(made.graph.node)):
         for index, axis in sites.get(at, ()):
-            _mask(slicer, node, index, axis)
+            _mask(slicer, node, index, axis, slicer.axes(found.trace.nodes[at].input[index]))
         slicer.finish(node)
     replace_nodes(made.graph, slicer.nodes)
     return made
 
 
-def _mask(slicer: Slicer, node: NodeProto, index: int, axis: int) -> None:
+def _mask(slicer: Slicer, node: NodeProto, index: int, axis: int, axes: Axes) -> None:
     name = node.input[index]
-    axes = slicer.trace.axes[name]
-    along, left = axes[axis], slicer.left(axes[axis])
+    along, left = (axes[axis], slicer.left(axes[axis])) if axis < len(axes) else (None, None)
     if along is None or left is None:
         return
     stays = np.zeros((len(along), *(1 for _ in axes[axis + 1 :])), np.bool_)
     stays[left] = True
-    zero = to_tensor(np.zeros((), helper.tensor_dtype_to_np_dtype(slicer.trace.types[name])), "")
+    zero = to_tensor(np.zeros((), helper.tensor_dtype_to_np_dtype(slicer.trace.types.get(name, TensorProto.FLOAT))), "")
     mask = slicer.constant(stays, f"{name}_stays")
     node.input[index] = slicer.fresh(f"{name}_masked")
     nothing = slicer.constant(to_array(zero), f"{name}_zero")

@@ -6,18 +6,21 @@ why is noted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from onnx import ModelProto, NodeProto, TensorProto
 
-from ..onnx_model import node_graphs, opset
+from ..onnx_model import is_standard, node_graphs, opset
 from ..quantize.graphs import fixed_initializers, input_name, outer_reads
-from .dims import Dims, known_dims
+from .dims import Dims, Known
 from .labels import Axes, Axis, Labels, Unions, staying, stays
 
 Outputs = Sequence[Axes | None]
 Rule = Callable[["Trace", NodeProto], Outputs]
+
+
+_NO_WEIGHTS = frozenset({TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL, TensorProto.STRING})
 
 
 class UnclearError(Exception):
@@ -38,6 +41,21 @@ class Frozen:
 
 
 @dataclass(frozen=True)
+class Fork:
+    """Where channels could go along any of several axes, one of which was chosen.
+
+    Attributes:
+        node: by its place in the graph.
+        options: how many there are.
+        labels: of the axis that was chosen.
+    """
+
+    node: int
+    options: int
+    labels: Labels
+
+
+@dataclass(frozen=True)
 class Site:
     """Where channels are mixed: what goes must be zero there for others to be the same without it.
 
@@ -54,19 +72,28 @@ class Site:
 class Trace:
     """What is known of a graph while it is walked, and after.
 
+    Args:
+        model: it.
+        known: what is known of its shapes.
+        choices: at which nodes channels go along another axis than usual, by place in the graph.
+
     Attributes:
         axes: by tensor; without those of unknown rank.
         frozen: what stays and why.
         sites: where channels are mixed.
+        forks: where channels could have gone along another axis.
         gives, reads: labels of weights by what the axis does, where that is known.
         constant: tensors that follow from initializers alone.
     """
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto, known: Known, choices: Mapping[int, int]) -> None:
         self.model = model
         self.nodes = list(model.graph.node)
         self.opset = opset(model)
-        self.dims, self.types, self.numbers = known_dims(model)
+        self.types, self.numbers = known.types, known.numbers
+        self.choices = choices
+        self.forks: list[Fork] = []
+        self._dims = known.dims
         self.unions = Unions()
         self.axes: dict[str, Axes] = {}
         self.frozen: list[Frozen] = []
@@ -95,11 +122,11 @@ class Trace:
 
     def extents(self, name: str) -> Dims | None:
         """Return the extents that were inferred for a tensor."""
-        return self.dims.get(name)
+        return self._dims.get(name)
 
     def whole(self, name: str) -> Axes | None:
         """Return axes all of which stay, for a tensor whose extents were inferred."""
-        dims = self.dims.get(name)
+        dims = self._dims.get(name)
         return None if dims is None else tuple(staying(each) if isinstance(each, int) else None for each in dims)
 
     def like(self, name: str, given: Axes) -> Axes:
@@ -108,6 +135,19 @@ class Trace:
         if told is None or len(told) != len(given):
             return given
         return tuple(one if one is not None else other for one, other in zip(given, told, strict=True))
+
+    def gaps(self) -> Iterator[tuple[str, Dims]]:
+        """Yield what rules told of tensors whose extents were not inferred because onnx does not know their node."""
+        for node in self.nodes:
+            for name in () if is_standard(node) else node.output:
+                if name in self.axes and name not in self._dims:
+                    yield (
+                        name,
+                        tuple(
+                            f"{name} axis {at}" if axis is None else len(axis)
+                            for at, axis in enumerate(self.axes[name])
+                        ),
+                    )
 
     # What rules note.
 
@@ -127,10 +167,12 @@ class Trace:
         return one
 
     def freeze(self, axis: Axis, why: str, name: str = "") -> None:
-        """Make an axis stay; `why` ends "… stays, because"."""
+        """Make an axis stay; `why` ends "… stays, because", and is empty where there is nothing to tell."""
         if axis is None or stays(axis):
             return
         self.unions.freeze(axis)
+        if not why:
+            return
         node = self.nodes[self._at] if self._at < len(self.nodes) else None
         self.frozen.append(Frozen(name or (node.name or node.output[0] if node is not None else ""), why))
 
@@ -142,6 +184,15 @@ class Trace:
     def mix(self, index: int, axis: int) -> None:
         """Note that the node at hand mixes the channels on `axis` of its input `index`."""
         self.sites.append(Site(self._at, index, axis))
+
+    def fork(self, extents: Sequence[int], usual: int) -> int:
+        """Return along which of several axes channels go: the `usual` one, or another where that led nowhere."""
+        order = [usual, *(at for at, each in enumerate(extents) if at != usual and each > 1)]
+        return order[self.choices.get(self._at, 0) % len(order)]
+
+    def forked(self, extents: Sequence[int], labels: Labels) -> None:
+        """Note what came of a fork."""
+        self.forks.append(Fork(self._at, sum(each > 1 for each in extents), labels))
 
     def giving(self, name: str, axis: Axis) -> None:
         """Note that `axis` of a weight makes channels."""
@@ -183,6 +234,8 @@ class Trace:
                 found, why = rule(self, node), ""
             except UnclearError as unclear:
                 why = str(unclear)
+            except IndexError:
+                why = "it has fewer inputs, or these fewer axes, than its operator takes"
         if found is None:
             self._stop({*node.input, *inner} - {""}, why)
             found = [self.whole(name) for name in node.output]
@@ -208,6 +261,8 @@ class Trace:
 
     def _weight(self, tensor: TensorProto) -> Axes:
         if tensor.data_type != TensorProto.FLOAT:
+            if len(tensor.dims) > 1 and tensor.data_type not in _NO_WEIGHTS:
+                self.frozen.append(Frozen(tensor.name, "it is not stored in float32"))
             return tuple(staying(each) for each in tensor.dims)
         return tuple(self.unions.fresh(each) for each in tensor.dims)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings, strategies as st
 from onnx import helper
 
 from shipfit.contracts import ToolError
-from shipfit.tools.pruning.coupling import couplings
+from shipfit.tools.pruning.coupling import Couplings, couplings
 from shipfit.tools.pruning.slicing import Cut, check, cut, masked
 
 from ... import models
+from . import networks
 
 
 def network() -> onnx.ModelProto:
@@ -91,3 +93,54 @@ def test_a_wrong_cut_is_found_out() -> None:
 def test_what_cannot_be_cut_is_refused(keep: dict[str, list[int]]) -> None:
     with pytest.raises(ToolError):
         cut(network(), {name: np.array(each, np.int64) for name, each in keep.items()})
+
+
+def _told(found: Couplings) -> list[object]:
+    return [
+        (group.id, group.width, [(each.initializer, each.axis, each.positions.tolist()) for each in group.members])
+        for group in found.groups
+    ]
+
+
+def _holds(model: onnx.ModelProto, seed: int) -> int:
+    """Cut what can be cut to random widths, hold it against the masked original; return how many groups there were."""
+    found = couplings(model)
+    assert _told(found) == _told(couplings(model))
+    rng = np.random.default_rng(seed)
+    keep = {
+        group.id: np.sort(rng.permutation(group.width)[: rng.integers(1, group.width + 1)]) for group in found.groups
+    }
+    made = cut(model, keep)
+    onnx.checker.check_model(made.model, full_check=True)
+    assert [(each.name, each.type) for each in made.model.graph.output] == [
+        (each.name, each.type) for each in model.graph.output
+    ]
+    check(model, made, networks.feeds(model))
+    return len(found.groups)
+
+
+@pytest.mark.parametrize("block", networks.IMAGE, ids=lambda each: str(each.__name__))
+def test_blocks_of_image_networks_are_cut(block: networks.Block) -> None:
+    assert _holds(networks.image_network(1, [block], 1), 1) >= 1
+
+
+@pytest.mark.parametrize("block", networks.SEQUENCE, ids=lambda each: str(each.__name__))
+def test_blocks_of_sequence_networks_are_cut(block: networks.Block) -> None:
+    assert _holds(networks.sequence_network(1, [block]), 1) >= 1
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 999), blocks=st.lists(st.sampled_from(networks.IMAGE), max_size=6), head=st.integers(0, 2),
+    free=st.booleans(),
+)  # fmt: skip
+def test_image_networks_of_any_blocks_are_cut(seed: int, blocks: list[networks.Block], head: int, free: bool) -> None:
+    _holds(networks.image_network(seed, blocks, head, free), seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 999), blocks=st.lists(st.sampled_from(networks.SEQUENCE), max_size=4), free=st.booleans())
+def test_sequence_networks_of_any_blocks_are_cut(seed: int, blocks: list[networks.Block], free: bool) -> None:
+    _holds(networks.sequence_network(seed, blocks, free), seed)

@@ -27,6 +27,11 @@ def elementwise(trace: Trace, node: NodeProto) -> Outputs:
     return [axes for _ in node.output]
 
 
+def first(trace: Trace, node: NodeProto) -> Outputs:
+    """The channels of the first operand; the second tells a type."""
+    return [trace.known(node.input[0])]
+
+
 def broadcast(trace: Trace, operands: Sequence[Axes], output: str) -> Axes:
     """Tie the axes of operands that meet; return those of the result."""
     rank = max((len(each) for each in operands), default=0)

@@ -65,7 +65,7 @@ def depth_to_space(trace: Trace, node: NodeProto) -> Outputs:
     found = attribute(node, "mode")
     together = np.repeat(made, block) if found is not None and found.s == b"CRD" else np.tile(made, block)
     trace.tie(read[1], together)
-    trace.freeze_all(read[2:], "it is a place, not a channel")
+    trace.freeze_all(read[2:], "")
     return [trace.like(node.output[0], (read[0], made, None, None))]
 
 
@@ -75,7 +75,7 @@ def space_to_depth(trace: Trace, node: NodeProto) -> Outputs:
     block = int_attribute(node, "blocksize", 0) ** 2
     if len(read) != 4 or read[1] is None or not block or block * len(read[1]) > 2**17:
         raise UnclearError("it has no channels")
-    trace.freeze_all(read[2:], "it is a place, not a channel")
+    trace.freeze_all(read[2:], "")
     return [trace.like(node.output[0], (read[0], np.tile(read[1], block), None, None))]
 
 
@@ -95,8 +95,8 @@ def tile(trace: Trace, node: NodeProto) -> Outputs:
 
 def shape(trace: Trace, node: NodeProto) -> Outputs:
     """Extents as numbers: cut models tell those of the original, so that what is computed of them stays as it was."""
-    trace.known(node.input[0])
-    return [trace.whole(node.output[0])]
+    rank = len(trace.known(node.input[0]))
+    return [(staying(len(range(rank)[int_attribute(node, "start", 0) : int_attribute(node, "end", rank)])),)]
 
 
 def size(trace: Trace, node: NodeProto) -> Outputs:

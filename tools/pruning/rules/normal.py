@@ -8,7 +8,7 @@ from onnx import NodeProto
 from ...quantize.graphs import int_attribute
 from ..trace import Outputs, Trace, UnclearError, given
 
-_ACROSS = "it is normalized together with the other channels"
+ACROSS = "it is normalized together with the other channels"
 
 
 def batch_norm(trace: Trace, node: NodeProto) -> Outputs:
@@ -21,7 +21,7 @@ def batch_norm(trace: Trace, node: NodeProto) -> Outputs:
 def instance_norm(trace: Trace, node: NodeProto) -> Outputs:
     """Each channel by its mean and variance over places."""
     found = _with_own(trace, node, 3)
-    trace.freeze_all(trace.known(node.input[0])[2:], "it is normalized together with the other places")
+    trace.freeze_all(trace.known(node.input[0])[2:], "")
     return found
 
 
@@ -52,7 +52,7 @@ def group_norm(trace: Trace, node: NodeProto) -> Outputs:
         if len(own) != 1 or own[0] is None:
             raise UnclearError("its constants do not fit its channels")
         trace.tie(own[0], channels if len(own[0]) == len(channels) else whole)
-    trace.freeze_all(read[2:], "it is normalized together with the other places")
+    trace.freeze_all(read[2:], "")
     return [read]
 
 
@@ -62,10 +62,10 @@ def layer_norm(trace: Trace, node: NodeProto) -> Outputs:
     axis = int_attribute(node, "axis", -1)
     if not read or not -len(read) <= axis < len(read):
         raise UnclearError("its axis is out of range")
-    trace.freeze_all(read[axis % len(read) :], _ACROSS)
+    trace.freeze_all(read[axis % len(read) :], ACROSS)
     for name in node.input[1:]:
         if name:
-            trace.freeze_all(trace.known(name), _ACROSS)
+            trace.freeze_all(trace.known(name), ACROSS)
     return [read, *(trace.whole(name) for name in node.output[1:])]
 
 
@@ -77,7 +77,7 @@ def softmax(trace: Trace, node: NodeProto) -> Outputs:
     if not read or not -len(read) <= axis < len(read):
         raise UnclearError("its axis is out of range")
     axis %= len(read)
-    trace.freeze_all(read[axis : axis + 1] if newer else read[axis:], _ACROSS)
+    trace.freeze_all(read[axis : axis + 1] if newer else read[axis:], ACROSS)
     return [read]
 
 
@@ -87,12 +87,35 @@ def along_axis(trace: Trace, node: NodeProto) -> Outputs:
     axis = int_attribute(node, "axis", -1)
     if not read or not -len(read) <= axis < len(read):
         raise UnclearError("its axis is out of range")
-    trace.freeze(read[axis], _ACROSS)
+    trace.freeze(read[axis], ACROSS)
     return [read]
 
 
 def local_response(trace: Trace, node: NodeProto) -> Outputs:
     """Neighbouring channels together."""
     read = trace.known(node.input[0])
-    trace.freeze_all(read[1:2], _ACROSS)
+    trace.freeze_all(read[1:2], ACROSS)
+    return [read]
+
+
+def places(trace: Trace, node: NodeProto) -> Outputs:
+    """Each channel by itself, sampled at places that the second operand tells."""
+    read, grid = trace.known(node.input[0]), trace.known(node.input[1])
+    trace.freeze_all((*read[2:], *grid), "")
+    return [trace.like(node.output[0], (*read[:2], *(None for _ in read[2:])))]
+
+
+def triangle(trace: Trace, node: NodeProto) -> Outputs:
+    """The last two axes are counted."""
+    read = trace.known(node.input[0])
+    trace.freeze_all(read[-2:], "its positions are counted")
+    return [read]
+
+
+def along_computed(trace: Trace, node: NodeProto) -> Outputs:
+    """What mixes elements along an axis that an input tells: `CumSum`."""
+    read, axes = trace.known(node.input[0]), trace.numbers.integers(node.input[1])
+    if axes is None or len(axes) != 1 or not -len(read) <= axes[0] < len(read):
+        raise UnclearError("its axis is computed")
+    trace.freeze(read[axes[0]], ACROSS)
     return [read]

@@ -6,13 +6,16 @@ What a node computes with must not change, such as the scale of attention: it is
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from onnx import NodeProto, helper
 
 from ...onnx_model import is_standard
 from ...quantize.graphs import attribute, input_name, int_attribute
+from ..labels import Labels
 from ..slicer import Slicer
+from .attention import joint_sizes
 from .selection import axis_of, gathered, slice_bounds
 
 Patch = Callable[[Slicer, NodeProto], None]
@@ -26,17 +29,21 @@ def _set(node: NodeProto, name: str, value: int | list[int]) -> None:
     node.attribute.append(helper.make_attribute(name, value))
 
 
-def _groups(name: str) -> Patch:
-    """Groups keep as many channels each; the attribute `name` says how many there are."""
+def _groups(slicer: Slicer, node: NodeProto) -> None:
+    """Convolutions: as many groups as fit the channels that are left of each."""
+    groups = int_attribute(node, "group", 1)
+    wide = slicer.width(node.output[0] if node.op_type == "ConvTranspose" else node.input[0], 1)
+    narrow = slicer.width(node.input[1], 1)
+    if groups > 1 and wide is not None and narrow:
+        _set(node, "group", wide // narrow)
 
-    def patch(slicer: Slicer, node: NodeProto) -> None:
-        groups = int_attribute(node, name, 1)
-        whole = slicer.axes(node.input[0])[1:2]
-        left = slicer.left(whole[0]) if whole else None
-        if groups > 1 and left is not None and whole[0] is not None:
-            _set(node, name, len(left) * groups // len(whole[0]))
 
-    return patch
+def _norm_groups(slicer: Slicer, node: NodeProto) -> None:
+    """Groups keep as many channels each."""
+    groups, whole = int_attribute(node, "num_groups", 1), slicer.axes(node.input[0])[1:2]
+    left = slicer.width(node.input[0], 1)
+    if left is not None and whole[0] is not None:
+        _set(node, "num_groups", left * groups // len(whole[0]))
 
 
 def _units(slicer: Slicer, node: NodeProto) -> None:
@@ -66,6 +73,30 @@ def _unread(slicer: Slicer, name: str, entries: set[int], length: int) -> bool:
         and not {int(at) % length for at in chosen.reshape(-1)} & entries
         for each in readers
     )
+
+
+def _heads(slicer: Slicer, node: NodeProto) -> None:
+    """Attention: heads are as wide as before, so the scale of its scores is."""
+    if node.domain == "com.microsoft" and node.op_type == "Attention":
+        width = slicer.axes(node.input[1])[1:2]
+        left = slicer.left(width[0]) if width else None
+        if left is not None and width[0] is not None:
+            _joint_heads(slicer, node, left, len(width[0]))
+        return
+    before, now = slicer.axes(node.input[0]), slicer.width(node.input[0], -1)
+    for name in ("num_heads", "q_num_heads", "kv_num_heads"):
+        count = int_attribute(node, name, 0)
+        if count and now and before[-1] is not None:
+            _set(node, name, count * now // len(before[-1]))
+
+
+def _joint_heads(slicer: Slicer, node: NodeProto, left: Labels, width: int) -> None:
+    sizes = joint_sizes(node, width)
+    ends = np.cumsum((0, *sizes))
+    now = [int(((left >= start) & (left < end)).sum()) for start, end in pairwise(ends.tolist())]
+    heads = int_attribute(node, "num_heads", 1)
+    _set(node, "num_heads", now[0] * heads // sizes[0])
+    _set(node, "qkv_hidden_sizes", now)
 
 
 def _target(index: int) -> Patch:
@@ -149,13 +180,14 @@ def _gather(slicer: Slicer, node: NodeProto) -> None:
 
 
 PATCHES: dict[str, Patch] = {
-    "Conv": _groups("group"),
+    "Attention": _heads,
+    "Conv": _groups,
     "ConstantOfShape": _target(0),
-    "ConvTranspose": _groups("group"),
+    "ConvTranspose": _groups,
     "Expand": _target(1),
     "GRU": _units,
     "Gather": _gather,
-    "GroupNormalization": _groups("num_groups"),
+    "GroupNormalization": _norm_groups,
     "LSTM": _units,
     "RNN": _units,
     "Reshape": _target(1),
@@ -166,6 +198,13 @@ PATCHES: dict[str, Patch] = {
 }
 
 
+_FUSED: dict[tuple[str, str], Patch] = {
+    ("com.microsoft", "Attention"): _heads,
+    ("com.microsoft", "FusedConv"): _groups,
+    ("com.microsoft", "MultiHeadAttention"): _heads,
+}
+
+
 def patch_of(node: NodeProto) -> Patch | None:
     """Return what a node must be told, if anything."""
-    return PATCHES.get(node.op_type) if is_standard(node) else None
+    return PATCHES.get(node.op_type) if is_standard(node) else _FUSED.get((node.domain, node.op_type))

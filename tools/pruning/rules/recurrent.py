@@ -13,7 +13,6 @@ from ..labels import Axes, staying
 from ..trace import Outputs, Trace, UnclearError, given
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
-_TIME = "it is a step or a sequence, not a channel"
 
 
 def recurrent(trace: Trace, node: NodeProto) -> Outputs:
@@ -36,13 +35,13 @@ def recurrent(trace: Trace, node: NodeProto) -> Outputs:
         if own is not None:
             trace.giving(node.input[index], own[1])
             trace.tie(own[1], np.tile(units, times))
-            trace.freeze(own[0], "both directions are needed")
+            trace.freeze(own[0], "")
     for index in (5, 6):
         state = given(trace, node, index)
         if state is not None:
             trace.tie(state[2], units)
-            trace.freeze_all(state[:2], _TIME)
-    trace.freeze_all(read[:2], _TIME)
+            trace.freeze_all(state[:2], "")
+    trace.freeze_all(read[:2], "")
     return _outputs(trace, node, read, len(inner[0]), units)
 
 

@@ -14,7 +14,7 @@ from ..trace import Outputs, Trace, UnclearError
 def pool(trace: Trace, node: NodeProto) -> Outputs:
     """Each channel by itself, over places."""
     read = trace.known(node.input[0])
-    trace.freeze_all(read[2:], "it is a place, not a channel")
+    trace.freeze_all(read[2:], "")
     if len(node.output) > 1 and node.output[1]:
         trace.freeze_all(read, "places are counted over all channels")
     made = trace.like(node.output[0], (*read[:2], *(None for _ in read[2:])))

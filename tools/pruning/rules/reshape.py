@@ -15,7 +15,7 @@ import numpy as np
 from onnx import NodeProto
 
 from ...quantize.graphs import int_attribute
-from ..dims import Dim, Dims
+from ..dims import Dim, Dims, reshaped
 from ..labels import MOST, Axes, Axis, Labels, staying, stays
 from ..trace import Outputs, Trace, UnclearError
 
@@ -57,10 +57,12 @@ def _whole(dims: Dims, otherwise: str) -> Dim:
 def reshape(trace: Trace, node: NodeProto) -> Outputs:
     """The extents that it gives must be known but for free ones."""
     read = trace.known(node.input[0])
-    target = trace.extents(node.output[0])
+    dims, target = _dims(trace, node.input[0], read), trace.extents(node.output[0])
+    if target is None:
+        target = reshaped(node, dims, trace.numbers)
     if target is None:
         raise UnclearError("what it reshapes to is computed")
-    return [_map(trace, read, _dims(trace, node.input[0], read), target)]
+    return [_map(trace, read, dims, target)]
 
 
 def _dims(trace: Trace, name: str, read: Axes) -> Dims:
@@ -151,8 +153,9 @@ def _split(trace: Trace, flat: Labels, block: Block, target: Dims) -> dict[int, 
         if (first[positions] == flat).all():
             return {axis: first}
     placed = any(axis > block.made[-1] for axis, each in enumerate(target) if each != 1)
-    along = len(extents) - 1 if placed else 0
+    along = trace.fork(extents, len(extents) - 1 if placed else 0)
     made = trace.unions.fresh(extents[along])
+    trace.forked(extents, made)
     trace.tie(flat, made[_positions(extents, along)])
     return {block.made[along]: made}
 
