@@ -15,6 +15,7 @@ from ..onnx_model import is_standard, node_graphs, opset
 from ..quantize.graphs import fixed_initializers, input_name, outer_reads
 from .dims import Dims, Known
 from .labels import Axes, Axis, Labels, Unions, staying, stays
+from .zeros import zeros
 
 Outputs = Sequence[Axes | None]
 Rule = Callable[["Trace", NodeProto], Outputs]
@@ -84,6 +85,7 @@ class Trace:
         forks: where channels could have gone along another axis.
         gives, reads: labels of weights by what the axis does, where that is known.
         constant: tensors that follow from initializers alone.
+        nothing: initial states that are zero.
     """
 
     def __init__(self, model: ModelProto, known: Known, choices: Mapping[int, int]) -> None:
@@ -101,6 +103,7 @@ class Trace:
         self.gives: list[Labels] = []
         self.reads: list[Labels] = []
         self.constant: set[str] = set()
+        self.nothing = zeros(model.graph, {name for node in self.nodes for name in _states(node) if name})
         self._early: set[str] = set()
         self._at = 0
         self._weights = fixed_initializers(model.graph)
@@ -265,6 +268,10 @@ class Trace:
                 self.frozen.append(Frozen(tensor.name, "it is not stored in float32"))
             return tuple(staying(each) for each in tensor.dims)
         return tuple(self.unions.fresh(each) for each in tensor.dims)
+
+
+def _states(node: NodeProto) -> Sequence[str]:
+    return node.input[5:7] if node.op_type in ("LSTM", "GRU", "RNN") else ()
 
 
 def given(trace: Trace, node: NodeProto, index: int) -> Axes | None:

@@ -144,3 +144,25 @@ def test_image_networks_of_any_blocks_are_cut(seed: int, blocks: list[networks.B
 @given(seed=st.integers(0, 999), blocks=st.lists(st.sampled_from(networks.SEQUENCE), max_size=4), free=st.booleans())
 def test_sequence_networks_of_any_blocks_are_cut(seed: int, blocks: list[networks.Block], free: bool) -> None:
     _holds(networks.sequence_network(seed, blocks, free), seed)
+
+
+def test_layers_that_share_a_state_of_zeros_are_cut_apart() -> None:
+    net = networks.Network(0, 3)
+    state = net.add("ConstantOfShape", net.numbers(2, 2, 4))
+    at, width = net.add("Transpose", "x", perm=[1, 0, 2]), 3
+    for layer in range(2):
+        own = net.add("Slice", state, net.numbers(layer), net.numbers(layer + 1), net.numbers(0))
+        weights = [net.weight(1, 16, width), net.weight(1, 16, 4)]
+        made = net.add("LSTM", at, *weights, "", "", own, own, hidden_size=4)
+        at, width = net.add("Squeeze", made, net.numbers(1)), 4
+    net.at = net.linear(net.add("ReduceMean", at, axes=[0], keepdims=0), 4, 4)
+    model = net.build([2, 5, 3])
+    groups = couplings(model).groups
+    assert [group.width for group in groups] == [4, 4]
+    assert [group.at_once(16) for group in groups] == [16, 16]
+    made_of = cut(model, {groups[0].id: np.array([1, 3])})
+    assert [len(list(filter(None, each.input))) for each in made_of.model.graph.node if each.op_type == "LSTM"] == [
+        3,
+        5,
+    ]
+    check(model, made_of, networks.feeds(model))

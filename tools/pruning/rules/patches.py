@@ -16,6 +16,7 @@ from ...quantize.graphs import attribute, input_name, int_attribute
 from ..labels import Labels
 from ..slicer import Slicer
 from .attention import joint_sizes
+from .recurrent import STATES
 from .selection import axis_of, gathered, slice_bounds
 
 Patch = Callable[[Slicer, NodeProto], None]
@@ -48,8 +49,12 @@ def _norm_groups(slicer: Slicer, node: NodeProto) -> None:
 
 def _units(slicer: Slicer, node: NodeProto) -> None:
     left = slicer.cut_axes(node.input[2]).get(2)
-    if left is not None:
-        _set(node, "hidden_size", len(left))
+    if left is None:
+        return
+    _set(node, "hidden_size", len(left))
+    for index in STATES:
+        if input_name(node, index) in slicer.trace.nothing:
+            node.input[index] = ""
 
 
 def _shape(slicer: Slicer, node: NodeProto) -> None:

@@ -1,6 +1,8 @@
 """LSTM, GRU and RNN: a unit has a row of each gate's weights, is read by all of them, and has a state of its own.
 
 Both directions hold as many units, and what reads them cannot tell whose extent it is: units go from both at once.
+Initial states lose the same units, but for those that are zero: these are left out, so that layers which share one are
+not tied by it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from ..labels import Axes, staying
 from ..trace import Outputs, Trace, UnclearError, given
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+STATES = (5, 6)  # inputs that hold initial states
 
 
 def recurrent(trace: Trace, node: NodeProto) -> Outputs:
@@ -36,9 +39,9 @@ def recurrent(trace: Trace, node: NodeProto) -> Outputs:
             trace.giving(node.input[index], own[1])
             trace.tie(own[1], np.tile(units, times))
             trace.freeze(own[0], "")
-    for index in (5, 6):
+    for index in STATES:
         state = given(trace, node, index)
-        if state is not None:
+        if state is not None and node.input[index] not in trace.nothing:
             trace.tie(state[2], units)
             trace.freeze_all(state[:2], "")
     trace.freeze_all(read[:2], "")
