@@ -46,22 +46,26 @@ class Schedule:
 
     Attributes:
         seconds: time limit of the whole measurement; at least `min_rounds_at_limit` rounds are made anyway.
-        warm_calls, warm_s: untimed work after each switch, both at least.
+        warm_calls, warm_s: untimed work after each switch, both at least; calls that worked for `warm_at_most_s` are
+            enough, however few: what a switch costs is a fraction of a millisecond, and is paid by then.
         group_s: work per timed group; shorter calls are looped.
         timed_s, min_groups: timed work per arm and round, both at least.
         precision: half-width of the interval, as a share, at which measuring ends.
         min_rounds: rounds before precision is believed.
+        balanced: it is believed only when every arm has had every position equally often.
         single_thread: processor time may stand in for wall time.
     """
 
     seconds: float = 8.0
     warm_calls: int = 3
     warm_s: float = 0.020
+    warm_at_most_s: float = 0.040
     group_s: float = 0.0015
     timed_s: float = 0.020
     min_groups: int = 3
     precision: float = 0.02
     min_rounds: int = 9
+    balanced: bool = True
     min_rounds_at_limit: int = 3
     single_thread: bool = True
 
@@ -153,8 +157,8 @@ def _finished(
 ) -> bool:
     if rounds >= schedule.min_rounds_at_limit and elapsed >= schedule.seconds:
         return True
-    # The interval is worth computing only after every arm has had every position equally often.
-    return rounds >= schedule.min_rounds and rounds % len(timings.rounds) == 0 and settled(timings)
+    turn = len(timings.rounds) if schedule.balanced else 1
+    return rounds >= schedule.min_rounds and rounds % turn == 0 and settled(timings)
 
 
 def _run_arm(arm: Arm, feed: int, clock: Clock, schedule: Schedule, calls: list[float]) -> ArmRound:
@@ -178,11 +182,13 @@ def _run_arm(arm: Arm, feed: int, clock: Clock, schedule: Schedule, calls: list[
 def _warm_up(arm: Arm, feed: int, clock: Clock, schedule: Schedule) -> int:
     """Run untimed, and return how many calls make a group."""
     start = last = clock.now()
-    shortest = float("inf")
+    busy = clock.cpu()
+    shortest, worked = float("inf"), 0.0
     count = 0
-    while count < schedule.warm_calls or last - start < schedule.warm_s:
+    while (count < schedule.warm_calls or last - start < schedule.warm_s) and worked < schedule.warm_at_most_s:
         arm(feed)
         now = clock.now()
         shortest, last = min(shortest, now - last), now
+        worked = min(now - start, clock.cpu() - busy)  # neither waiting for the processor nor further threads count
         count += 1
     return max(1, min(1000, round(schedule.group_s / max(shortest, 1e-9))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -13,14 +14,18 @@ from shipfit.tools.measure.harness import ArmRound, Schedule, Timings, measure
 class Machine:
     """Simulated time. Caches warm up over the calls after a switch; other processes preempt at random."""
 
-    def __init__(self, cold: float = 1.0, warm_after: int = 0, preempted: float = 0.0, drift: float = 0.0) -> None:
+    def __init__(
+        self, cold: float = 1.0, warm_after: int = 0, preempted: float = 0.0, drift: float = 0.0, waits: float = 0.01
+    ) -> None:
         self.time = 0.0
         self.busy = 0.0
         self.count = 0
         self.running: object = None
         self.streak = 0
         self.order: list[tuple[str, int]] = []
+        self.fed: list[str] = []
         self._cold, self._warm_after, self._preempted, self._drift = cold, warm_after, preempted, drift
+        self._waits = waits
         self._rng = random.Random(1)
 
     def now(self) -> float:
@@ -38,12 +43,13 @@ class Machine:
                 self.running, self.streak = name, 0
                 self.order.append((name, feed))
             self.streak += 1
+            self.fed.append(name)
             cost = seconds * (self._cold if self.streak <= self._warm_after else 1) * self._rng.uniform(0.99, 1.01)
             cost *= 1 + self._drift * self.time
             self.busy += cost
             if self._rng.random() < self._preempted:
                 self.count += 1
-                cost += 0.01 * self._rng.random()
+                cost += self._waits * self._rng.random()
             self.time += cost
 
         return run
@@ -68,6 +74,20 @@ def test_cold_calls_after_a_switch_are_not_timed():
     timings = run(Machine(cold=5.0, warm_after=3), [0.001] * 3)
     assert timings.ratio((0,), 1)[0] == pytest.approx(1, rel=0.01)
     assert max(max(calls) for calls in timings.calls) < 0.0012
+
+
+@pytest.mark.parametrize(("seconds", "untimed"), [(0.001, 20), (0.015, 3), (0.025, 2), (0.05, 1)])
+def test_long_calls_are_warm_after_few(seconds: float, untimed: int):
+    timings, ran = run(machine := Machine(), [seconds] * 3, seconds=0.1), Counter(machine.fed)
+    for number, calls in enumerate(timings.calls):
+        rounds = len(timings.rounds[number])
+        assert (ran[f"arm {number}"] - len(calls)) / rounds == pytest.approx(untimed, abs=1)
+        assert (ran[f"arm {number}"] - len(calls)) / rounds >= min(untimed, 3)
+
+
+def test_waiting_for_the_processor_warms_nothing():
+    timings = run(Machine(cold=3.0, warm_after=3, preempted=1.0, waits=0.05), [0.004] * 3, seconds=2.0)
+    assert max(max(each.cpu) for arm in timings.rounds for each in arm) < 0.0045
 
 
 def test_drift_cancels_out():
@@ -123,3 +143,11 @@ def test_stops_when_settled():
     arms = [machine.arm(str(number), 0.001) for number in range(3)]
     timings = measure(arms, 1, machine, Schedule(seconds=60), lambda timings: len(timings.rounds[0]) >= 12)
     assert len(timings.rounds[0]) == 12
+
+
+@pytest.mark.parametrize(("balanced", "rounds"), [(True, 6), (False, 4)])
+def test_settles_at_any_round_where_places_do_not_matter(balanced: bool, rounds: int):
+    machine = Machine()
+    arms = [machine.arm(str(number), 0.001) for number in range(3)]
+    schedule = Schedule(seconds=60, min_rounds=4, balanced=balanced)
+    assert len(measure(arms, 1, machine, schedule, lambda _: True).rounds[0]) == rounds
