@@ -1,5 +1,6 @@
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from shipfit.contracts import Benchmark, Interval, Job, Quantity, RequestError, RuntimeSettings, ToolError
 from shipfit.tools import BenchmarkTool
 from shipfit.tools.context import MODEL_FILE, ToolContext
-from shipfit.tools.measure import footprint
+from shipfit.tools.measure import footprint, footprint_child
 from shipfit.tools.measure.benchmark import Patience, _different, benchmark_models, benchmark_tool, latency, throughput
 from shipfit.tools.measure.footprint import measure_footprints
 from shipfit.tools.measure.session import stock
@@ -118,6 +119,14 @@ def test_processes_end_where_peaks_agree(
     monkeypatch.setattr(footprint, "_run_child", lambda *_: footprint._Sample(next(peaks), 1.0, 0.1))
     (found,) = measure_footprints([(digits_model, stock())], [])
     assert found.memory.peak.samples == processes
+
+
+def test_a_footprint_holds_what_the_second_call_allocates(monkeypatch: pytest.MonkeyPatch):
+    """A busy machine left time for one call, and the peak came out by a third too small."""
+    monkeypatch.setattr(footprint_child, "_RUN_SECONDS", 0.0)
+    fed: list[dict[str, Any]] = []
+    footprint_child._average_while_running(fed.append, [{"x": 1}])
+    assert fed == [{"x": 1}] * 2
 
 
 def test_footprint_of_a_broken_model(digits_model: Path, tmp_path: Path):
