@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..contracts import (
@@ -30,17 +30,25 @@ class Damages(NamedTuple):
 
 
 def damage_tables(
-    context: RunContext, model: ArtifactRef, data: DataRef, forms: Sequence[QuantizedForm], asked: QuantizeLever
+    context: RunContext,
+    model: ArtifactRef,
+    data: DataRef,
+    forms: Sequence[QuantizedForm],
+    asked: QuantizeLever,
+    only: Mapping[QuantizedForm, Sequence[str]] | None = None,
 ) -> Damages:
     """Return what each unit of `model` alone does in each of `forms`, made as `asked` says.
 
-    What this process has not asked for yet is measured by one job.
+    What this process has not asked for yet is measured by one job, of the units in `only` where it is given.
 
     Raises:
         ToolError: no form can be measured.
     """
-    making = {form: _making(form, asked) for form in forms}
-    keys = {form: (model.id, form, str(sorted(made.items()))) for form, made in making.items()}
+    making: dict[QuantizedForm, dict[str, Any]] = {form: _making(form, asked) for form in forms}
+    for form, units in (only or {}).items():
+        if _key(model, form, making[form]) not in context.tables:
+            making[form]["units"] = sorted(units)
+    keys = {form: _key(model, form, made) for form, made in making.items()}
     missing = {form: making[form] for form in forms if keys[form] not in context.tables}
     failed, effort = dict[QuantizedForm, str](), Effort()
     if missing:
@@ -54,6 +62,10 @@ def damage_tables(
         if keys[form] in context.tables:
             tables[form], whole[form] = context.tables[keys[form]]
     return Damages(tables, whole, failed, effort)
+
+
+def _key(model: ArtifactRef, form: QuantizedForm, made: Mapping[str, Any]) -> tuple[str, str, str]:
+    return model.id, form, str(sorted(made.items()))
 
 
 def _making(form: QuantizedForm, asked: QuantizeLever) -> dict[str, Any]:

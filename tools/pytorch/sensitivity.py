@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -58,6 +58,7 @@ def measure_program(
     op_types: Sequence[str],
     seconds: float,
     progress: ProgressSink,
+    only: Collection[str] = (),
 ) -> SensitivityTable:
     """Return the damage of each unit, the most damaged first; the heaviest are measured first.
 
@@ -69,6 +70,7 @@ def measure_program(
         op_types: operators whose calls are units; empty for all.
         seconds: time after which no further unit is begun.
         progress: told after each unit.
+        only: names of the units to measure; empty for all.
 
     Raises:
         DataError: `static` without calibration samples.
@@ -80,7 +82,8 @@ def measure_program(
         program = editor.finish()
         measured_on = part_calls(program, data, "selection", samples)
         ranges = part_calls(program, data, "calibration", CALIBRATION_SAMPLES)
-        trials = sorted(_trials(program, form, op_types, ranges), key=lambda trial: -trial[2])
+        asked = [trial for trial in _trials(program, form, op_types, ranges) if not only or trial[0] in only]
+        trials = sorted(asked, key=lambda trial: -trial[2])
         references = _run(program, measured_on)
         found: list[UnitDamage] = []
         for trial in trials:

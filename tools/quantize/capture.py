@@ -9,9 +9,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
 from .graphs import Names, Use, fixed_initializers, uses
@@ -27,6 +29,9 @@ LARGEST = 2.0  # times the median size of a position: as which larger ones count
 POSITIONS = 8192  # of each weight's input, over all samples
 WIDEST = 2048  # columns whose products are kept; longer rows fall into pieces that know nothing of each other
 GROUP_BYTES = 192 * 2**20  # of moments at once
+KEPT_BYTES = 64 * 2**20  # of moments for further forms; each is held twice, as it is and factored
+DAMPING = 0.01  # of the mean second moment, added to each: samples are few
+_BLIND = 1e-30  # moments below have lost their digits in float32
 
 
 _Key = tuple[int, str | int]
@@ -44,6 +49,36 @@ class Moment:
     rows: slice
     columns: slice
     matrix: FloatArray
+
+    def factored(self) -> tuple[npt.NDArray[np.intp], FloatArray]:
+        """Return the columns from the largest moment on, and the factor of the damped matrix in that order.
+
+        That is upper triangular `M` with `M Mᵀ` the matrix, each column divided by its diagonal element.
+        """
+        order = np.argsort(-np.diag(self.matrix), kind="stable")
+        ordered = self.matrix[np.ix_(order, order)]
+        damped = ordered.astype(np.float64)
+        damped[np.diag_indices_from(damped)] += damping(ordered)
+        turned = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
+        return order, (turned / np.diag(turned)).astype(np.float32)
+
+
+class KeptMoment(Moment):
+    """A moment that is asked again: it is factored once."""
+
+    @cached_property
+    def _factored(self) -> tuple[npt.NDArray[np.intp], FloatArray]:
+        return super().factored()
+
+    def factored(self) -> tuple[npt.NDArray[np.intp], FloatArray]:
+        """Return what it returned before."""
+        return self._factored
+
+
+def damping(moment: FloatArray) -> float:
+    """Return what is added to each second moment, so that none is 0 and the matrix is positive definite."""
+    mean = float(np.mean(np.diag(moment)))
+    return DAMPING * mean if mean > _BLIND else 1.0
 
 
 # Together they cover every row and column once.
@@ -93,6 +128,33 @@ def capture(model: ModelProto, units: Sequence[StorageUnit], feeds: Feeds) -> It
             for each in sums:
                 each.add(values, limit)
         yield from ((each.watch.unit, each.moments) for each in sums)
+
+
+class Captures:
+    """What weights of one model are multiplied with on the same samples, looked at once for several forms.
+
+    Without room for more, the rest is looked at again.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[StorageUnit, int], Moments] = {}
+        self._bytes = 0
+
+    def of(
+        self, model: ModelProto, units: Sequence[StorageUnit], feeds: Feeds
+    ) -> Iterator[tuple[StorageUnit, Moments]]:
+        """Yield what `capture` yields."""
+        kept = {unit: self._kept[unit, len(feeds)] for unit in units if (unit, len(feeds)) in self._kept}
+        yield from kept.items()
+        for unit, moments in capture(model, [unit for unit in units if unit not in kept], feeds):
+            self._bytes += sum(moment.matrix.nbytes for moment in moments)
+            if self._bytes > KEPT_BYTES:
+                yield unit, moments
+            else:
+                again = self._kept[unit, len(feeds)] = [
+                    KeptMoment(each.rows, each.columns, each.matrix) for each in moments
+                ]
+                yield unit, again
 
 
 def _watches(graph: GraphProto, units: Sequence[StorageUnit]) -> Iterator[_Watch]:

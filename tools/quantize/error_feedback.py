@@ -12,12 +12,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .capture import Moments
+from .capture import Moment, Moments
 from .grids import INT4_MIN, Grid, as_held, four_bit_scales
 from .rounding import FloatArray, Int8Array
 
-DAMPING = 0.01  # of the mean second moment, added to each: samples are few
-_BLIND = 1e-30  # moments below have lost their digits in float32
 _AT_ONCE = 64  # columns whose errors are passed on together
 
 # Shares of the range that 4 bits are tried on.
@@ -52,7 +50,7 @@ def round_with_feedback(matrix: FloatArray, grid: Grid, moments: Moments) -> tup
     for moment in moments:
         part = matrix[moment.rows, moment.columns]
         scales = chosen.spread()[moment.rows, moment.columns]
-        integers[moment.rows, moment.columns] = _passed_on(part, scales, chosen, moment.matrix)
+        integers[moment.rows, moment.columns] = _passed_on(part, scales, chosen, moment)
     return better(matrix, moments, (grid, plain), (chosen, integers))
 
 
@@ -66,10 +64,9 @@ def better(
     return first[0].with_scales(scales), np.where(take, second[1], first[1])
 
 
-def _passed_on(part: FloatArray, scales: FloatArray, grid: Grid, moment: FloatArray) -> Int8Array:
+def _passed_on(part: FloatArray, scales: FloatArray, grid: Grid, moment: Moment) -> Int8Array:
     """Round columns in the order of their moments, each with what the errors before it did to the sum."""
-    order = np.argsort(-np.diag(moment), kind="stable")
-    factor = _factor(moment[np.ix_(order, order)])
+    order, factor = moment.factored()
     wanted, steps = np.ascontiguousarray(part.T[order]), np.ascontiguousarray(scales.T[order])
     errors = np.zeros_like(wanted)
     integers = np.empty(wanted.shape, np.int8)
@@ -83,20 +80,6 @@ def _passed_on(part: FloatArray, scales: FloatArray, grid: Grid, moment: FloatAr
     back = np.empty_like(integers)
     back[order] = integers
     return back.T
-
-
-def _factor(moment: FloatArray) -> FloatArray:
-    """Return upper triangular `M` with `M Mᵀ` the damped moment, each column divided by its diagonal element."""
-    damped = moment.astype(np.float64)
-    damped[np.diag_indices_from(damped)] += damping(moment)
-    turned = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
-    return (turned / np.diag(turned)).astype(np.float32)
-
-
-def damping(moment: FloatArray) -> float:
-    """Return what is added to each second moment, so that none is 0 and the matrix is positive definite."""
-    mean = float(np.mean(np.diag(moment)))
-    return DAMPING * mean if mean > _BLIND else 1.0
 
 
 def chosen_scales(matrix: FloatArray, grid: Grid, moments: Moments) -> Grid:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .capture import Moment, Moments
-from .error_feedback import better, damping
+from .capture import Moment, Moments, damping
+from .error_feedback import better
 from .grids import Grid, as_held
 from .rounding import FloatArray, Int8Array
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto
 from pydantic import ValidationError
 
 from ...contracts import (
@@ -34,14 +33,15 @@ from ...contracts import (
 from ..context import TABLE_FILE, ToolAnswer, ToolContext, silent
 from ..measure.data import open_data
 from ..measure.fidelity import OutputError
-from ..measure.logits import logits_of, unmasked, with_outputs
 from ..model_files import load
-from ..onnx_model import delete_named, quoted
+from ..onnx_model import quoted
 from ..sample_runs import counted
 from .calibrate import Feeds
+from .capture import Captures
 from .streams import Fed, Streams
 from .trial import copy_model, enough, opened, run
 from .units import FORMS, Making, Trial, Trials, trials
+from .watched import Watched, watch
 
 DEFAULT_SAMPLES = 4
 FIRST_SAMPLES = 2
@@ -60,8 +60,8 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
     """Measure role `model` on role `data` in several forms.
 
     Params: `forms`, form → how it is made: `calibration` and `percentile` for `static`; `clip_recurrent` for `dynamic`;
-    `rounding` and `block` for storage, where 4 bits are rounded with error feedback unless told otherwise. `samples`,
-    `seconds` of each form, `op_types`, `calibration_samples`.
+    `rounding` and `block` for storage, where 4 bits are rounded with error feedback unless told otherwise; `units`,
+    names of those that are asked for. `samples`, `seconds` of each form, `op_types`, `calibration_samples`.
     The answer's tables, in roles `table_<form>`, are whole ones; the report has the 128 most damaged units of each.
 
     Raises:
@@ -69,10 +69,11 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
     """
     tables, failed = list[SensitivityTable](), dict[QuantizedForm, str]()
     outputs: dict[str, Path] = {}
+    captures = Captures()
     for name, asked in dict(context.job.params["forms"]).items():
         form = _form(str(name))
         try:
-            table = _measured(context, form, {**context.job.params, **asked})
+            table = _measured(context, form, {**context.job.params, **asked}, captures)
         except ToolError as error:
             failed[form] = error.message
             continue
@@ -86,26 +87,31 @@ def sensitivity_tool(context: ToolContext) -> ToolAnswer:
     return ToolAnswer(SensitivityTables(tables=tuple(tables), failed=failed, sample_runs=runs), outputs)
 
 
-def _measured(context: ToolContext, form: QuantizedForm, params: Mapping[str, Any]) -> SensitivityTable:
+def _measured(
+    context: ToolContext, form: QuantizedForm, params: Mapping[str, Any], captures: Captures
+) -> SensitivityTable:
     job = context.job
     if job.data is None:
         raise ValueError("a sensitivity job carries the reference of its data")
     view = open_data(context.inputs["data"], job.data)
-    op_types = tuple(params.get("op_types", ()))
+    op_types, only = tuple(params.get("op_types", ())), frozenset(params.get("units", ()))
     samples, seconds = int(params.get("samples", DEFAULT_SAMPLES)), float(params.get("seconds", TIME_LIMIT_S))
     if context.model().suffix == ".pt2":
         from ..pytorch.sensitivity import measure_program, program_form
 
-        return measure_program(context.model(), program_form(form), view, samples, op_types, seconds, context.progress)
+        return measure_program(
+            context.model(), program_form(form), view, samples, op_types, seconds, context.progress, only
+        )
     return measure_sensitivity(
         context.model(),
         form,
         Streams.of(view, "selection", len(enough(view.feeds("selection", samples), samples))),
-        _making(form, params, view),
+        replace(_making(form, params, view), captures=captures),
         op_types,
         seconds,
         context.progress,
         told=view.ref.named_output,
+        only=only,
     )
 
 
@@ -141,6 +147,7 @@ def measure_sensitivity(
     seconds: float = TIME_LIMIT_S,
     progress: ProgressSink = silent,
     told: str | None = None,
+    only: Collection[str] = (),
 ) -> SensitivityTable:
     """Return the damage of each unit, the most damaged first.
 
@@ -155,6 +162,7 @@ def measure_sensitivity(
         seconds: time after which no further unit is begun; the heaviest is always measured.
         progress: told after each unit.
         told: the output that damage is told at; the worst of all without it.
+        only: names of the units to measure; empty for all.
 
     Raises:
         DataError: `static` without calibration samples.
@@ -162,8 +170,8 @@ def measure_sensitivity(
     """
     started, before = time.perf_counter(), counted()
     streams = samples if isinstance(samples, Streams) else Streams(samples)
-    watched = _watched(load(model), streams.state, told)
-    work = trials(watched.model, form, making or Making(), op_types)
+    watched = watch(load(model), streams.state, told)
+    work = trials(watched.model, form, making or Making(), op_types, only)
     gauges = [_Gauge(trial, watched) for trial in work.units]
     with _opened(work, watched, streams) as (session, alone):
         references = list(_references(session, streams, watched))
@@ -183,47 +191,8 @@ def measure_sensitivity(
     )
 
 
-@dataclass(frozen=True)
-class _Watched:
-    """A model whose outputs are where damage is told, and what is fed back.
-
-    Attributes:
-        told: whether damage is told at each output; `logits`: whether it is logits.
-        state: input → place of the output that it is fed.
-    """
-
-    model: ModelProto
-    told: Sequence[bool]
-    logits: Sequence[bool]
-    state: Mapping[str, int]
-
-    def heard(self, outputs: Sequence[Any]) -> list[Any]:
-        """Return the outputs that damage is told at, logits without what is masked."""
-        return [
-            unmasked(each) if masked else each
-            for each, told, masked in zip(outputs, self.told, self.logits, strict=True)
-            if told
-        ]
-
-
-def _watched(model: ModelProto, state: Mapping[str, str], told: str | None) -> _Watched:
-    """Return the model that gives out the logits of each output, or itself where it has none, and all states."""
-    logits = logits_of(model)
-    outputs = [each.name for each in model.graph.output]
-    heard = {logits.get(name, name) for name in ([told] if told is not None else outputs)}
-    watched = with_outputs(model, sorted(heard))
-    delete_named(watched.graph.output, set(outputs) - heard - set(state.values()))
-    names = [each.name for each in watched.graph.output]
-    return _Watched(
-        watched,
-        [name in heard for name in names],
-        [name in logits.values() for name in names],
-        {name: names.index(output) for name, output in state.items()},
-    )
-
-
 @contextmanager
-def _opened(work: Trials, watched: _Watched, streams: Streams) -> Generator[tuple[Any, bool]]:
+def _opened(work: Trials, watched: Watched, streams: Streams) -> Generator[tuple[Any, bool]]:
     """Give the session that references come from, and whether each unit is to be run as a model of its own.
 
     Weights that are fed cost time in each call, other models the time of loading them.
@@ -263,7 +232,7 @@ def _turns(gauges: Sequence[_Gauge], deadline: float) -> Iterator[tuple[int, _Ga
 class _Gauge:
     """Adds up what one unit alone does to each output."""
 
-    def __init__(self, trial: Trial, watched: _Watched) -> None:
+    def __init__(self, trial: Trial, watched: Watched) -> None:
         self._trial = trial
         self._watched = watched
         self._errors: list[OutputError] = []
@@ -296,7 +265,7 @@ class _Gauge:
         )
 
 
-def _references(session: Any, streams: Streams, watched: _Watched) -> Iterator[_Call]:
+def _references(session: Any, streams: Streams, watched: Watched) -> Iterator[_Call]:
     """Yield as many samples as fit in memory, at least one, with what the model itself gives out."""
     held, fed = 0, Fed(session, watched.state)
     for feed, starts in streams.begun():

@@ -10,7 +10,7 @@ from onnx import ModelProto
 
 from ...contracts import Rounding
 from ..onnx_model import to_array
-from .capture import Feeds, Moments, capture
+from .capture import Captures, Feeds, Moments, capture
 from .error_feedback import error_energy, round_with_feedback, usable
 from .graphs import fixed_initializers
 from .grids import Grid, GridForm, make_grid
@@ -81,6 +81,7 @@ def captured_points(
     feeds: Feeds,
     rounding: Rounding,
     block: int = DEFAULT_BLOCK,
+    captures: Captures | None = None,
 ) -> dict[str, Point]:
     """Return the points of those weights of the main graph whose inputs could be looked at.
 
@@ -90,12 +91,13 @@ def captured_points(
         feeds: samples to look at.
         rounding: `error_feedback` or `learned`.
         block: neighbouring elements of a row that share a scale, at most.
+        captures: what was seen of the same model and samples before.
     """
     tensors = fixed_initializers(model.graph)
     outer = [unit for unit in forms if not unit.in_subgraph]
     return {
         unit.name: stored_point(to_array(tensors[unit.name]), unit, forms[unit], block, rounding, moments)
-        for unit, moments in capture(model, outer, feeds)
+        for unit, moments in (captures.of if captures else capture)(model, outer, feeds)
         if usable(moments)
     }
 

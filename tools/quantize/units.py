@@ -7,7 +7,7 @@ what lies inside subgraphs needs a model of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
@@ -17,6 +17,7 @@ from onnx import ModelProto, TensorProto, helper
 from ...contracts import CalibrationMethod, LayerForm, QuantizedForm, Rounding
 from ..onnx_model import elements, iter_graphs, iter_nodes, to_array, to_tensor
 from .calibrate import Feeds, tensor_ranges
+from .capture import Captures
 from .dynamic import quantize_dynamic
 from .dynamic_ops import EMITTERS
 from .graphs import fixed_initializers
@@ -53,6 +54,7 @@ class Making:
         rounding, block: of stored weights.
         clip_recurrent: percentile at which the inputs of `dynamic` LSTMs may be cut; such an LSTM then is tried with
             what suits its input, as it is written (see `recurrent_inputs`).
+        captures: what rounding saw of the same model and feeds, for further forms.
     """
 
     feeds: Feeds = ()
@@ -61,6 +63,7 @@ class Making:
     rounding: Rounding = "nearest"
     block: int = DEFAULT_BLOCK
     clip_recurrent: float | None = None
+    captures: Captures | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,13 @@ class Trials:
     plain: ModelProto | None = None
 
 
-def trials(model: ModelProto, form: QuantizedForm, making: Making = Making(), op_types: Sequence[str] = ()) -> Trials:
+def trials(
+    model: ModelProto,
+    form: QuantizedForm,
+    making: Making = Making(),
+    op_types: Sequence[str] = (),
+    only: Collection[str] = (),
+) -> Trials:
     """Return the units of `model` that can take `form`.
 
     Args:
@@ -106,6 +115,7 @@ def trials(model: ModelProto, form: QuantizedForm, making: Making = Making(), op
         form: what each unit is tried in.
         making: how forms are made.
         op_types: operators whose nodes are units; empty for those that the form is advisable for.
+        only: names of the units that are asked for; empty for all.
     """
     if form == "static":
         made = _computed(model, op_types or COMPUTE, _static_writer(model, op_types or COMPUTE, making))
@@ -114,8 +124,9 @@ def trials(model: ModelProto, form: QuantizedForm, making: Making = Making(), op
     elif form == "half":
         made = _computed(model, op_types or HALF_TYPES, _half, _able_to_half(model))
     else:
-        made = Trials(_with_weights_as_inputs(model), list(_stored(model, form, op_types, making)), model)
-    return replace(made, units=sorted(made.units, key=lambda each: (-each.weight_bytes, each.name)))
+        made = Trials(_with_weights_as_inputs(model), list(_stored(model, form, op_types, making, only)), model)
+    asked = [each for each in made.units if not only or each.name in only]
+    return replace(made, units=sorted(asked, key=lambda each: (-each.weight_bytes, each.name)))
 
 
 def _static_writer(model: ModelProto, op_types: Sequence[str], making: Making) -> Write:
@@ -206,9 +217,12 @@ def _alone(model: ModelProto, unit: str, write: Write) -> Iterator[Trial]:
         yield Trial(unit, layers[0].op_type, 4 * sum(each.weight_bytes or 0 for each in layers), made)
 
 
-def _stored(model: ModelProto, form: StoredForm, op_types: Sequence[str], making: Making) -> Iterator[Trial]:
+def _stored(
+    model: ModelProto, form: StoredForm, op_types: Sequence[str], making: Making, only: Collection[str]
+) -> Iterator[Trial]:
     tensors = fixed_initializers(model.graph)
     units = [unit for unit in storage_units(model) if not op_types or unit.op_type in op_types]
+    units = [unit for unit in units if not only or unit.name in only]
     points = _points(model, form, units, making)
     for unit in units:
         if unit.in_subgraph:
@@ -235,7 +249,7 @@ def _points(model: ModelProto, form: StoredForm, units: Sequence[StorageUnit], m
         taken = stored_form(unit, form, making.block)
         if not unit.in_subgraph and taken != "fp16" and not obstacle(to_array(tensors[unit.name]), taken):
             forms[unit] = taken
-    return captured_points(model, forms, making.feeds, making.rounding, making.block)
+    return captured_points(model, forms, making.feeds, making.rounding, making.block, making.captures)
 
 
 def _stored_alone(model: ModelProto, unit: StorageUnit, form: StoredForm, block: int) -> Callable[[], ModelProto]:

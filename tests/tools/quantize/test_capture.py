@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from onnx import helper
 
 from shipfit.tools.quantize import capture as capture_module
-from shipfit.tools.quantize.capture import capture
+from shipfit.tools.quantize.capture import Captures, capture
 from shipfit.tools.quantize.graphs import uses
 from shipfit.tools.quantize.storage import storage_units
 from shipfit.tools.quantize.weight_inputs import reader_of
+from shipfit.tools.sample_runs import counted
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -142,3 +144,30 @@ def test_outliers_count_as_twice_the_median(lab: Any) -> None:
     expected = np.eye(40)
     expected[7, 7], expected[9, 9] = 4, 0
     np.testing.assert_allclose(moment.matrix, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("room", [0, 10**9])
+def test_further_forms_see_what_the_first_saw(lab: Any, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    monkeypatch.setattr(capture_module, "KEPT_BYTES", room)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("MatMul", ["h", "v"], ["y"])]
+    model = lab.build(nodes, {"x": [4, 64]}, {"y": [4, 64]}, {"w": noise(64, 64, seed=1), "v": noise(64, 64, seed=2)})
+    units, feeds = storage_units(model), [{"x": noise(4, 64, seed=at)} for at in range(3)]
+    wanted = {unit.name: moments for unit, moments in capture(model, units, feeds)}
+    assert set(wanted) == {"w", "v"}
+    captures = Captures()
+    runs = [counted()]
+    for asked in (units[:1], units, units[::-1]):
+        seen = {unit.name: moments for unit, moments in captures.of(model, asked, feeds)}
+        assert set(seen) == {unit.name for unit in asked}
+        for name, moments in seen.items():
+            for ours, theirs in zip(moments, wanted[name], strict=True):
+                np.testing.assert_allclose(ours.matrix, theirs.matrix, rtol=1e-6)
+                for found, right in zip(ours.factored(), theirs.factored(), strict=True):
+                    np.testing.assert_array_equal(found, right)
+        runs.append(counted())
+    spent = [after - before for before, after in pairwise(runs)]
+    assert spent == ([3, 3, 0] if room else [3, 3, 3])
+    assert not list(captures.of(model, [], feeds))
+    fewer = dict(captures.of(model, units, feeds[:1]))
+    assert counted() == runs[-1] + 1, "other samples are others"
+    assert len(fewer) == 2

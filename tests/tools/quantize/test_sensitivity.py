@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -248,6 +249,19 @@ def test_the_tool_answers_with_tables(lab: Any, digits_model: Path, digits_data:
     assert answer.report.tables[0].total_units == 4
     assert answer.report.sample_runs == sum(table.sample_runs for table in answer.report.tables)
     assert told[-1].fraction == 1
+
+
+def test_only_units_that_are_asked_for_are_measured(lab: Any, digits_model: Path, digits_data: Path) -> None:
+    every = sensitivity_tool(_context(lab, digits_model, digits_data, [], {"static": {}, "fp16": {}}, samples=3)).report
+    assert isinstance(every, SensitivityTables)
+    asked = {table.form: table.units[-1] for table in every.tables}
+    forms = {form: {"units": [unit.name]} for form, unit in asked.items()}
+    shutil.rmtree(lab.folder / "work")
+    shutil.rmtree(lab.folder / "data")
+    few = sensitivity_tool(_context(lab, digits_model, digits_data, [], forms, samples=3)).report
+    assert isinstance(few, SensitivityTables)
+    assert {table.form: table.units for table in few.tables} == {form: (unit,) for form, unit in asked.items()}
+    assert few.sample_runs < every.sample_runs
 
 
 def test_a_form_that_cannot_be_measured_is_told(
