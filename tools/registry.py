@@ -80,6 +80,7 @@ def import_homes() -> None:
     A launcher does so before it forks, so none of them may start a thread, which would not live on in a child:
     onnxruntime, torch and scipy are imported where they are used.
     """
+    import_module("numpy.ma")  # at the first median or quantile numpy does so itself, which would be once a child
     for home in (*(tool.home for tool in TOOLS.values()), *STEPS.values()):
         import_module(home.partition(":")[0], __package__)
 

@@ -17,9 +17,9 @@ from .host_cases import HostCase, host_cases
 from .lock import measuring_lock
 from .session import open_session, runtime_label
 
-# Six classes of a sixth of a second each, and the memory: a second and a half with what lies between them.
-SCHEDULE = Schedule(seconds=0.16, warm_s=0.004, group_s=0.001, timed_s=0.004, min_rounds=6)
-COPY_S = 0.1
+# Six classes of a sixth of a second each at most, and the memory: a second and a half with what lies between them.
+SCHEDULE = Schedule(seconds=0.16, warm_s=0.002, group_s=0.001, timed_s=0.003, precision=0.05, min_rounds=6)
+COPY_S = 0.05
 COPY_BYTES = 64 * 2**20
 # A ratio that is known less well than this says no more than whether there is an int8 instruction.
 PRECISE_ENOUGH = 0.20
