@@ -23,7 +23,7 @@ from ..quantize.trial import run
 from ..session import open_bytes, session_options
 from .regions import Regions
 
-SECONDS = 0.3
+SECONDS = 0.15
 MAX_EVENTS = 40_000
 _CONTAINERS = frozenset({"If", "Loop", "Scan"})
 _CONVERTERS = frozenset({"DequantizeLinear", "QuantizeLinear"})

@@ -17,7 +17,7 @@ from ..quantize.trial import run
 from ..session import open_bytes
 
 SECONDS = 3.5
-_PRECISION = 0.01
+_PRECISION = 0.02
 # Calls longer than this: one at a time is timed, after one that is not; above the second, it is warm from the start.
 _LONG_S, _SLOW_S = 0.012, 0.1
 _FEWEST_ROUNDS = 4
