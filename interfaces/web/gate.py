@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -9,17 +10,20 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from ..pages import content_digest
+from .pages import page_style
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .access import Access, Refusal
 
 TOKEN = "token"
-POLICY = "; ".join(
+_POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        "style-src 'self'",
+        "style-src 'sha256-{style}'",
         "img-src 'self'",
         "connect-src 'self'",
         "base-uri 'none'",
@@ -29,8 +33,7 @@ POLICY = "; ".join(
         "trusted-types 'none'",
     )
 )
-HEADERS = {
-    "Content-Security-Policy": POLICY,
+_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -50,6 +53,12 @@ A server that was started anew has a new link.</p></main></body></html>
 # A link that is clicked on another site brings no strict cookie, also not after our own redirect; asking once more
 # from a page of ours does.
 _AGAIN = '<meta http-equiv="refresh" content="0;url=/">'
+
+
+@cache
+def headers_of_all() -> dict[str, str]:
+    """Return the headers of every answer; the style of the page is the only one that may apply."""
+    return {"Content-Security-Policy": _POLICY.format(style=content_digest(page_style())), **_HEADERS}
 
 
 class Gate:
@@ -110,7 +119,7 @@ def _with_headers(send: Send) -> Send:
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
+            for name, value in headers_of_all().items():
                 headers[name] = value
         await send(message)
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ..pages import style_sheet
+from .script import bundled
 
 _STATIC = Path(__file__).with_name("static")
-
+_STYLE = '<link rel="stylesheet" href="page.css">'
 _TYPES = {
     ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
 
 
 class Pages:
-    """Everything in `static`, by name."""
+    """The page with its style in it, its script, and its icon, by name: a first paint takes one answer."""
 
     def __init__(self) -> None:
-        self._files = {item.name: _content(item) for item in _STATIC.iterdir() if item.is_file()}
+        page = (_STATIC / "index.html").read_text(encoding="utf-8")
+        self._files = {
+            "index.html": page.replace(_STYLE, f"<style>{page_style()}</style>").encode(),
+            "main.js": bundled(_STATIC / "main.js").encode(),
+            "icon.svg": (_STATIC / "icon.svg").read_bytes(),
+        }
 
     async def front(self) -> Response:
         """Answer with the page."""
@@ -35,11 +40,11 @@ class Pages:
         Raises:
             HTTPException: 404, there is no such file.
         """
-        kind = _TYPES.get(f".{name.rpartition('.')[2]}")
-        if name not in self._files or kind is None:
+        if name not in self._files:
             raise HTTPException(404, "there is no such page")
-        return Response(self._files[name], media_type=kind)
+        return Response(self._files[name], media_type=_TYPES[PurePath(name).suffix])
 
 
-def _content(path: Path) -> bytes:
-    return style_sheet(path).encode() if path.suffix == ".css" else path.read_bytes()
+def page_style() -> str:
+    """Return the style of the page, the only one that its policy lets apply."""
+    return style_sheet(_STATIC / "page.css")

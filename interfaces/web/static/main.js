@@ -114,3 +114,4 @@ words.addEventListener("keydown", (event) => {
 
 attempt(() => conversations.refresh());
 conversations.changed();
+document.body.removeAttribute("aria-busy");

@@ -42,6 +42,12 @@ class Server:
         return self.process.wait(timeout=60)
 
 
+def visit(page: Page, link: str) -> None:
+    """Open a link and wait until the page listens: it is painted before that."""
+    page.goto(link)
+    page.locator("body:not([aria-busy])").wait_for()
+
+
 def say(page: Page, words: str) -> None:
     """Write and send a message with the keyboard."""
     field = page.get_by_label("What shall be reached")

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from .browsing import AXE, CHROMIUM, FLAGS, PATIENCE_MS, Server
+from .browsing import AXE, CHROMIUM, FLAGS, PATIENCE_MS, Server, visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -80,7 +80,7 @@ def page(chromium: Browser, server: Server) -> Iterator[Page]:
     page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
     page.on("request", lambda request: faults.append(request.url) if not request.url.startswith(own) else None)
     page.on("console", lambda message: faults.append(message.text) if "Content Security" in message.text else None)
-    page.goto(server.link)
+    visit(page, server.link)
     yield page
     shown = page.locator("main").inner_text() if not page.is_closed() else ""
     context.close()

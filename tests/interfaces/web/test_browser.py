@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from ... import models
-from .browsing import Server, card, fit, say, violations
+from .browsing import Server, card, fit, say, violations, visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -79,7 +79,7 @@ def test_two_runs_are_compared_and_found_again_tomorrow(
     assert server.end() == 0
     page.locator("#line", has_text="lost").wait_for()
     tomorrow = serve()
-    page.goto(tomorrow.link)
+    visit(page, tomorrow.link)
     page.get_by_role("navigation").get_by_role("button", name=re.compile("max_attempts")).click()
     page.get_by_role("region", name="Two results side by side").wait_for()
     assert page.locator("#entries > li").count() == shown
@@ -93,7 +93,7 @@ def test_a_reload_in_mid_run_a_second_tab_and_a_stop(page: Page, digits_model: P
     page.reload()
     page.get_by_role("heading", name="Run 1: ").wait_for()
     other = page.context.new_page()
-    other.goto(page.url)
+    visit(other, page.url)
     other.get_by_role("button", name="Stop").click()
     for tab in (page, other):
         tab.locator("article .tag", has_text="stopped").wait_for()

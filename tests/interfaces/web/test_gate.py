@@ -12,12 +12,12 @@ from starlette.testclient import TestClient
 
 from shipfit.interfaces.network import is_loopback
 from shipfit.interfaces.web.access import Access
-from shipfit.interfaces.web.gate import HEADERS, Gate
+from shipfit.interfaces.web.gate import Gate, headers_of_all
 
 OWN = "http://127.0.0.1:8765"
 PATHS = (
     "/",
-    "/static/page.css",
+    "/static/main.js",
     "/api/conversations",
     "/docs",
     "/openapi.json",
@@ -130,12 +130,12 @@ def test_a_link_from_another_site_is_followed_once_more_from_here(client: TestCl
     assert "refresh" not in client.get("/", headers={**html, "Sec-Fetch-Site": "same-origin"}).text
 
 
-@pytest.mark.parametrize("path", ["/", "/static/page.css"])
+@pytest.mark.parametrize("path", ["/", "/static/main.js"])
 def test_every_answer_carries_the_headers(client: TestClient, access: Access, path: str):
     refused = client.get(path)
     client.get(access.link)
     for answer in (refused, client.get(path), client.post(path)):
-        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        assert {name: answer.headers[name] for name in headers_of_all()} == headers_of_all()
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
