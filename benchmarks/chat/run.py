@@ -31,18 +31,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+# What the tests of the page do with a browser is done here the same way.
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "tests" / "interfaces" / "web")]
 PAINTS, OPEN = 20, 20
 MOST_PAINT_MS, MOST_EVENT_MS = 200.0, 300.0
 WORDS = "half the size and twice as fast"
@@ -68,6 +58,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the web chat.")
     parser.add_argument("--conversations", type=int, default=OPEN)
     given = parser.parse_args()
+    from browsing import CHROMIUM, FLAGS
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory(prefix="shipfit-chat-") as folder, sync_playwright() as playwright:
@@ -133,6 +124,8 @@ def first_paints(browser: Browser, link: str) -> list[float]:
 
 def events(browser: Browser, link: str, home: Path, count: int) -> dict[str, Any]:
     """Open conversations, have one of them run, speak in all, and return how long events took."""
+    from browsing import say
+
     pages = [opened(browser, link) for _ in range(count)]
     for page in pages:
         say(page, "hello")
@@ -156,18 +149,14 @@ def events(browser: Browser, link: str, home: Path, count: int) -> dict[str, Any
 
 def opened(browser: Browser, link: str) -> Page:
     """Return a page in a profile of its own that notes what it is told."""
+    from browsing import visit
+
     context = browser.new_context()
     context.set_default_timeout(120_000)
     context.add_init_script(LISTEN)
     page = context.new_page()
-    page.goto(link)
+    visit(page, link)
     return page
-
-
-def say(page: Page, words: str) -> None:
-    """Write a message and send it."""
-    page.get_by_label("What shall be reached").fill(words)
-    page.get_by_label("What shall be reached").press("Enter")
 
 
 def attempts(seen: list[list[Any]], home: Path) -> list[float]:
