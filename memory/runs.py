@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from .owner import Owner, this_process
 
 LedgerStatus = Literal["running", "interrupted", "waiting"] | RunStatus
 T = TypeVar("T", bound=Contract)
+# Runs that are read at once where all may be asked for.
+_AT_ONCE = 100
 FINISHED: frozenset[str] = frozenset(get_args(RunStatus))
 
 
@@ -160,6 +163,23 @@ class Runs:
                 "SELECT * FROM runs ORDER BY created DESC, id DESC LIMIT ?", (-1 if limit is None else limit,)
             )
             return [_record(row) for row in rows]
+
+    def each(self, before: RunRecord | None = None) -> Iterator[RunRecord]:
+        """Yield the runs, the latest first, from the one after `before` on.
+
+        They are read as they are asked for, some at a time: a ledger may hold many thousands, with their reports.
+        """
+        at, name = (math.inf, "") if before is None else (before.created, before.id)
+        while True:
+            with self._database.read() as database:
+                rows = database.execute(
+                    "SELECT * FROM runs WHERE (created, id) < (?, ?) ORDER BY created DESC, id DESC LIMIT ?",
+                    (at, name, _AT_ONCE),
+                ).fetchall()
+            yield from map(_record, rows)
+            if len(rows) < _AT_ONCE:
+                return
+            at, name = rows[-1]["created"], rows[-1]["id"]
 
     def latest_unfinished(self) -> RunRecord:
         """Return the latest run that has not ended and whose process is gone.

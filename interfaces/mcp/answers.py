@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ...contracts import Attempt, OptimizationMetrics, OptimizationResponse, Plan, Question, Recalled
@@ -9,7 +11,7 @@ from ...contracts.inquiry import Candidate
 from ...memory.runs import RunRecord
 from ..facts import levers_text, verdict_text
 from ..questions import question_lines
-from .outputs import Listed, Offered, PastCase, Report, RunAnswer, Tried, Waits
+from .outputs import Listed, Offered, PastCase, Report, RunAnswer, RunList, Tried, Waits
 from .uris import uris_of
 
 if TYPE_CHECKING:
@@ -78,6 +80,13 @@ def listed(past: Past, record: RunRecord) -> Listed:
         model=past.relative(record.model) or "",
         folder=past.relative(str(folder)) if folder else None,
     )
+
+
+def run_list(past: Past, found: Iterable[RunRecord], limit: int) -> RunList:
+    """Return the first runs of what was found, and how to ask for those after them."""
+    records = list(islice(found, limit + 1))
+    shown = tuple(listed(past, record) for record in records[:limit])
+    return RunList(runs=shown, older=shown[-1].run if len(records) > limit else None)
 
 
 def _waits(question: Question) -> Waits:

@@ -156,6 +156,7 @@ class RunsInput(Contract):
     """Which runs to list."""
 
     limit: Annotated[int, Field(gt=0, le=200)] = 20
+    before: Annotated[RunName | None, Field(description="List what is older than this run.")] = None
     status: Literal["running", "waiting", "interrupted", "met", "unverified", "rolled_back", "failed"] | None = None
 
 

@@ -133,9 +133,10 @@ class Listed(Contract):
 
 
 class RunList(Answered):
-    """Runs of this workspace, the latest first."""
+    """Runs of this workspace, the latest first; `older` is the `before` that goes on where there are more."""
 
     runs: tuple[Listed, ...]
+    older: str | None = None
 
 
 class Explained(Answered):

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from ...memory.trail import TrailEntry
 
 
-# A ledger may hold many thousands of runs with their reports.
-_MOST_RUNS = 1000
-
-
 class Past:
     """Runs whose model, data and product lie in the workspace; there are no others here.
 
@@ -54,9 +50,14 @@ class Past:
             raise _unknown(name)
         return record
 
-    def runs(self) -> Iterator[RunRecord]:
-        """Yield the runs of this workspace, the latest first, as far as they are among the latest of all."""
-        return (record for record in self.service.ledger.runs.latest(_MOST_RUNS) if self._is_here(record))
+    def runs(self, before: str | None = None) -> Iterator[RunRecord]:
+        """Yield the runs of this workspace, the latest first, from the one after the run `before` on.
+
+        Raises:
+            RequestError: there is no such run here.
+        """
+        given = None if before is None else self.find(before)
+        return filter(self._is_here, self.service.ledger.runs.each(given))
 
     def question(self, run: str) -> Question | None:
         """Return what a run waits to be told."""

@@ -13,13 +13,13 @@ from ...contracts import RequestError, units
 from ...memory.runs import RunRecord
 from ..text import clean
 from ..workspace import Workspace
-from .answers import listed
-from .outputs import RunList
+from .answers import run_list
 from .past import Past
 from .uris import PAGE, PRODUCT, REPORT, RUNS, TRAIL, product_files, read_uri, uri_of
 
 MAX_RESOURCE_BYTES = 32 * 2**20
 _MOST_LISTED = 20
+_MOST_RUNS = 200
 _JSON, _HTML, _LINES, _BYTES = "application/json", "text/html", "application/x-ndjson", "application/octet-stream"
 _KINDS = {
     REPORT: (_JSON, "everything that is known of the run"),
@@ -62,8 +62,8 @@ class Resources:
         return self._of_run(uri, record, found[1])
 
     def _runs(self) -> str:
-        records = islice(self.past.runs(), 200)
-        return RunList(runs=tuple(listed(self.past, record) for record in records)).model_dump_json()
+        # A resource takes no argument; the tool `runs` lists what is older.
+        return run_list(self.past, self.past.runs(), _MOST_RUNS).model_dump_json(exclude_none=True)
 
     def _of_run(self, uri: str, record: RunRecord, name: str) -> TextResourceContents | BlobResourceContents:
         from ..delivery import trail_text

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from anyio.to_thread import run_sync as _thread
 
 from ...contracts import RequestError
 from ..questions import decision_text
-from .answers import candidate, listed, report_of
+from .answers import candidate, report_of, run_list
 from .call import Call
 from .context import Shop
 from .inputs import ExplainInput, ReportInput, RunsInput, WhatIfInput
@@ -22,8 +20,8 @@ async def runs(shop: Shop, asked: RunsInput, _call: Call) -> RunList:
 
 
 def _runs(past: Past, asked: RunsInput) -> RunList:
-    found = (record for record in past.runs() if asked.status in (None, record.state))
-    return RunList(runs=tuple(listed(past, record) for record in islice(found, asked.limit)))
+    found = (record for record in past.runs(asked.before) if asked.status in (None, record.state))
+    return run_list(past, found, asked.limit)
 
 
 async def report(shop: Shop, asked: ReportInput, _call: Call) -> Report:

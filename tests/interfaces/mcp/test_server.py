@@ -99,6 +99,31 @@ def test_a_finished_run_is_listed_reported_and_read(workspace: Path):
     ask(workspace, work)
 
 
+def test_every_run_of_the_workspace_is_listed_part_by_part(workspace: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shipfit.memory.runs._AT_ONCE", 2)
+    other = workspace.parent / "other"
+    other.mkdir()
+    entered: list[str] = []
+    for number in range(5):
+        entered.insert(0, enter_run(workspace))
+        if number % 2:
+            enter_run(other)
+
+    async def work(client: Client) -> None:
+        found: list[str] = []
+        asked: dict[str, object] = {"limit": 2}
+        for _ in range(3):
+            answer = (await client.call_tool("runs", asked)).structured_content
+            found += [each["run"] for each in answer["runs"]]
+            asked["before"] = answer.get("older")
+        assert found == entered
+        assert asked["before"] is None
+        assert (await client.call_tool("runs", {"before": entered[-1]})).structured_content["runs"] == []
+        assert "no run" in text_of(await client.call_tool("runs", {"before": "1999"}))
+
+    ask(workspace, work)
+
+
 def test_runs_of_elsewhere_do_not_exist_here(workspace: Path, tmp_path: Path):
     other = tmp_path / "other"
     other.mkdir()
