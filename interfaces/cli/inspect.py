@@ -80,6 +80,8 @@ def _facts(profile: Profile) -> list[tuple[str, str]]:
         ("already quantized", profile.quantized),
         ("traits", ", ".join(name for name, there in traits.items() if there) or "–"),
     ]
+    if profile.format == "onnx":
+        facts.append(("weights on channels that can go", share(profile.inner_share)))
     if profile.latency_ms is not None:
         facts.append(("one call takes about", units.format_milliseconds(profile.latency_ms)))
     return facts
