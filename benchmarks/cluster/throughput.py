@@ -3,7 +3,7 @@
 Only transformations: each of many models is normalized and quantized in three ways, and what each job makes is put into
 the artifact store, as in a run. Nothing is measured, so nothing waits for the measuring lock. Two threads work on
 plain executors, or on two Ray nodes of one CPU each, in rotating order. Nodes begin each round with an empty cache, so
-that every model travels.
+that every model travels; on one disk it does so by a second name.
 """
 
 from __future__ import annotations

@@ -114,6 +114,6 @@ def rows(out: Path) -> dict[str, dict[str, Any]]:
 
 def wait_for_the_end(name: str, executor: FakeExecutor) -> None:
     """Work until somebody cancels it."""
-    if not executor.cancelled.wait(20):
+    if not executor.cancelled.wait(60):
         raise AssertionError("nobody cancelled it")
     raise Interrupted("cancelled")

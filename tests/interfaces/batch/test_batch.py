@@ -6,7 +6,8 @@ import csv
 import json
 import os
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -157,13 +158,26 @@ def test_fail_fast_stops_at_the_first_failure(services: Services, shipfit: Shipf
     assert sorted(services.started) == ["a", "b", "c", "d"]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Tests may have been started with SIGINT ignored, as in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_and_resumed(number: int, services: Services, shipfit: Shipfit, make_zoo: MakeZoo):
     zoo = make_zoo("a", "b", "c", "d")
+    begun = threading.Event()
 
     def stop(name: str, executor: FakeExecutor) -> None:
         if name in ("b", "c"):
+            if name == "b":
+                begun.set()
             if name == "c":
+                assert begun.wait(60)
                 os.kill(os.getpid(), number)
             wait_for_the_end(name, executor)
 

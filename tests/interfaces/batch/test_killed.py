@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.slow
 
 MAIN = "import sys; from shipfit.interfaces.cli import main; sys.exit(main(sys.argv[1:]))"
 Start = Callable[..., subprocess.Popen[str]]
+# Longer than anything takes that is waited for, on a machine that does much else.
+_WAIT_S = 200.0
 
 
 @pytest.fixture
@@ -47,13 +50,28 @@ def start(real_zoo: Path) -> Start:
 
 
 def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Wait until the process has a job running, and return everything below it."""
-    deadline = time.monotonic() + 60
+    """Wait until the process has a job running, and return everything below it; nothing once it has ended."""
+    deadline = time.monotonic() + _WAIT_S
     while time.monotonic() < deadline:
-        if found := psutil.Process(process.pid).children(recursive=True):
-            return found
+        if process.poll() is not None:
+            return []
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            if found := psutil.Process(process.pid).children(recursive=True):
+                return found
         time.sleep(0.05)
     raise AssertionError("no job was started")
+
+
+def kill_one_of(process: subprocess.Popen[str], killed: set[psutil.Process]) -> None:
+    """Kill one more process below it, if the batch goes on for long enough."""
+    while below := children_of(process):
+        for victim in set(below) - killed:
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
+                killed.add(victim)
+                psutil.wait_procs([victim], timeout=_WAIT_S)
+                return
+        time.sleep(0.05)
 
 
 def statuses() -> dict[str, str]:
@@ -69,10 +87,10 @@ def test_killed_and_resumed_by_two(start: Start):
         time.sleep(2)
         process.kill()
         process.communicate()
-    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert not psutil.wait_procs(children, timeout=_WAIT_S)[1]
     with start("--resume") as one, start("--resume") as other:
         for each in (one, other):
-            each.communicate(timeout=100)
+            each.communicate(timeout=_WAIT_S)
             assert each.returncode == 3
     assert statuses() == ENDED
     with Ledger(load_settings().ledger) as ledger:
@@ -84,23 +102,22 @@ def test_stopped_leaves_no_children_and_goes_on(start: Start):
     with start() as process:
         children = children_of(process)
         os.kill(process.pid, signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=_WAIT_S)
     assert process.returncode == 130
     assert said.splitlines()[-1].startswith("interrupted; go on with: shipfit batch ")
-    assert not psutil.wait_procs(children, timeout=5)[1]
+    assert not psutil.wait_procs(children, timeout=_WAIT_S)[1]
     with start("--resume") as process:
-        process.communicate(timeout=100)
+        process.communicate(timeout=_WAIT_S)
     assert process.returncode == 3
     assert statuses() == ENDED
 
 
 def test_a_worker_that_is_killed_changes_nothing(start: Start):
     with start("--workers", "1") as process:
-        for _ in range(2):
-            victim = children_of(process)[-1]
-            victim.kill()
-            psutil.wait_procs([victim], timeout=5)
-            time.sleep(2.5)
-        process.communicate(timeout=100)
+        killed: set[psutil.Process] = set()
+        kill_one_of(process, killed)
+        time.sleep(2.5)
+        kill_one_of(process, killed)
+        process.communicate(timeout=_WAIT_S)
     assert process.returncode == 3
     assert statuses() == ENDED

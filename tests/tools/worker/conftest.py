@@ -56,7 +56,7 @@ def appears() -> Callable[[Path], str]:
     """Return the content of a file that another process will write."""
 
     def wait(path: Path) -> str:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             if path.exists() and (text := path.read_text()):
                 return text
