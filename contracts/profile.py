@@ -44,7 +44,7 @@ class Profile(Contract):
         operators: by run time where it was measured, else by weight.
         quantizable_share: share of weight bytes that int8 compute can take.
         prunable_share: share of weight bytes that magnitude pruning can take.
-        inner_share: share of the weights of an onnx model that give or read channels which nothing else reads.
+        inner_share: share of the weights of an onnx model that give or read channels which can be taken out.
         quantized: `no`, `partly` or `yes`, by the operators that are there.
         latency_ms: median of a quick measurement; a hint for plans, never for verdicts.
         warnings: what stands in the way of common levers.

@@ -41,8 +41,8 @@ class PruneStep(Contract):
     """Prune weights, one by one or in whole channels.
 
     Attributes:
-        method: `magnitude` zeroes weights (onnx models), `structured` takes channels out (of onnx models those that
-            one convolution gives and only one other reads).
+        method: `magnitude` zeroes weights (onnx models), `structured` takes channels, neurons, units and heads out, and
+            fits what is left to what the whole gave.
         threshold: `magnitude` zeroes what is below it (absolute).
         ratio: share of each layer's channels that `structured` takes out; what is left is a multiple of 8, of onnx
             models of 16.

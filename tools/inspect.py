@@ -28,7 +28,7 @@ from .onnx_model import (
     tensor_bytes,
     weight_bytes,
 )
-from .pruning.find import inner_share
+from .pruning.share import channel_share
 from .quantize.dynamic_ops import EMITTERS
 from .quantize.graphs import int_attribute
 from .quantize.static_plan import COMPUTE
@@ -100,7 +100,7 @@ def inspect(
         operators=_operators(model, timed),
         quantizable_share=_quantizable_bytes(model) / max(weights, 1),
         prunable_share=prunable_share(model),
-        inner_share=inner_share(model),
+        inner_share=channel_share(model),
         quantized=_quantized(model, storable),
         control_flow=any(node.op_type in CONTROL_FLOW for node in iter_nodes(model)),
         dynamic_shapes=any(each.shape is None or any(isinstance(d, str) for d in each.shape) for each in inputs),

@@ -1,4 +1,4 @@
-"""Take inner channels out of an onnx model.
+"""Take channels out of an onnx model wherever they can go, and fit what is left to what the whole gave.
 
 A width that is left is a multiple of 16: the runtime's kernels work on so many channels at once, and other widths are
 no faster.
@@ -7,29 +7,45 @@ no faster.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto, TensorProto
 
 from ...contracts import DataView, LayerForm, Limits, NoOpError, PruneStep, StepReport, ToolError
 from ..model_files import load, save
-from ..onnx_model import elements, model_bytes, to_array, to_tensor
-from ..quantize.graphs import Names, fixed_initializers, input_name
-from ..quantize.rounding import FloatArray
-from .find import InnerChannels, inner_channels
-from .fit import Fitted, fit
-from .moments import SAMPLES, Feeds, moments
+from ..normalize.constants import lift_constants
+from ..onnx_model import elements, model_bytes
+from ..quantize.calibrate import Feeds
+from ..quantize.graphs import fixed_initializers
+from .coupling import Group, couplings
+from .importance import chosen, importance
+from .reconstruct import JUDGED_SAMPLES, SAMPLES, Reconstruction, reconstruct
+from .slicing import Cut, check, cut
 
 WIDTH_MULTIPLE = 16
+_CHECKED_SAMPLES = 2
+_MAX_LAYERS = 512
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A model without some of its channels: as it was cut, and as it was recovered from that."""
+
+    groups: tuple[Group, ...]
+    made: Cut
+    recovered: Reconstruction
 
 
 def prune_channels(step: PruneStep, source: Path, target: Path, data: DataView | None, limits: Limits) -> StepReport:
-    """Write the model without the share `step.ratio` of its inner channels, its readers fitted to the rest.
+    """Write the model without the share `step.ratio` of the channels of each group, what is left fitted to the whole.
 
     Raises:
-        NoOpError: no layer has inner channels enough to lose any.
-        ToolError: there are no calibration samples, or the model does not run on them.
+        NoOpError: no layer has channels enough to lose any.
+        ToolError: there are no calibration samples, or the model does not run on them, or the cut model is not the
+            original with those channels zero.
     """
     started = time.perf_counter()
     if step.ratio is None:
@@ -37,33 +53,42 @@ def prune_channels(step: PruneStep, source: Path, target: Path, data: DataView |
     if data is None or not len(feeds := data.feeds("calibration", SAMPLES)):
         raise ToolError("channels are taken out with calibration samples to fit the rest to: give data", "pruning")
     model = load(source)
-    layers = take_out(model, step.ratio, feeds)
-    if not layers:
-        raise NoOpError(f"no layer can lose {WIDTH_MULTIPLE} inner channels at a ratio of {step.ratio:g}", "pruning")
-    save(model, target)
+    lift_constants(model)
+    pruned = take_out(model, step.ratio, feeds, data.feeds("selection", JUDGED_SAMPLES))
+    if pruned is None:
+        raise NoOpError(f"no layer can lose {WIDTH_MULTIPLE} channels at a ratio of {step.ratio:g}", "pruning")
+    save(pruned.recovered.model, target)
+    layers = layer_forms(model, pruned)
     return StepReport(
         step=step,
         changed=True,
-        notes=(f"{len(layers)} layers lost channels that only one other reads",),
-        layers=tuple(layers),
-        details={"layers": len(layers), "calibration_samples": len(feeds)},
+        notes=(f"{len(pruned.groups)} groups of channels lost some", told(pruned.recovered)),
+        layers=tuple(layers)[:_MAX_LAYERS],
+        details={"layers": len(layers), "groups": len(pruned.groups), "calibration_samples": len(feeds)},
         size_bytes=model_bytes(target),
         seconds=time.perf_counter() - started,
     )
 
 
-def take_out(model: ModelProto, ratio: float, feeds: Feeds) -> list[LayerForm]:
-    """Take the share `ratio` of the inner channels out in place; return what became of each layer that lost some.
+def take_out(model: ModelProto, ratio: float, feeds: Feeds, judged_on: Feeds) -> Pruned | None:
+    """Return what becomes of a model without the share `ratio` of each group's channels; None where none can go.
+
+    Args:
+        model: its Constant nodes lifted; left as it is.
+        ratio: at most.
+        feeds: samples to fit to.
+        judged_on: others, to choose on.
 
     Raises:
-        ToolError: the model does not run on the samples.
+        ToolError: the model does not run on the samples, or the cut model is not the original with those channels zero.
     """
-    found = [each for each in inner_channels(model) if left_of(each.count, ratio) < each.count]
-    # All are fitted to the model as it came, before anything is changed.
-    fitted = [
-        _fitted(model, each, moment, ratio) for each, moment in zip(found, moments(model, found, feeds), strict=True)
-    ]
-    return [_write(model, each, fit) for each, fit in zip(found, fitted, strict=True)]
+    groups = [each for each in couplings(model).groups if left_of(each.width, ratio) < each.width]
+    if not groups:
+        return None
+    worth = importance(model, groups, feeds, "reconstruction")
+    made = cut(model, {each.id: chosen(worth[each.id], left_of(each.width, ratio)) for each in groups})
+    check(model, made, feeds[:_CHECKED_SAMPLES])
+    return Pruned(tuple(groups), made, reconstruct(model, made, feeds, judged_on))
 
 
 def left_of(count: int, ratio: float) -> int:
@@ -71,38 +96,40 @@ def left_of(count: int, ratio: float) -> int:
     return min(count, -(-int(np.ceil(count * (1 - ratio))) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE)
 
 
-def _fitted(model: ModelProto, each: InnerChannels, moment: FloatArray, ratio: float) -> Fitted:
-    fixed = fixed_initializers(model.graph)
-    weight, bias = to_array(fixed[each.reader.input[1]]), input_name(each.reader, 2)
-    before = to_array(fixed[bias]) if bias else np.zeros(len(weight), np.float32)
-    return fit(weight, before, moment, left_of(each.count, ratio))
+def told(recovered: Reconstruction) -> str:
+    """Return which rung was kept, and how near each came, in words."""
+    tried = ", ".join(f"{name} {decibels:.1f} dB" for name, decibels in recovered.fidelities.items())
+    return f"kept {recovered.rung}: {tried} of the original on selection samples"
 
 
-def _write(model: ModelProto, each: InnerChannels, fitted: Fitted) -> LayerForm:
-    """Write what is left in place; return what became of the layer that gives the channels."""
-    fixed = fixed_initializers(model.graph)
-    for name in each.constants:
-        fixed[name].CopyFrom(to_tensor(to_array(fixed[name])[fitted.kept], name))
-    name = each.reader.input[1]
-    fixed[name].CopyFrom(to_tensor(fitted.weight, name))
-    if bias := input_name(each.reader, 2):
-        fixed[bias].CopyFrom(to_tensor(fitted.bias, bias))
-    else:
-        bias = Names(model).fresh(f"{name}_bias")
-        model.graph.initializer.append(to_tensor(fitted.bias, bias))
-        each.reader.input[2:] = [bias]
-    _forget_shapes(model, {name for node in (each.maker, *each.between) for name in node.output})
-    left = len(fitted.kept)
-    return LayerForm(
-        name=each.maker.name,
-        op_type=each.maker.op_type,
-        form="pruned",
-        why=f"{left} of {each.count} channels are left; what reads them was fitted to {fitted.fidelity_db:.1f} dB",
-        weight_bytes=4 * elements(fixed[each.maker.input[1]]),
-    )
+def layer_forms(model: ModelProto, pruned: Pruned) -> list[LayerForm]:
+    """Return what became of each node that reads a weight that was cut."""
+    before = fixed_initializers(model.graph)
+    after = fixed_initializers(pruned.recovered.model.graph)
+    fits = {
+        each.name: f"fitted to {each.after_db:.1f} dB, {each.before_db:.1f} as cut" for each in pruned.recovered.fits
+    }
+    return [
+        LayerForm(
+            name=node.name or node.output[0],
+            op_type=node.op_type,
+            form="pruned",
+            why="; ".join(
+                filter(None, [_sizes(names, before, pruned.made), fits.get(node.name or node.output[0], "")])
+            ),
+            weight_bytes=sum(4 * elements(after[name]) for name in names if name in after),
+        )
+        for node in pruned.recovered.model.graph.node
+        if (names := _cut_weights(node, pruned.made))
+    ]
 
 
-def _forget_shapes(model: ModelProto, names: set[str]) -> None:
-    infos = model.graph.value_info
-    for index in reversed([at for at, each in enumerate(infos) if each.name in names]):
-        del infos[index]
+def _cut_weights(node: NodeProto, made: Cut) -> list[str]:
+    return [name for name in node.input if name in made.initializers]
+
+
+def _sizes(names: Sequence[str], before: Mapping[str, TensorProto], made: Cut) -> str:
+    """Say which sizes the largest weight of a node lost."""
+    name = max(names, key=lambda each: elements(before[each]))
+    axes = made.initializers[name]
+    return ", ".join(f"{len(left)} of {before[name].dims[axis]} on axis {axis}" for axis, left in sorted(axes.items()))

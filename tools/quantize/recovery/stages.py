@@ -6,7 +6,7 @@ held: a correction may change them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,14 @@ class Stages:
         read = {name for node in self._before(self._wanted) for name in _reads(node)} | self._wanted
         kept = [name for name in self._values[0] if name in read]
         self._values = self._run(nodes, [name for name in made if name in read], kept)
+
+    def values(self, tensors: Collection[str]) -> Iterator[dict[str, Any]]:
+        """Yield, sample by sample, tensors that are wanted and were reached."""
+        return ({name: each[name] for name in tensors} for each in self._values)
+
+    def forget(self, tensors: Iterable[str]) -> None:
+        """Hold tensors no longer than what comes after them is computed."""
+        self._wanted.difference_update(tensors)
 
     def moments(self, taps: Sequence[Tap]) -> dict[str, Moments]:
         """Return the moments of tensors that are computed from what was reached."""
