@@ -14,6 +14,7 @@ from .errors import ErrorType
 from .events import Event
 from .inquiry import Explanation, WhatIf
 from .metrics import OptimizationMetrics
+from .preprocess import Preprocess
 from .request import (
     Budget,
     Constraints,
@@ -38,6 +39,7 @@ class Draft(Contract):
     Attributes:
         model, data: paths relative to the workspace, `/` between folders.
         objective: absent where nothing names one.
+        preprocess: its tokenizer is a path relative to the workspace.
         words: all of the words that fields were read from.
         understood: where fields came from that still stand.
     """
@@ -50,6 +52,10 @@ class Draft(Contract):
     objective: Objective | None = None
     allow_regression: tuple[Guarded, ...] = ()
     metric: str | None = None
+    preprocess: Preprocess | None = None
+    state: dict[str, str] = {}
+    shape: dict[str, tuple[int, ...]] = {}
+    threads: int = 1
     budget: Budget = Budget()
     approve: bool = False
     words: str = ""

@@ -23,6 +23,7 @@ from ...contracts import (
     validate,
 )
 from ..text import clean
+from .inputs import input_settings
 
 # Stands for the model or the data while a request is only drafted.
 _ANY = "-"
@@ -108,6 +109,7 @@ def lifting(quantity: str) -> Changes:
 
 def differences(old: Draft, new: Draft) -> tuple[str, ...]:
     """Return what is otherwise in a draft, setting by setting, in words."""
+    after = input_settings(new)
     told = [edit.text() for edit in edits_between(as_request(old), as_request(new)) if edit.name != "objective"]
     plain: Iterable[tuple[str, Any, Any]] = (
         ("objective", old.objective, new.objective),
@@ -117,6 +119,7 @@ def differences(old: Draft, new: Draft) -> tuple[str, ...]:
         ("runtime", old.target.runtime, new.target.runtime),
         ("metric", old.metric, new.metric),
         ("level", old.optimization.level, new.optimization.level),
+        *((name, before, after[name]) for name, before in input_settings(old).items()),
         ("asks before it changes anything", _word(old.approve), _word(new.approve)),
     )
     told += [f"{name}: {_shown(before)} → {_shown(after)}" for name, before, after in plain if before != after]
@@ -139,6 +142,7 @@ def draft_lines(draft: Draft) -> list[str]:
         "without": ", ".join(draft.optimization.forbid),
         "may lose": ", ".join(draft.allow_regression),
         "metric": draft.metric,
+        **input_settings(draft),
         "level": "" if draft.optimization.level == "basic" else draft.optimization.level,
         "attempts": _unusual(draft.budget.max_attempts, usual.max_attempts),
         "time": units.format_seconds(draft.budget.time_limit_s) if draft.budget != usual else "",

@@ -41,6 +41,7 @@ HELP = (
     "Say what you want of a model in plain words: 'make net.onnx half the size and lose at most 1 %'.",
     "Name files of the workspace: 'use net.onnx with samples.npz'. Put names with spaces in quotes.",
     "Correct it at any time: 'make it 8 MB instead', 'drop the size limit', 'max_attempts 3', 'start over'.",
+    "Say how data are read as options do: 'shape x=1,3,224,224', 'preprocess scale=1/255', 'state h=h2', 'threads 4'.",
     "'yes' starts it; 'stop' ends a run, which 'go on' resumes; 'ask me first' has it wait for your approval.",
     "Where a run waits: 'yes', 'no' (the next best is proposed), 'stop' (hands the original back), or a correction.",
     "Ask: 'why not int4?', 'why was attempt 1 rejected?', 'what would 5 MB cost?', 'compare run 1 and 2', 'status'.",

@@ -41,6 +41,7 @@ from ..running.orders import Ended as Done, OptimizeOrder, ResumeOrder
 from ..running.process import Work
 from ..text import clean
 from .drafting import changed_by, differences
+from .inputs import placed
 from .naming import PRODUCTS
 from .results import ended_fields
 from .room import Room
@@ -86,7 +87,7 @@ class Runner:
             raise RequestError(f"something is missing: {', '.join(draft.missing)}")
         model = str(workspace.find(draft.model))
         data = str(workspace.find(draft.data)) if draft.data else None
-        request = check_served(draft.request(model, data))
+        request = check_served(placed(draft, workspace).request(model, data))
         if (workspace.root / PRODUCTS).is_symlink():
             raise RequestError(f"{PRODUCTS!r} in the workspace is a link; products go into a folder: remove it")
         fields = request.model_dump(mode="json", exclude_none=True)

@@ -23,6 +23,7 @@ from ..answers import changes_of, read_changes, settings_in
 from ..text import clean
 from .drafting import as_request, changed_by, check, differences, laid_over, lifting
 from .handling import with_handling
+from .inputs import with_inputs
 from .intent import lifted_in
 from .naming import Named, Offered, offered
 from .offers import offer_in
@@ -156,7 +157,7 @@ class Wishes:
         """Return a draft with words laid over it, what was understood of them, and notes."""
         if not words.strip():
             return draft, Understanding(), ()
-        draft, words = with_handling(draft, words)
+        draft, words = with_inputs(*with_handling(draft, words), self._room.workspace)
         if not words.strip():
             return draft, Understanding(), ()
         if (changes := _settings(words) or offer_in(words, draft, self._offers)) is not None:

@@ -29,6 +29,7 @@ from ...contracts import (
 )
 from ..answers import HOW
 from ..asked import field_text, value_text
+from ..chat.inputs import input_settings
 from ..facts import STATUS_TITLES
 from ..questions import decision_text
 from ..text import clean
@@ -124,6 +125,7 @@ def _stands(draft: Draft) -> Iterator[tuple[str, str]]:
     if draft.allow_regression:
         yield "may get worse", ", ".join(draft.allow_regression)
     yield "runs on", f"{draft.target.platform}, {draft.target.runtime}"
+    yield from ((label, value) for label, value in input_settings(draft).items() if value)
     yield "budget", f"{draft.budget.max_attempts} attempts, {units.format_seconds(draft.budget.time_limit_s)}"
     if draft.approve:
         yield "approval", "asked before anything is changed, and before a result is taken"
