@@ -16,6 +16,7 @@ from ..chat.telling import lines
 from ..text import clean
 from .chat_print import print_entry, print_title
 from .console import messages, results, say
+from .noticed import signals_noticed
 
 if TYPE_CHECKING:
     from ..chat.conversation import Conversation
@@ -65,7 +66,8 @@ def talk(conversation: Conversation) -> int:
     with _ended_by_signal():
         try:
             if sys.stdin.isatty() and messages().is_terminal and not messages().is_dumb_terminal:
-                _Terminal(conversation).run()
+                with signals_noticed():
+                    _Terminal(conversation).run()
             else:
                 _piped(conversation)
         except Left:
