@@ -115,6 +115,8 @@ def solved(model: ModelProto) -> Solved:
         if len(found) < 2:
             continue
         own = tuple(_member(each, found, roles) for each in members if each.holds(found))
+        if all(each.role == "carries" for each in own):
+            continue
         base = next((each.initializer for each in own if each.role == "gives"), own[0].initializer)
         names[base] = names.get(base, -1) + 1
         name = f"{base}#{names[base]}" if names[base] else base

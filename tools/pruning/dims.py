@@ -14,11 +14,13 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 
 from ..normalize.shapes import infer_shapes, skeleton
 from ..onnx_model import is_standard
-from .numbers import Numbers
+from ..quantize.graphs import int_attribute
+from .numbers import INTEGERS, Numbers
 
 Dim = int | str
 Dims = tuple[Dim, ...]
 
+_NOT_INFERRED = frozenset({"ConstantOfShape", "Div", "Max", "Min", "Mod", "Reshape", "Where"})
 _MOST = 64  # tensors worked out, after which no more rounds of inference are begun
 
 
@@ -58,12 +60,30 @@ def known_dims(model: ModelProto, given: Mapping[str, Dims]) -> Known:
             for node in model.graph.node
             if (shape := _reshaped(node, known, numbers)) is not None and node.output[0] not in told
         }
-        if not found or len(told) >= _MOST:
+        folded = _fold(bare.graph, numbers, known, types)
+        if not (found or folded) or len(told) >= _MOST:
             return Known(known, types, numbers)
         told.update(found)
         for name, shape in found.items():
             kind = types.get(name, TensorProto.FLOAT)
             _tell(bare.graph, helper.make_tensor_value_info(name, kind, list(shape)))
+
+
+def _fold(graph: GraphProto, numbers: Numbers, dims: Mapping[str, Dims], types: Mapping[str, int]) -> bool:
+    """Put constants in place of what is known whole and that inference cannot compute; tell whether there was any."""
+    known = {
+        name: whole
+        for name, whole in numbers.computed()
+        if types.get(name) in INTEGERS and name in dims and len(dims[name]) <= 1
+    }
+    folded = False
+    for node in graph.node:
+        if node.op_type in _NOT_INFERRED and node.output[0] in known:
+            name = node.output[0]
+            held = helper.make_tensor(name, types[name], [len(known[name])] * len(dims[name]), known[name])
+            node.CopyFrom(helper.make_node("Constant", [], [name], value=held))
+            folded = True
+    return folded
 
 
 def _anonymous(model: ModelProto) -> ModelProto:
@@ -106,7 +126,7 @@ def _tell(graph: GraphProto, value: ValueInfoProto) -> None:
 
 def _reshaped(node: NodeProto, dims: Mapping[str, Dims], numbers: Numbers) -> Dims | None:
     """Return the extents that a `Reshape` gives where they say more than what was inferred."""
-    if node.op_type != "Reshape" or not is_standard(node) or node.input[0] not in dims:
+    if node.op_type != "Reshape" or len(node.input) != 2 or not is_standard(node) or node.input[0] not in dims:
         return None
     shape, before = reshaped(node, dims[node.input[0]], numbers), dims.get(node.output[0])
     if shape is None or before is None:
@@ -118,7 +138,7 @@ def _reshaped(node: NodeProto, dims: Mapping[str, Dims], numbers: Numbers) -> Di
 def reshaped(node: NodeProto, given: Dims, numbers: Numbers) -> Dims | None:
     """Return the extents that a `Reshape` of a tensor of extents `given` has, None where its target is not known."""
     target = numbers.of(node.input[1])
-    if target is None:
+    if target is None or (0 in target and int_attribute(node, "allowzero", 0)):
         return None
     shape: list[Dim] = []
     for axis, each in enumerate(target):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto
@@ -16,7 +16,7 @@ Number = int | str | None  # of which a `str` names a free extent, and `None` is
 Vector = tuple[Number, ...]
 
 _MOST = 1024
-_INTEGERS = frozenset({TensorProto.INT64, TensorProto.INT32})
+INTEGERS = frozenset({TensorProto.INT64, TensorProto.INT32})
 
 
 class Numbers:
@@ -56,13 +56,19 @@ class Numbers:
         whole = tuple(each for each in found if isinstance(each, int))
         return whole if len(whole) == len(found) else None
 
+    def computed(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield the names and elements of what is computed in the graph and yet known whole."""
+        for name in self._found.keys() - self._arrays.keys():
+            if (whole := self.integers(name)) is not None:
+                yield name, whole
+
     def _hold(self, name: str, tensor: TensorProto) -> None:
         unread = is_external(tensor) and extent_of(tensor) is None
         if unread or elements(tensor) > _MOST or tensor.data_type == TensorProto.STRING:
             return
         array = to_array(tensor)
         self._arrays[name] = array
-        if tensor.data_type in _INTEGERS and array.ndim <= 1:
+        if tensor.data_type in INTEGERS and array.ndim <= 1:
             self._found[name] = tuple(int(each) for each in array.reshape(-1))
 
     def _computed(self, node: NodeProto) -> Vector | None:
@@ -73,7 +79,7 @@ class Numbers:
         if kind == "Shape":
             return self._shape(node)
         if kind in ("Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape"):
-            whole = kind not in ("Cast",) or _to(node) in _INTEGERS
+            whole = kind not in ("Cast",) or _to(node) in INTEGERS
             return given[0] if whole and self._is_flat(node.output[0]) else None
         if kind == "Concat":
             parts = [each for each in given if each is not None]
@@ -82,8 +88,12 @@ class Numbers:
             return _gathered(given)
         if kind == "Slice":
             return _sliced(given)
-        if kind in ("Add", "Sub", "Mul", "Div"):
-            return _calculated(kind, given)
+        if kind in _CALCULATE:
+            return _calculated(_CALCULATE[kind], given)
+        if kind == "Where":
+            return _picked(given)
+        if kind == "ConstantOfShape":
+            return _filled(node, given)
         return None
 
     def _shape(self, node: NodeProto) -> Vector | None:
@@ -120,14 +130,49 @@ def _sliced(given: Sequence[Vector | None]) -> Vector | None:
     return given[0][start:end:stride]
 
 
-def _calculated(kind: str, given: Sequence[Vector | None]) -> Vector | None:
+def _calculated(kind: Callable[[int, int], int | None], given: Sequence[Vector | None]) -> Vector | None:
     left, right = given if len(given) == 2 else (None, None)
     if left is None or right is None or len(left) != len(right):
         return None
     return tuple(_number(kind, one, other) for one, other in zip(left, right, strict=True))
 
 
-def _number(kind: str, one: Number, other: Number) -> Number:
-    if not isinstance(one, int) or not isinstance(other, int) or (kind == "Div" and (one < 0 or other <= 0)):
+def _number(calculate: Callable[[int, int], int | None], one: Number, other: Number) -> Number:
+    return calculate(one, other) if isinstance(one, int) and isinstance(other, int) else None
+
+
+def _divided(one: int, other: int) -> int | None:
+    # Of negative ones, runtimes round to another side than Python.
+    return one // other if one >= 0 and other > 0 else None
+
+
+def _rest(one: int, other: int) -> int | None:
+    return one % other if one >= 0 and other > 0 else None
+
+
+_CALCULATE: dict[str, Callable[[int, int], int | None]] = {
+    "Add": int.__add__,
+    "Div": _divided,
+    "Equal": lambda one, other: int(one == other),
+    "Max": max,
+    "Min": min,
+    "Mod": _rest,
+    "Mul": int.__mul__,
+    "Sub": int.__sub__,
+}
+
+
+def _picked(given: Sequence[Vector | None]) -> Vector | None:
+    conditions, ones, others = given if len(given) == 3 else (None, None, None)
+    if conditions is None or ones is None or others is None or not len(conditions) == len(ones) == len(others):
         return None
-    return {"Add": one + other, "Sub": one - other, "Mul": one * other, "Div": one // max(other, 1)}[kind]
+    picked = zip(conditions, ones, others, strict=True)
+    return tuple(None if not isinstance(which, int) else one if which else other for which, one, other in picked)
+
+
+def _filled(node: NodeProto, given: Sequence[Vector | None]) -> Vector | None:
+    count, found = given[0], attribute(node, "value")
+    if count is None or len(count) != 1 or not isinstance(count[0], int) or not 0 <= count[0] <= _MOST or found is None:
+        return None
+    value = to_array(found.t)
+    return (int(value.reshape(-1)[0]),) * count[0] if value.dtype.kind == "i" and value.size == 1 else None

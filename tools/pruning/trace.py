@@ -257,10 +257,18 @@ class Trace:
             self.freeze_all(axes, why)
 
     def _set(self, name: str, axes: Axes) -> Axes:
+        axes = tuple(self._alone(axis) for axis in axes)
         self.axes[name] = axes
         if name in self._early:
             self.freeze_all(axes, "it is read before it is made", name)
         return axes
+
+    def _alone(self, axis: Axis) -> Axis:
+        """What is the only one on its axis stays: without it there would be nothing to drop or to broadcast."""
+        if axis is None or len(axis) != 1 or stays(axis):
+            return axis
+        self.unions.freeze(axis)
+        return staying(1)
 
     def _weight(self, tensor: TensorProto) -> Axes:
         if tensor.data_type != TensorProto.FLOAT:

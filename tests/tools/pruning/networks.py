@@ -268,7 +268,7 @@ def neurons(net: Network) -> None:
 
 def attention(net: Network) -> None:
     heads, each = 3, 4
-    mode = str(net.rng.choice(["apart", "split", "shaped"]))
+    mode = str(net.rng.choice(["apart", "split", "shaped", "unbound"]))
     if mode == "apart":
         parts = [_heads(net, net.linear(net.at, net.width, heads * each), heads, each) for _ in range(3)]
     elif mode == "split":
@@ -279,7 +279,11 @@ def attention(net: Network) -> None:
         joint = net.linear(net.at, net.width, 3 * heads * each)
         target = net.shape(net.extent(joint, 0), net.extent(joint, 1), net.numbers(3, heads, each))
         moved = net.add("Transpose", net.add("Reshape", joint, target), perm=[2, 0, 3, 1, 4])
-        parts = [net.add("Gather", moved, net.index(at), axis=0) for at in range(3)]
+        if mode == "shaped":
+            parts = [net.add("Gather", moved, net.index(at), axis=0) for at in range(3)]
+        else:
+            first = net.add("Split", moved, outputs=3, axis=0)
+            parts = [net.add("Squeeze", name, net.numbers(0)) for name in (first, f"{first}_1", f"{first}_2")]
     scores = net.add("MatMul", parts[0], net.add("Transpose", parts[1], perm=[0, 1, 3, 2]))
     last = net.add("Cast", net.add("Gather", net.add("Shape", parts[0]), net.index(-1)), to=1)
     weighed = net.add("Softmax", net.add("Div", scores, net.add("Sqrt", last)), axis=-1)
@@ -378,6 +382,13 @@ def _state(net: Network, steps: str, ways: int, units: int) -> str:
     return net.add("Expand", net.weight(ways, 1, units), target)
 
 
+def weighed(net: Network) -> None:
+    """Steps weighed by a product with a vector, as readers of sequences do."""
+    scores = net.add("MatMul", net.add("Tanh", net.linear(net.at, net.width, 6)), net.weight(6, scale=0.4))
+    shares = net.add("Unsqueeze", net.add("Softmax", scores, axis=-1), net.numbers(2))
+    net.at = net.add("Mul", net.at, shares)
+
+
 def classed(net: Network) -> None:
     """A learned token before the others."""
     target = net.shape(net.extent(net.at, 0), net.numbers(1, net.width))
@@ -392,7 +403,7 @@ IMAGE: tuple[Block, ...] = (
     channels_last, blocks_to_space, along_width, fused_conv,
 )  # fmt: skip
 SEQUENCE: tuple[Block, ...] = (
-    neurons, attention, recurrent, classed, fused_attention, fused_neurons, lettered,
+    neurons, weighed, attention, recurrent, classed, fused_attention, fused_neurons, lettered,
 )  # fmt: skip
 EVEN = frozenset({grouped, turned, shuffled, group_normed})
 

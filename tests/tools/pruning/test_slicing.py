@@ -146,6 +146,24 @@ def test_sequence_networks_of_any_blocks_are_cut(seed: int, blocks: list[network
     _holds(networks.sequence_network(seed, blocks, free), seed)
 
 
+def test_shapes_that_are_calculated_in_the_graph_are_known() -> None:
+    """Heads as torch writes them: which of the extents are kept is told by a remainder."""
+    net = networks.Network(0, 8)
+    made = net.linear("x", 8, 24)
+    at = net.add("Mod", net.numbers(5), net.numbers(3))
+    kept = net.add("Slice", net.add("Shape", made), net.numbers(0), at)
+    target = net.shape(kept, net.numbers(3), net.add("Div", net.extent("x", 2), net.numbers(2)), net.numbers(2))
+    moved = net.add("Transpose", net.add("Reshape", made, target), perm=[2, 0, 3, 1, 4])
+    first = net.add("Split", moved, outputs=3, axis=0)
+    joined = net.add("Squeeze", net.add("Add", first, f"{first}_2"), net.numbers(0))
+    back = net.shape(net.extent("x", 0), net.extent("x", 1), net.numbers(8))
+    flat = net.add("Reshape", net.add("Transpose", joined, perm=[0, 2, 1, 3]), back)
+    net.at = net.linear(net.add("ReduceMean", flat, axes=[1], keepdims=0), 8, 4)
+    model = net.build(["n", 5, 8])
+    assert [group.width for group in couplings(model).groups] == [4]
+    _holds(model, 0)
+
+
 def test_layers_that_share_a_state_of_zeros_are_cut_apart() -> None:
     net = networks.Network(0, 3)
     state = net.add("ConstantOfShape", net.numbers(2, 2, 4))

@@ -32,15 +32,17 @@ def gemm(trace: Trace, node: NodeProto) -> Outputs:
 
 
 def matmul(trace: Trace, node: NodeProto) -> Outputs:
-    """`(…, rows, inner) · (…, inner, columns)`, the axes before broadcast to each other."""
+    """`(…, rows, inner) · (…, inner, columns)`, the axes before broadcast to each other; vectors have but `inner`."""
     left, right = trace.known(node.input[0]), trace.known(node.input[1])
-    if len(left) < 2 or len(right) < 2:
-        raise UnclearError("one of its operands is a vector")
-    trace.tie(left[-1], right[-2])
+    if not left or not right:
+        raise UnclearError("one of its operands is a number")
+    inner = -1 if len(right) == 1 else -2
+    trace.tie(left[-1], right[inner])
     trace.mix(0, len(left) - 1)
     trace.reading(node.input[0], left[-1])
-    trace.giving(node.input[0], left[-2])
-    trace.reading(node.input[1], right[-2])
-    trace.giving(node.input[1], right[-1])
+    trace.reading(node.input[1], right[inner])
+    rows, columns = left[:-1][-1:], right[1:][-1:]
+    for name, made in ((node.input[0], rows), (node.input[1], columns)):
+        trace.giving(name, made[0] if made else None)
     outer = broadcast(trace, [left[:-2], right[:-2]], "")
-    return [trace.like(node.output[0], (*outer, left[-2], right[-1]))]
+    return [trace.like(node.output[0], (*outer, *rows, *columns))]

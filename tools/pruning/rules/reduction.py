@@ -68,7 +68,9 @@ def resize(trace: Trace, node: NodeProto) -> Outputs:
     """Axes whose extent stays pass; others are places."""
     read = trace.known(node.input[0])
     dims = trace.extents(node.output[0])
-    passing = set(range(2)) if dims is None else _same(read, dims)
+    if dims is None or len(dims) != len(read):
+        raise UnclearError("what it resizes to is computed")
+    passing = _same(read, dims)
     for axis, each in enumerate(read):
         if axis not in passing:
             trace.freeze(each, "it is resized")

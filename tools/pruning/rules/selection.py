@@ -148,6 +148,8 @@ def gather(trace: Trace, node: NodeProto) -> Outputs:
     read, chosen = trace.known(node.input[0]), trace.known(node.input[1])
     axis = axis_of(node, len(read))
     along = read[axis]
+    for other in (*read[:axis], *read[axis + 1 :]):
+        trace.giving(node.input[0], other)
     indices = gathered(trace, node)
     if indices is None or along is None or not _inside(indices, len(along)):
         trace.freeze(along, "it is looked up by what is computed")
@@ -161,7 +163,12 @@ def gather(trace: Trace, node: NodeProto) -> Outputs:
 def gathered(trace: Trace, node: NodeProto) -> Labels | None:
     """Return the constant indices of a `Gather`: a scalar or a vector."""
     found = trace.numbers.array(node.input[1])
-    return None if found is None or found.ndim > 1 or found.dtype.kind != "i" else found.astype(np.int64)
+    if found is not None:
+        return None if found.ndim > 1 or found.dtype.kind != "i" else found.astype(np.int64)
+    whole, dims = trace.numbers.integers(node.input[1]), trace.extents(node.input[1])
+    if whole is None or dims is None or len(dims) > 1:
+        return None
+    return np.asarray(whole, np.int64).reshape((len(whole),) if dims else ())
 
 
 def _inside(indices: Labels, extent: int) -> bool:
