@@ -139,6 +139,23 @@ def bounded(shape: Sequence[int]) -> list[int]:
     return sizes
 
 
+def broadcast(*shapes: Sequence[int]) -> list[int]:
+    """Return the shape that all broadcast to, when a tensor of it may be made; torch's own takes longer than a product.
+
+    Raises:
+        ToolError: there is none, or it is too large.
+    """
+    rank = max(len(shape) for shape in shapes)
+    found = [1] * rank
+    for shape in shapes:
+        for axis, size in enumerate(shape, rank - len(shape)):
+            if size != found[axis] and size != 1:
+                if found[axis] != 1:
+                    raise ToolError(f"shapes {[list(each)[:8] for each in shapes]} do not broadcast")
+                found[axis] = size
+    return bounded(found)
+
+
 def axis_of(axis: int, rank: int) -> int:
     """Return `axis` counted from the front.
 

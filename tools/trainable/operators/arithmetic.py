@@ -8,7 +8,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from ..call import Call, Inputs, bounded
+from ..call import Call, Inputs, broadcast
 from ..registry import operator
 
 _COMPARED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -36,7 +36,8 @@ _COMPUTED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _fitting(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    bounded(torch.broadcast_shapes(x.shape, y.shape))
+    if x.shape != y.shape:
+        broadcast(x.shape, y.shape)
     return x, y
 
 
@@ -53,7 +54,7 @@ def power(call: Call, inputs: Inputs) -> Tensor:
     """The answer is of the first input's type. A square is multiplied, which is exact and differentiable at zero."""
     x, exponent = _fitting(inputs[0], inputs[1])
     if exponent.numel() == 1 and not exponent.requires_grad and float(exponent) == 2.0:
-        return torch.broadcast_to(x * x, torch.broadcast_shapes(x.shape, exponent.shape))
+        return torch.broadcast_to(x * x, broadcast(x.shape, exponent.shape))
     if x.is_floating_point():
         return torch.pow(x, exponent.to(x.dtype))
     return torch.pow(x.double(), exponent.double()).to(x.dtype)
@@ -72,7 +73,7 @@ def prelu(call: Call, inputs: Inputs) -> Tensor:
 
 @operator("Where")
 def where(call: Call, inputs: Inputs) -> Tensor:
-    bounded(torch.broadcast_shapes(inputs[0].shape, inputs[1].shape, inputs[2].shape))
+    broadcast(inputs[0].shape, inputs[1].shape, inputs[2].shape)
     return torch.where(inputs[0].bool(), inputs[1], inputs[2])
 
 

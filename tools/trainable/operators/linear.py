@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from ....contracts import ToolError
-from ..call import Call, Inputs, bounded
+from ..call import Call, Inputs, bounded, broadcast
 from ..registry import operator
 
 
 @operator("MatMul")
 def matmul(call: Call, inputs: Inputs) -> Tensor:
     a, b = inputs[0], inputs[1]
-    shared = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    shared = broadcast(a.shape[:-2], b.shape[:-2])
     bounded([*shared, *a.shape[-2:-1], *b.shape[-1:]] if b.dim() > 1 else [*shared, *a.shape[-2:-1]])
     return torch.matmul(a, b)
 

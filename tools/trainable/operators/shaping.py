@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ....contracts import ToolError
-from ..call import Call, Inputs, axis_of, bounded
+from ..call import Call, Inputs, axis_of, bounded, broadcast
 from ..registry import operator
 
 
@@ -98,7 +98,7 @@ def split(call: Call, inputs: Inputs) -> tuple[Tensor, ...]:
 @operator("Expand")
 def expand(call: Call, inputs: Inputs) -> Tensor:
     wanted = inputs.integers(1) or []
-    return inputs[0].expand(bounded(torch.broadcast_shapes(inputs[0].shape, bounded(wanted))))
+    return inputs[0].expand(broadcast(inputs[0].shape, bounded(wanted)))
 
 
 @operator("Tile")
