@@ -191,7 +191,7 @@ class Benchmark(Contract):
     """Original and candidate timed together in one process.
 
     Attributes:
-        speedup: ratio of medians (original / candidate) with its interval.
+        speedup: ratio of medians (original / candidate) with its interval, wider by what `same_arm` is surely off by.
         same_arm: the same ratio between two sessions of the original (A/A), which shows the noise.
         conclusive: the interval's half-width stayed within 5 %.
         baseline, candidate: absolute latency of each arm.

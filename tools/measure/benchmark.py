@@ -32,13 +32,14 @@ from .harness import Arm, Schedule, Timings, measure
 from .labels import measured_beside
 from .lock import measuring_lock
 from .session import open_session, runtime_label, stock
-from .statistics import mean_interval, percentile_interval, student_ratio
+from .statistics import biased, mean_interval, percentile_interval, student_ratio
 from .synthesize import synthesize_feeds
 
 CONCLUSIVE = 0.05
 MIN_CALLS_P99 = 300
 MAX_FEEDS = 8
-# Rounds after which timing may end, and those from which the bootstrap is believed: of fewer, Student's interval.
+# Rounds after which timing may end, and those from which the bootstrap is believed: of fewer, Student's interval,
+# however few they are: a machine that left no time for more is no reason to be surer.
 _EARLY, _ENOUGH = 6, 9
 DEFAULT_SECONDS = 8.0
 
@@ -154,10 +155,18 @@ def undisturbed() -> Generator[None]:
 
 
 def _speedup(timings: Timings) -> tuple[float, Interval]:
-    """Both sessions of the original stand for it, which halves its share of the noise."""
-    value, interval = timings.ratio((_ORIGINAL, _TWIN), _CANDIDATE)
-    if _EARLY <= len(timings.rounds[0]) < _ENOUGH:
-        interval = student_ratio(timings.ratios((_ORIGINAL, _TWIN), _CANDIDATE), value)
+    """Both sessions of the original stand for it, which halves its share of the noise.
+
+    By as much as the two differ for certain (A/A), the interval is wider: so wrong can any ratio of this run be.
+    """
+    value, interval = _ratio(timings, (_ORIGINAL, _TWIN), _CANDIDATE)
+    return value, biased(interval, _ratio(timings, (_ORIGINAL,), _TWIN)[1])
+
+
+def _ratio(timings: Timings, numerators: Sequence[int], denominator: int) -> tuple[float, Interval]:
+    value, interval = timings.ratio(numerators, denominator)
+    if len(timings.rounds[0]) < _ENOUGH:
+        interval = student_ratio(timings.ratios(numerators, denominator), value)
     return value, interval
 
 
@@ -201,7 +210,7 @@ def benchmark_models(
 def to_benchmark(timings: Timings, threads: int) -> Benchmark:
     """Turn what was timed into measurements with intervals."""
     rounds = len(timings.rounds[0])
-    speedup, same = _speedup(timings), timings.ratio((_ORIGINAL,), _TWIN)
+    speedup, same = _speedup(timings), _ratio(timings, (_ORIGINAL,), _TWIN)
     baseline, candidate = timings.calls[_ORIGINAL] + timings.calls[_TWIN], timings.calls[_CANDIDATE]
     return Benchmark(
         speedup=_measured(speedup[0], "ratio", rounds, speedup[1]),

@@ -111,6 +111,12 @@ def student_ratio(ratios: Sequence[float], centre: float, sure: bool = False) ->
     return Interval(low=centre * math.exp(-half), high=centre * math.exp(half))
 
 
+def biased(interval: Interval, same: Interval) -> Interval:
+    """Return the interval of a ratio, wider by what two sessions of one model differ (`same`) beyond their noise."""
+    apart = max(same.low, 1 / same.high, 1.0)
+    return Interval(low=interval.low / apart, high=interval.high * apart)
+
+
 def resampled(samples: int, seed: int, most: int = 300, elements: int = 20_000_000) -> Iterator[np.ndarray]:
     """Yield indices of `samples` drawn with replacement (Efron, 1979); of many samples, fewer resamples are taken."""
     rng = np.random.default_rng(seed)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from shipfit.tools.measure.benchmark import to_benchmark
 from shipfit.tools.measure.harness import ArmRound, Schedule, Timings, measure
 
 
@@ -151,3 +152,20 @@ def test_settles_at_any_round_where_places_do_not_matter(balanced: bool, rounds:
     arms = [machine.arm(str(number), 0.001) for number in range(3)]
     schedule = Schedule(seconds=60, min_rounds=4, balanced=balanced)
     assert len(measure(arms, 1, machine, schedule, lambda _: True).rounds[0]) == rounds
+
+
+def test_a_speed_is_no_surer_than_two_sessions_of_one_model_are_alike():
+    alike = to_benchmark(run(Machine(), [0.002, 0.00205, 0.002]), 1)
+    apart = to_benchmark(run(Machine(), [0.002, 0.0022, 0.0024]), 1)  # the original, and it again: a fifth slower
+    assert alike.conclusive
+    assert not apart.conclusive
+    assert apart.speedup.interval is not None
+    assert apart.speedup.interval.low < 0.95 < apart.speedup.interval.high
+
+
+def test_few_rounds_are_not_believed_for_being_few():
+    few = run(Machine(preempted=0.5), [0.5, 0.5, 0.5], seconds=0.1)
+    assert len(few.rounds[0]) == 3
+    found = to_benchmark(few, 1).speedup.interval
+    assert found is not None
+    assert found.half_width_ratio > few.ratio((0, 2), 1)[1].half_width_ratio
