@@ -36,6 +36,7 @@ from ..measure.fidelity import OutputError
 from ..model_files import load
 from ..onnx_model import quoted
 from ..sample_runs import counted
+from ..stopwatch import Stopwatch
 from .calibrate import Feeds
 from .capture import Captures
 from .streams import Fed, Streams
@@ -159,7 +160,7 @@ def measure_sensitivity(
             which its errors build up as they will in use.
         making: how the form is made, and from which calibration samples.
         op_types: operators whose nodes are units; empty for all that the form is advisable for.
-        seconds: time after which no further unit is begun; the heaviest is always measured.
+        seconds: of work after which no further unit is begun; the heaviest is always measured.
         progress: told after each unit.
         told: the output that damage is told at; the worst of all without it.
         only: names of the units to measure; empty for all.
@@ -176,7 +177,7 @@ def measure_sensitivity(
     with _opened(work, watched, streams) as (session, alone):
         references = list(_references(session, streams, watched))
         first = streams.end_of(FIRST_SAMPLES)
-        for number, gauge in _turns(gauges, deadline=started + seconds):
+        for number, gauge in _turns(gauges, seconds, Stopwatch()):
             gauge.measure(session, references[:first] if number < len(gauges) else references[first:], alone)
             share = (number + 1) / (2 * len(gauges))
             progress(Progress(tool="sensitivity", message=f"{gauge.samples} samples of a unit", fraction=share))
@@ -218,13 +219,13 @@ def _seconds(session: Any, streams: Streams) -> float:
     return time.perf_counter() - started
 
 
-def _turns(gauges: Sequence[_Gauge], deadline: float) -> Iterator[tuple[int, _Gauge]]:
+def _turns(gauges: Sequence[_Gauge], seconds: float, watch: Stopwatch) -> Iterator[tuple[int, _Gauge]]:
     """Yield every unit twice, until the time is over: all on few samples before any on more.
 
     A unit that is not measured counts as harmless further on, which a coarse figure for each does not.
     """
     for number, gauge in enumerate([*gauges, *gauges]):
-        if number and time.perf_counter() > deadline:
+        if number and watch.seconds() > seconds:
             return
         yield number, gauge
 

@@ -214,10 +214,10 @@ def test_all_units_are_measured_before_any_is_again(
     digits_model: Path, digit_feeds: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = itertools.count()
-    clock = SimpleNamespace(perf_counter=lambda: next(ticks))
-    monkeypatch.setattr("shipfit.tools.quantize.sensitivity.time", clock)
+    watch = SimpleNamespace(seconds=lambda: next(ticks))
+    monkeypatch.setattr(sensitivity, "Stopwatch", lambda: watch)
     monkeypatch.setattr(sensitivity, "_seconds", lambda *_: 0.0)
-    table = measure_sensitivity(digits_model, "int8", digit_feeds, seconds=5)
+    table = measure_sensitivity(digits_model, "int8", digit_feeds, seconds=1.5)
     assert len(table.units) == table.total_units == 3
     assert table.samples == 2
 
