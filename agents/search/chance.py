@@ -8,8 +8,6 @@ from ...contracts import Plan, PolicyState, Predicted
 from .needs import allowed_drop, quality_need, speed_bounds
 from .predict import Estimate, estimate
 
-SIZE_SPREAD = 0.04
-
 
 def chance(plan: Plan, state: PolicyState) -> tuple[float, Predicted]:
     """Return the chance that `plan` meets every bound and guard, with the prediction behind it."""
@@ -27,7 +25,7 @@ def _log_odds(guess: Estimate, state: PolicyState) -> float:
     total = 0.0
     for limit in (bounds.max_size_bytes, (bounds.max_size_ratio or 0) * profile.size_bytes or None):
         if limit:
-            total += _log_sigmoid(math.log(limit / guess.size_bytes) / SIZE_SPREAD)
+            total += _log_sigmoid(math.log(limit / guess.size_bytes) / guess.size_spread)
     for wanted in speed_bounds(state):
         total += _log_sigmoid(math.log(guess.speedup / wanted) / guess.speed_spread)
     total += _log_sigmoid((guess.fidelity_db - quality_need(state)) / guess.quality_spread)

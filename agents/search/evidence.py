@@ -12,6 +12,7 @@ from .channel_forecast import at_least
 from .experience import closeness, forms_of
 from .needs import allowed_drop, speed_bounds
 from .predict import estimate
+from .sizes import SIZE_SPREAD_MEASURED
 
 # However alike the models are, and whatever is claimed, evidence weighs no more than this against what is predicted.
 MOST_WEIGHT = 2 / 3
@@ -20,6 +21,8 @@ TELLING = 0.5
 # Of odds, how much better a plan must be to come before the policy's own.
 CLEARLY = 2.0
 SIZE_SPREAD, SPEED_SPREAD, QUALITY_SPREAD_DB, DROP_SPREAD = 0.02, 0.06, 2.0, 0.004
+# Of this very model: what missed by a hair will miss again, and what answered so will answer so on other samples.
+OWN_SIZE_SPREAD, OWN_QUALITY_SPREAD_DB = SIZE_SPREAD_MEASURED, 0.7
 UNLIKELY = 0.5
 _NO_ODDS = 1e-12
 
@@ -148,7 +151,8 @@ def _margins(item: Recalled, plan: Plan, state: PolicyState) -> Iterator[float]:
     bounds, past, size = state.request.constraints, item.outcome, state.profile.size_bytes
     for limit in (bounds.max_size_ratio, bounds.max_size_bytes / size if bounds.max_size_bytes else None):
         if limit is not None:
-            yield math.log(limit / past.size_ratio) / SIZE_SPREAD if past.size_ratio else -math.inf
+            spread = OWN_SIZE_SPREAD if item.same_model else SIZE_SPREAD
+            yield math.log(limit / past.size_ratio) / spread if past.size_ratio else -math.inf
     for wanted in speed_bounds(state):
         reached = speed_here(item, plan, state)
         yield math.log(reached / wanted) / SPEED_SPREAD if reached else -math.inf
@@ -162,7 +166,8 @@ def _quality_margins(item: Recalled, state: PolicyState) -> Iterator[float]:
         (bounds.min_logits_fidelity_db, past.logits_fidelity_db),
     ):
         if asked is not None:
-            yield (decibels - asked) / QUALITY_SPREAD_DB if decibels is not None else -math.inf
+            spread = OWN_QUALITY_SPREAD_DB if item.same_model else QUALITY_SPREAD_DB
+            yield (decibels - asked) / spread if decibels is not None else -math.inf
     drop = past.drop if past.metric == state.request.scored_by else None
     if drop is not None and (bounds.needs_labels or "accuracy" not in state.request.allow_regression):
         yield (allowed_drop(state) - drop) / DROP_SPREAD

@@ -9,7 +9,7 @@ from typing import Any
 from ...contracts import Attempt, PolicyState, QuantizeLever
 from . import priors
 from .needs import fidelity_of
-from .sizes import LOG_SIZE_PER_DB, same_forms
+from .sizes import LOG_SIZE_PER_DB, SIZE_SPREAD, SIZE_SPREAD_MEASURED, same_forms
 
 SPEED_SPREAD, SPEED_SPREAD_MEASURED = 0.2, 0.05
 QUALITY_SPREAD_DB, QUALITY_SPREAD_MEASURED_DB = 3.0, 1.2
@@ -18,6 +18,9 @@ SAVING_LOST_PER_DB = 0.04
 # Less quality to spare than this, in dB, changes nothing; nor does it where all weights have the narrowest form.
 LEAST_SLACK_DB = 1.0
 NARROWEST = 1.03
+# The least and the most that a dB of quality costs in log size, and the share of it by which that is off.
+LEAST_LOG_SIZE_PER_DB, MOST_LOG_SIZE_PER_DB = 0.01, 0.08
+SLOPE_SPREAD = 0.5
 # Quality predicted within this of what was aimed at was what bounded the choice.
 BINDING_DB = 3.0
 # Computing adds nodes; only where it adds more than this to the size is there something to choose.
@@ -28,27 +31,30 @@ RETIMED = 0.1
 
 @dataclass(frozen=True)
 class Outlook:
-    """A prediction with its uncertainty: of log speed, and in dB; `is_new` unless it would be what was built before."""
+    """A prediction with its uncertainty: of log size and speed, in dB; `is_new` unless it would be one built before."""
 
     size_bytes: float
     speedup: float
     fidelity_db: float
     speed_spread: float = SPEED_SPREAD
     quality_spread: float = QUALITY_SPREAD_DB
+    size_spread: float = SIZE_SPREAD
     is_new: bool = True
 
 
 @dataclass(frozen=True)
 class Extremes:
-    """What the narrowest forms do.
+    """What one form for all does: between these a mixture lies.
 
     Attributes:
         stored: every weight stored, none computed with: the smallest size, and the quality that storage leaves.
         computed: every unit that gains by it in its form of compute: the highest speed, and the quality it leaves.
+        wider: every weight in the next wider form of storage, which weights take that the narrowest damages too much.
     """
 
     stored: Outlook
     computed: Outlook
+    wider: Outlook
 
 
 def outlook(lever: QuantizeLever, extremes: Extremes, state: PolicyState) -> Outlook:
@@ -134,6 +140,7 @@ def _reached(attempt: Attempt) -> Outlook:
         reached,
         SPEED_SPREAD_MEASURED if speed else SPEED_SPREAD,
         QUALITY_SPREAD_MEASURED_DB,
+        SIZE_SPREAD_MEASURED,
     )
 
 
@@ -143,12 +150,28 @@ def _shifted(known: Outlook, aim: float, extremes: Extremes) -> Outlook:
     Units that compute would damage too much are stored instead, which costs time; weights that storage damages too
     much are stored wider, which costs size.
     """
-    floor = extremes.stored.fidelity_db
-    widened = max(aim, floor) - max(known.fidelity_db, floor)
-    size = max(known.size_bytes * math.exp(LOG_SIZE_PER_DB * widened), extremes.stored.size_bytes)
+    log_size, unsure = _widened(known, aim, extremes)
+    size = max(known.size_bytes * math.exp(log_size), extremes.stored.size_bytes)
     lost = math.exp(-SAVING_LOST_PER_DB * (aim - known.fidelity_db))
     fastest = max(extremes.computed.speedup, known.speedup)
     # What graph passes gained stays, whatever forms units take.
     saving = 1 - extremes.stored.speedup / known.speedup
     speed = min(extremes.stored.speedup / (1 - min(saving * lost, 0.9)), fastest) if saving > 0 else known.speedup
-    return replace(known, size_bytes=size, speedup=speed, fidelity_db=aim)
+    spread = math.hypot(known.size_spread, unsure)
+    return replace(known, size_bytes=size, speedup=speed, fidelity_db=aim, size_spread=spread)
+
+
+def _widened(known: Outlook, aim: float, extremes: Extremes) -> tuple[float, float]:
+    """Return by how much log size changes from one that is known to an aim in dB, and how unsure that is.
+
+    Between two forms for all, size goes about straight with quality; of some models a few weights do most of the
+    damage, so that much is won for little, and of some it is the large ones, so that it takes more than that.
+    """
+    stored, wider = extremes.stored, extremes.wider
+    floor = stored.fidelity_db
+    here, there = max(known.fidelity_db, floor), max(aim, floor)
+    smaller, larger, other = (known, wider, wider) if there >= here else (stored, known, stored)
+    apart = abs(other.fidelity_db - here)
+    slope = math.log(larger.size_bytes / smaller.size_bytes) / apart if apart > LEAST_SLACK_DB else LOG_SIZE_PER_DB
+    slope = min(max(slope, LEAST_LOG_SIZE_PER_DB), MOST_LOG_SIZE_PER_DB)
+    return slope * (there - here), SLOPE_SPREAD * slope * abs(there - here)

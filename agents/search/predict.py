@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from ...contracts import Attempt, Plan, PolicyState, QuantizeLever
+from ...contracts import Attempt, Plan, PolicyState, QuantizeLever, Storage
 from . import priors
 from .channel_forecast import is_too_much, kept_channels, takes_channels, with_fitted_channels
 from .experience import learned
 from .mixture_forecast import Extremes, Outlook, outlook
 from .qualities import QUALITY_SPREAD_DB, QUALITY_SPREAD_MEASURED_DB, expected_quality
-from .sizes import UNUSED, expected_bytes
+from .sizes import SIZE_SPREAD, UNUSED, expected_bytes
 from .speeds import MOST_SAVED, SPEED_SPREAD_MEASURED, base_speed, expected_speed, mixed_saving
 
 LAYOUT_SPREAD = 0.2
+# What weights take in a mixture that its form of storage damages too much.
+WIDER: Mapping[Storage, Storage] = {
+    "int4": "int8",
+    "int8": "fp16",
+    "int8_block": "fp16",
+    "fp16": "none",
+    "none": "none",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class Estimate:
     fidelity_db: float
     speed_spread: float
     quality_spread: float
+    size_spread: float = SIZE_SPREAD
     failed: bool = False
     repeats: bool = False
 
@@ -56,14 +65,16 @@ def _estimate(plan: Plan, state: PolicyState) -> Estimate:
         return _mixture(lever, state)
     speed, speed_spread = expected_speed(lever, state)
     quality, quality_spread = expected_quality(lever, state)
+    size, size_spread = expected_bytes(lever, quality, state)
     if _is_new_layout(plan, state):
         speed, speed_spread = speed * priors.TORCH_GRAPH_GAIN, max(speed_spread, LAYOUT_SPREAD)
     whole = Estimate(
-        size_bytes=expected_bytes(lever, quality, state),
+        size_bytes=size,
         speedup=speed,
         fidelity_db=quality,
         speed_spread=speed_spread,
         quality_spread=quality_spread,
+        size_spread=size_spread,
         failed=any(_broke(attempt, lever) for attempt in state.attempts),
     )
     ratio = plan.prune.ratio if plan.prune else None
@@ -87,6 +98,7 @@ def _without_channels(whole: Estimate, ratio: float, state: PolicyState) -> Esti
         speedup=whole.speedup / kept,
         fidelity_db=with_fitted_channels(whole.fidelity_db, ratio, state),
         quality_spread=max(whole.quality_spread, QUALITY_SPREAD_DB / 2),
+        size_spread=max(whole.size_spread, SIZE_SPREAD),
         failed=whole.failed or any(_broke_pruning(attempt, state) for attempt in state.attempts),
     )
 
@@ -100,13 +112,15 @@ def _mixture(lever: QuantizeLever, state: PolicyState) -> Estimate:
     mixed = max(mixed_saving(each, state) for each in by_class)
     saving = max(1 - base / computed.speedup, mixed) if lever.compute else 0.0
     fastest = replace(computed, speedup=base / (1 - min(saving, MOST_SAVED)))
-    found = outlook(lever, Extremes(stored, fastest), state)
+    wider = _coarse(QuantizeLever(storage=WIDER[lever.storage]), state)
+    found = outlook(lever, Extremes(stored, fastest, wider), state)
     return Estimate(
         size_bytes=found.size_bytes,
         speedup=found.speedup,
         fidelity_db=found.fidelity_db,
         speed_spread=found.speed_spread,
         quality_spread=found.quality_spread,
+        size_spread=found.size_spread,
         failed=any(_broke(attempt, lever) for attempt in state.attempts),
         repeats=not found.is_new,
     )
@@ -122,7 +136,7 @@ def _by_class(lever: QuantizeLever) -> Iterator[QuantizeLever]:
 
 def _coarse(lever: QuantizeLever, state: PolicyState) -> Outlook:
     found = _estimate(Plan(quantize=lever), state)
-    return Outlook(found.size_bytes, found.speedup, found.fidelity_db)
+    return Outlook(found.size_bytes, found.speedup, found.fidelity_db, size_spread=found.size_spread)
 
 
 def _is_new_layout(plan: Plan, state: PolicyState) -> bool:

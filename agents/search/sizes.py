@@ -9,8 +9,10 @@ from . import priors
 from .channel_forecast import tells_of_form
 from .needs import fidelity_of
 
-# How much wider a model becomes for each dB that is won by giving units wider forms.
+# How much wider a model becomes for each dB that is won by giving units wider forms, where nothing tells more of it.
 LOG_SIZE_PER_DB = 0.03
+# Of log size: of what is predicted, and of what was built.
+SIZE_SPREAD, SIZE_SPREAD_MEASURED = 0.04, 0.002
 # Smaller weights are not stored.
 LEAST_STORED_BYTES = 4096
 # Of a predicted size, however much passes saved of another form: nothing is smaller than nothing.
@@ -23,8 +25,11 @@ def same_forms(tried: QuantizeLever, lever: QuantizeLever) -> bool:
     return (tried.offered, tried.storage, tried.mixture) == (lever.offered, lever.storage, lever.mixture)
 
 
-def expected_bytes(lever: QuantizeLever, quality: float, state: PolicyState) -> float:
-    """Return the expected size of forms by class; units that are spared for quality stay wide, which costs size."""
+def expected_bytes(lever: QuantizeLever, quality: float, state: PolicyState) -> tuple[float, float]:
+    """Return the expected size of forms by class, and the uncertainty of its logarithm.
+
+    Units that are spared for quality stay wide, which costs size.
+    """
     tried = {
         (attempt.plan.quantize or UNUSED).min_fidelity_db: (reached, attempt.candidate)
         for attempt in state.attempts
@@ -34,14 +39,15 @@ def expected_bytes(lever: QuantizeLever, quality: float, state: PolicyState) -> 
         and (reached := fidelity_of(attempt)) is not None
     }
     if lever.min_fidelity_db in tried:
-        return tried[lever.min_fidelity_db][1].size_bytes
+        return tried[lever.min_fidelity_db][1].size_bytes, SIZE_SPREAD_MEASURED
     if not tried:
         predicted = predicted_bytes(lever, state.profile)
-        return max(predicted + _offset(state), predicted * LEAST_LEFT)
+        return max(predicted + _offset(state), predicted * LEAST_LEFT), SIZE_SPREAD
     points = sorted((reached, math.log(candidate.size_bytes)) for reached, candidate in tried.values())
     coarse = math.exp(points[0][1])
     # However much quality is missing, a few units usually do most of the damage: half of the way is pessimistic.
-    return min(math.exp(_along(points, quality)), max((coarse + _widest(lever, state.profile)) / 2, coarse))
+    most = max((coarse + _widest(lever, state.profile)) / 2, coarse)
+    return min(math.exp(_along(points, quality)), most), SIZE_SPREAD
 
 
 def _offset(state: PolicyState) -> float:

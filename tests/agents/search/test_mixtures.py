@@ -135,7 +135,8 @@ def test_units_are_told_apart_where_a_form_by_class_lost_too_much(mobile_profile
     first = POLICY.propose(make_state(mobile_profile, labelled=False, **bounds))
     assert first is not None
     coarse = Plan(quantize=QuantizeLever(compute=STATIC, storage="int8"))
-    lost = make_attempt(1, coarse, "not_met", size=0.3, speed=None, db=14.0, violated=("min_fidelity_db",))
+    own: dict[str, Any] = {"violated": ("min_fidelity_db",), "original_bytes": mobile_profile.size_bytes}
+    lost = make_attempt(1, coarse, "not_met", size=0.3, speed=None, db=14.0, **own)
     second = POLICY.propose(make_state(mobile_profile, lost, labelled=False, **bounds))
     assert second is not None
     assert second.quantize is not None
@@ -277,3 +278,40 @@ def test_what_graph_passes_gained_is_no_saving_of_forms(conv_profile: Profile) -
     assert estimate(bolder, make_state(conv_profile, met, labelled=False, **BOUNDS)).speedup == pytest.approx(
         3.05, abs=0.03
     )
+
+
+def test_weights_that_are_stored_wider_cost_what_lies_between_the_forms(conv_profile: Profile) -> None:
+    """Of two sizes that were built and the aim between them, the size lies between, and is not taken for certain."""
+    stored = QuantizeLever(storage="int4", rounding="error_feedback")
+    lever = mixture(aim=44.0).model_copy(update={"storage": "int4", "rounding": "error_feedback"})
+    own: dict[str, Any] = {"original_bytes": conv_profile.size_bytes, "speed": None}
+    coarse = make_attempt(1, Plan(quantize=stored), "not_met", size=0.144, db=38.0, **own)
+    bold = attempt(
+        lever.model_copy(update={"min_fidelity_db": 47.0}),
+        "not_met",
+        {"int4": 1e-5},
+        index=2,
+        size=0.29,
+        db=50.0,
+        **own,
+    )
+    found = estimate(Plan(quantize=lever), make_state(conv_profile, coarse, bold, labelled=False, max_size_ratio=0.216))
+    ratio = found.size_bytes / conv_profile.size_bytes
+    assert 0.144 < ratio < 0.29 * 0.8
+    assert found.size_spread > 0.05
+
+
+def test_what_was_built_too_large_by_a_hair_is_not_built_again(conv_profile: Profile) -> None:
+    bounds: dict[str, Any] = {"max_size_ratio": 0.266, "min_fidelity_db": 38}
+    config = OptimizationConfig(level="aggressive")
+    lever = QuantizeLever(storage="int8")
+    missed = make_attempt(
+        1, Plan(quantize=lever), "not_met", size=0.2685, db=50.0, speed=None, violated=("max_size_ratio",),
+        original_bytes=conv_profile.size_bytes,
+    )  # fmt: skip
+    state = make_state(conv_profile, missed, labelled=False, **bounds)
+    request = state.request.model_copy(update={"optimization": config})
+    found = POLICY.propose(state.model_copy(update={"request": request}))
+    assert found is not None
+    assert found.quantize is not None
+    assert found.quantize.storage == "int4"
