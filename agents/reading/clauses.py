@@ -136,7 +136,16 @@ def _is_insertion(before: Sequence[Item], inside: Sequence[Item], behind: Sequen
 
 def _is_passed_over(item: Item, current: list[Item], behind: Sequence[Item]) -> bool:
     """Tell whether what would separate clauses joins them."""
+    if item.has("and", "or") and _is_kept_out(current, behind):
+        return True
     return (item.has("if") and _is_permission(current)) or (item.text == "," and _is_afterthought(behind))
+
+
+def _is_kept_out(current: Sequence[Item], behind: Sequence[Item]) -> bool:
+    """Tell whether the second of two levers comes before what refuses both: `leave fp16 and pruning out of it`."""
+    levers = bool(current) and current[-1].has("lever") and bool(behind) and behind[0].has("lever")
+    kept = bool(current) and current[0].has("keep")
+    return levers and kept and len(behind) > 1 and behind[1].has("out", "refused")
 
 
 def _is_afterthought(behind: Sequence[Item]) -> bool:

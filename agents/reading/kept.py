@@ -27,11 +27,22 @@ class KeptWish(Wish):
         refused = self.has("refused")
         if negation is None and not refused:
             return None
+        if self._loses_more(losses[0]):
+            return (
+                []
+                if any(isinstance(each, Statement) and each.about == "drop" for each in self.context.outcomes)
+                else (self.unread())
+            )
         if self.is_vague() or (negation is not None and negation.has("nothing") and not named):
             return self.unread()
         if not named and losses[0].value("loss") != "noun" and not losses[0].has("losing"):
             return None
         return [self.statement("max_accuracy_drop", 0.0, "drop")]
+
+    def _loses_more(self, loss: Item) -> bool:
+        """Tell whether what is refused is a loss beyond one that was told: `losing more is not`."""
+        after = self.clause.after(loss)
+        return bool(after) and after[0].value("direction") == "+"
 
     def kept(self) -> list[Outcome] | None:
         """`same accuracy`, `keep the speed`, `as fast as now`."""

@@ -150,7 +150,7 @@ def _is_negated(item: Item, clause: Clause) -> bool:
 
 
 def _is_only(clause: Clause) -> bool:
-    return clause.has("only", "keep") and not clause.has("negation", "out")
+    return clause.has("only", "keep") and not clause.has("negation", "out", "refused")
 
 
 def _is_allowed(clause: Clause) -> bool:

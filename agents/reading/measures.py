@@ -27,6 +27,7 @@ class Measure:
         value: in that unit; of a range, its lower end.
         high: the upper end of a range.
         sign: `-` or `+` where one is written before it.
+        counted: whether it is a share of things that were counted: `90 out of 100`.
     """
 
     kind: MeasureKind
@@ -48,6 +49,7 @@ class Measure:
         return replace(self, value=ends[0], high=ends[1])
 
     bare: float = 0.0
+    counted: bool = False
 
 
 class MeasureGrammar:
@@ -152,7 +154,9 @@ class MeasureGrammar:
             skip = length + counted + 2
             count, of = self.number(at + skip)
             if count and 0 < value <= of:
-                return skip + count, Measure("percent", round(value / of, 12))
+                return skip + count, Measure("percent", round(value / of, 12), counted=True)
+        if (one_in := self._one_in(at + length + counted, value)) is not None:
+            return one_in
         part = self._lexicon.fractions.get(self._text(at + length))
         if part is not None and not self._is(at + length + 1, "as"):
             return self._part(at, length + 1, value * part)
@@ -162,6 +166,15 @@ class MeasureGrammar:
             return length, Measure("share" if written else "bare", value, bare=value)
         measure = self._of(value, kind, unit)
         return self._trailing(at, length + taken, measure)
+
+    def _one_in(self, at: int, value: float) -> tuple[int, Measure] | None:
+        """Take `in every two hundred [answers]` behind a number: a share of things that were counted."""
+        if not (self._is(at, "inside") and (self._is(at + 1, "per") or self._is(at + 1, "every"))):
+            return None
+        count, of = self.number(at + 2)
+        if not count or not 0 < value <= of or self._unit(at + 2 + count)[0]:
+            return None
+        return at + 2 + count, Measure("percent", round(value / of, 12), counted=True)
 
     def _trailing(self, at: int, length: int, measure: Measure | None) -> tuple[int, Measure | None]:
         """Take `per image` along, which changes nothing."""

@@ -62,12 +62,12 @@ def _goes_on(before: Token, token: Token) -> bool:
 
 
 def _with_units_of_headings(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
-    """Put the unit of `size [MB]: 9` and `latency in ms: 20` behind the number."""
+    """Put the unit of `size [MB]: 9`, `latency in ms: 20` and `qps >= 250` behind the number."""
     out: list[Token] = []
     at = 0
     while at < len(tokens):
         length, unit = _heading(tokens, at, lexicon)
-        place = _number_behind(tokens, at + length) if unit is not None else None
+        place = _number_behind(tokens, at + length, lexicon) if unit is not None else None
         if unit is None or place is None:
             out.append(tokens[at])
             at += 1
@@ -79,10 +79,13 @@ def _with_units_of_headings(tokens: Sequence[Token], lexicon: Lexicon) -> list[T
 
 
 def _heading(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> tuple[int, Token | None]:
-    """Return how many tokens `[MB]` or `in ms` takes, and the unit."""
+    """Return how many tokens `[MB]`, `in ms` or `qps` takes, and the unit."""
     three = tokens[at : at + 3]
     if len(three) < 3:
         return 0, None
+    counted = at and tokens[at - 1].kind == "number"  # `30 fps > 25` has its number
+    if lexicon.units.get(three[0].text, ("",))[0] == "rate" and three[1].text in _LEADING and not counted:
+        return 1, three[0]
     bracketed = three[0].text in _OPENING and three[2].text in _CLOSING
     if bracketed and three[1].text in lexicon.units and not {"upper", "lower"} & set(lexicon.single(three[1].text)):
         return 3, three[1]
@@ -90,12 +93,13 @@ def _heading(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> tuple[int, T
     return (2, three[1]) if led else (0, None)
 
 
-def _number_behind(tokens: Sequence[Token], at: int) -> int | None:
+def _number_behind(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> int | None:
     """Return where the number stands that a colon or a comparison leads to, if it has no unit of its own."""
     for place in range(at, min(at + _REACH, len(tokens))):
         token = tokens[place]
         if token.kind == "number":
-            return place if place > at else None
+            following = tokens[place + 1].text if place + 1 < len(tokens) else ""
+            return place if place > at and following not in lexicon.units else None
         if token.kind == "end" or (token.kind == "mark" and token.text not in _LEADING):
             return None
     return None

@@ -178,7 +178,8 @@ class RelativePassage(QualityPassage):
             return "accuracy" if self.has("reference") or measure.kind == "points" else ""
         off = any("lead" in (item.value("lower"), item.value("upper")) for item in self.after[:1])
         whole = any(item.has("reference") for item in self.after) or not self.has("present")
-        if self.has("reference") and measure.kind in ("percent", "share") and not off and whole:
+        proportion = measure.kind in ("percent", "share") and not measure.counted  # nobody counts bytes out of bytes
+        if self.has("reference") and proportion and not off and whole:
             told = self.context.measured if self.has("that") else None
             return told.about if told is not None else self.context.topic or "size"
         return (

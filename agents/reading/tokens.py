@@ -16,7 +16,11 @@ TokenKind = Literal["word", "number", "name", "mark", "end"]
 
 # A line that was wrapped is about this long; a shorter one ends on purpose.
 WRAPPED = 60
-_BLOB = re.compile(r"\n[^\S\n]*|-+>|(?:[^\s<>=≤≥≈~,;:!?()\[\]{}|*\"“”„«»•→⇒…&]|(?<=\d),(?=\d))+|[<>]=?|\S")
+_BLOB = re.compile(
+    r"\n[^\S\n]*|-+>|[/*×÷]=|÷|(?:(?![/×]=|÷)[^\s<>=≤≥≈~,;:!?()\[\]{}|*\"“”„«»•→⇒…&]|(?<=\d),(?=\d))+|[<>]=?|\S"
+)
+# Marks that people who program write for what is done to a quantity: `size /= 4`.
+_DONE_TO = {"/=": "÷", "÷=": "÷", "÷": "÷", "*=": "×=", "×=": "×="}
 _NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)(?:e[+-]?\d+(?![a-z\d]))?", re.IGNORECASE)
 _TAIL = re.compile(r"[^\W\d_]+|%|/")
 _DATE = re.compile(r"^\d+([./-]\d+){2,}$")
@@ -72,6 +76,8 @@ class _Tokenizer:
             text, at = match[0], match.start()
             if text[0] == "\n":
                 yield from self._new_line(at, match.end())
+            elif text in _DONE_TO:
+                yield Token("word", _DONE_TO[text], at, match.end())
             elif text[-1] == ">" and text[0] == "-":
                 yield Token("mark", "→", at, match.end())
             elif not text.strip(_DASHES):

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from ..lexicon import Concept
+from .forms import pairs
+
+_NOT = (
+    "not|not to|never|must not|mustn't|should not|shouldn't|may not|can't|cannot|do not|don't|doesn't|won't|shall not"
+)
 
 BOUNDS: dict[Concept, dict[str, str]] = {
     "upper": {
@@ -12,7 +17,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "fit in|fit into|fits into|fitting in|fit within|fit inside|fits inside|fits within|squeeze into|"
             "not over|not above|no greater than|not greater than|upper bound|upper limit|not to exceed|less of|"
             "never more than|smaller than|lighter than|faster than|quicker than|shorter than|tops|or less|or under|"
-            "or below|or lower|or smaller|or faster|or fewer|or better|budget|budget of|anything up to|as much as|"
+            "or below|or lower|"
+            "or lesser|lesser than|or smaller|or faster|or fewer|or better|budget|budget of|anything up to|as much as|"
             "as little as|maximum of|max of|a maximum of|no larger than|no bigger than|not larger than|"
             "not bigger than|no heavier than|no longer than|not longer than|no slower than|not slower than|"
             "inferior to|less then|lower then|smaller then|no more then|"
@@ -27,7 +33,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "largest acceptable|highest acceptable|maximum acceptable|longest acceptable|biggest acceptable|"
             "slowest acceptable|largest allowed|highest allowed|maximal acceptable|"
             "upper bounded by|bounded by|maximum allowed|max allowed|stays under|room for|limits|"
-            "less that|no more that|maximum is|at max|lower of|lower or equal to|no worse than"
+            "less that|no more that|maximum is|at max|lower of|lower or equal to|no worse than|"
+            + pairs(_NOT, "cross|overshoot|overstep|bust")
         ),
         "lead": "under|below|beneath|south of|sub",
         "mark": "<|<=|≤|=<",
@@ -48,7 +55,8 @@ BOUNDS: dict[Concept, dict[str, str]] = {
             "over and above|in excess of|minima|mini|no smaller than|no narrower than|not narrower than|"
             "no coarser than|not coarser than|wider than|finer than|not worse than|go over|goes over|go above|"
             "worst acceptable|lowest acceptable|minimum acceptable|lowest allowed|minimal acceptable|minimum allowed|"
-            "goes above|not less of|no less of|not less as|no less as"
+            "goes above|not less of|no less of|not less as|no less as|at the lowest|at the smallest|at the narrowest|"
+            "at the coarsest|at the fewest"
         ),
         "better": "better than|beat|beats|beating|outperform|outperforms|match|matches|matching|undercut|undercuts",
         "lead": "above|over|beyond|past|top|north of",

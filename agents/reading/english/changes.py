@@ -22,7 +22,8 @@ CHANGES: dict[Concept, dict[str, str]] = {
         ),
         "size+": "bigger|larger|heavier|fatter|more big|more heavy|bigger than|larger than|heavier than",
         "speed+": (
-            "faster|quicker|speedier|more fast|more quick|snappier|swifter|more responsive|more speed|less slow|"
+            "faster|quicker|speedier|sooner|sooner than|more fast|more quick|snappier|"
+            "swifter|more responsive|more speed|less slow|"
             "more rapid|shorter|rapider|less latent|more quickly|faster than|quicker than|"
             "shorter than"
         ),

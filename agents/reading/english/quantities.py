@@ -122,7 +122,7 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
         "min": "minute|min|m",
         "h": "hour|h|hr",
     },
-    "divide": {"": "divided|divide|dividing"},
+    "divide": {"": "divided|divide|dividing|÷"},
     "several": {"": "couple|few|several|some|many"},
     "one": {"": "a|an|one"},
     "the": {"": "the"},
@@ -133,7 +133,7 @@ QUANTITIES: dict[Concept, dict[str, str]] = {
     "inside": {"": "in"},
     "plus": {"": "and"},
     "decimal": {"": "point"},
-    "factor": {"": "factor of|factor"},
+    "factor": {"": "factor of|factor|×="},
     "attains": {
         "gets": "gets",
         "": (

@@ -40,7 +40,8 @@ WISHES: dict[Concept, dict[str, str]] = {
     "nothing": {"": "nothing"},
     "refused": {
         "": (
-            "a no no|no no|is missing|are missing|not available|unavailable|not supported|unsupported|"
+            "a no no|no no|a non starter|non starter|a nonstarter|nonstarter|"
+            "is missing|are missing|not available|unavailable|not supported|unsupported|"
             "isn't supported|"
             "is not supported|aren't supported|are not supported|false|not allowed|is not allowed|"
             "are not allowed|not permitted|forbidden|is forbidden|are forbidden|is out|"
@@ -56,7 +57,8 @@ WISHES: dict[Concept, dict[str, str]] = {
             "will not accept|will not pass|is refused|can't be used|"
             "cannot be used|is not permitted|are prohibited|are banned|not tolerated|not tolerable|intolerable|"
             "no use|of no use|isn't acceptable|are out|must be avoided|should be avoided|not desired|breaks the deal|"
-            "are off|is off"
+            "are off|is off|from consideration|out of consideration|out of it|out of this|out of the picture|"
+            "out of the mix|out of the question|off the menu|off the list"
         ),
     },
     "indifferent": {
