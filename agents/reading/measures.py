@@ -169,7 +169,7 @@ class MeasureGrammar:
 
     def _one_in(self, at: int, value: float) -> tuple[int, Measure] | None:
         """Take `in every two hundred [answers]` behind a number: a share of things that were counted."""
-        if not (self._is(at, "inside") and (self._is(at + 1, "per") or self._is(at + 1, "every"))):
+        if not (self._is(at, "inside") and self._is(at + 1, "per")):
             return None
         count, of = self.number(at + 2)
         if not count or not 0 < value <= of or self._unit(at + 2 + count)[0]:
