@@ -46,6 +46,7 @@ class PruneStep(Contract):
         threshold: `magnitude` zeroes what is below it (absolute).
         ratio: share of each layer's channels that `structured` takes out; what is left is a multiple of 8, of onnx
             models of 16.
+        widths: instead of a ratio, how many channels stay of each group that loses some, by its id (onnx models).
         initializers: those that `magnitude` looks at; empty: all prunable.
     """
 
@@ -53,13 +54,14 @@ class PruneStep(Contract):
     method: Literal["magnitude", "structured"] = "magnitude"
     threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
+    widths: dict[str, Annotated[int, Field(gt=0)]] = {}
     initializers: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _one_measure(self) -> Self:
-        given = (self.threshold is not None, self.ratio is not None)
-        if given != ((True, False) if self.method == "magnitude" else (False, True)):
-            raise ValueError("magnitude pruning takes a threshold, structured pruning a ratio")
+        given = tuple(name for name in ("threshold", "ratio", "widths") if getattr(self, name))
+        if given not in ((("threshold",),) if self.method == "magnitude" else (("ratio",), ("widths",))):
+            raise ValueError("magnitude pruning takes a threshold, structured pruning a ratio or widths")
         return self
 
 

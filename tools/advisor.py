@@ -18,6 +18,7 @@ from ..contracts import (
     PruneStep,
     ToolError,
     units,
+    validate,
 )
 from .context import MODEL_FILE
 from .inspect import inspect
@@ -28,10 +29,12 @@ from .model_files import load
 from .onnx_model import model_bytes
 from .prune import advise, prune
 from .pruning.advice import ChannelAdvice, advise_channels
+from .pruning.widths import WidthBounds, WidthChoice, find_widths
 from .source import model_path
 
 _LIMIT = 64
 _TIMED = 4
+_FITTED, _JUDGED, _SECONDS = 48, 32, 60.0
 # Shares of the channels whose damage is measured, and the least likeness after recovery that is worth going on from.
 CHANNEL_RATIOS = (0.3, 0.5)
 LEAST_DB = 10.0
@@ -129,6 +132,42 @@ class PruningAdvisor:
         path = model_path(model)
         with TemporaryDirectory(prefix="shipfit-") as folder:
             return _advised(path, _opened(path, Path(folder), data, seed))
+
+    def widths(
+        self,
+        model: str | Path,
+        data: str | None = None,
+        max_size_ratio: float | None = None,
+        min_speedup: float | None = None,
+        min_fidelity_db: float | None = None,
+        seed: int = 0,
+        seconds: float = _SECONDS,
+    ) -> WidthChoice:
+        """Say how many channels of each group are to stay within bounds, by measured damage and measured time.
+
+        The step that comes with it goes into a recipe, or to `prune` as it is.
+
+        Args:
+            model: an .onnx file or a folder with one, opened in this process.
+            data: as for `run`.
+            max_size_ratio: share of the bytes that may be left.
+            min_speedup: time of the model as it is / that of what is left.
+            min_fidelity_db: likeness at the logits, predicted from groups that were measured one by one.
+            seed: as for `run`.
+            seconds: of measuring damage, the heaviest channels first; those without a measurement stay.
+
+        Raises:
+            OptimizationError: the model or the data cannot be used, no bound is given, or none can go within them.
+        """
+        bounds = validate(
+            WidthBounds,
+            {"max_size_ratio": max_size_ratio, "min_speedup": min_speedup, "min_fidelity_db": min_fidelity_db},
+        )
+        path = model_path(model)
+        with TemporaryDirectory(prefix="shipfit-") as folder:
+            view = _opened(path, Path(folder), data, seed)
+            feeds, judged_on = view.feeds("calibration", _FITTED), view.feeds("selection", _JUDGED)
+            return find_widths(load(path), model_bytes(path), bounds, feeds, judged_on, seconds)
 
 
 def _opened(path: Path, work: Path, data: str | None, seed: int) -> DataView:

@@ -38,7 +38,7 @@ TOOLS: dict[str, ToolSpec] = {
     "admit": ToolSpec(".admit:admit_tool", cached="run"),
     "data": ToolSpec(".measure.data_tool:data_tool", cached="run"),
     "inspect": ToolSpec(".inspect:inspect_tool"),
-    "perform": ToolSpec(".perform:perform_tool", version=4),
+    "perform": ToolSpec(".perform:perform_tool", version=5),
     "sensitivity": ToolSpec(".quantize.sensitivity:sensitivity_tool", version=6),
     "mixture": ToolSpec(".mixture.tool:mixture_tool"),
     "unit_times": ToolSpec(".unit_times:unit_times_tool", version=2, needs="bench", lasting=True),

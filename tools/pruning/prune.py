@@ -1,7 +1,6 @@
 """Take channels out of an onnx model wherever they can go, and fit what is left to what the whole gave.
 
-A width that is left is a multiple of 16: the runtime's kernels work on so many channels at once, and other widths are
-no faster.
+Widths that follow from a ratio are whole blocks (`blocks`); those that are named are taken as they are.
 """
 
 from __future__ import annotations
@@ -11,21 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto
 
 from ...contracts import DataView, LayerForm, Limits, NoOpError, PruneStep, StepReport, ToolError
 from ..model_files import load, save
 from ..normalize.constants import lift_constants
-from ..onnx_model import elements, model_bytes
+from ..onnx_model import elements, model_bytes, quoted
 from ..quantize.calibrate import Feeds
 from ..quantize.graphs import fixed_initializers
+from .blocks import BLOCKS, uniform
 from .coupling import Group, couplings
 from .importance import chosen, importance
 from .reconstruct import JUDGED_SAMPLES, SAMPLES, Reconstruction, reconstruct
 from .slicing import Cut, check, cut
 
-WIDTH_MULTIPLE = 16
 _CHECKED_SAMPLES = 2
 _MAX_LAYERS = 512
 
@@ -40,7 +38,9 @@ class Pruned:
 
 
 def prune_channels(step: PruneStep, source: Path, target: Path, data: DataView | None, limits: Limits) -> StepReport:
-    """Write the model without the share `step.ratio` of the channels of each group, what is left fitted to the whole.
+    """Write the model without the share `step.ratio` of the channels of each group, or with `step.widths` of them.
+
+    What is left is fitted to the whole.
 
     Raises:
         NoOpError: no layer has channels enough to lose any.
@@ -48,15 +48,15 @@ def prune_channels(step: PruneStep, source: Path, target: Path, data: DataView |
             original with those channels zero.
     """
     started = time.perf_counter()
-    if step.ratio is None:
-        raise ToolError("structured pruning takes a ratio", "pruning")
     if data is None or not len(feeds := data.feeds("calibration", SAMPLES)):
         raise ToolError("channels are taken out with calibration samples to fit the rest to: give data", "pruning")
     model = load(source)
     lift_constants(model)
-    pruned = take_out(model, step.ratio, feeds, data.feeds("selection", JUDGED_SAMPLES))
+    widths = step.widths or uniform(couplings(model).groups, step.ratio or 0.0)
+    pruned = take_out(model, widths, feeds, data.feeds("selection", JUDGED_SAMPLES))
     if pruned is None:
-        raise NoOpError(f"no layer can lose {WIDTH_MULTIPLE} channels at a ratio of {step.ratio:g}", "pruning")
+        asked = "these widths" if step.ratio is None else f"a ratio of {step.ratio:g}"
+        raise NoOpError(f"no layer can lose {BLOCKS[-1]} channels at {asked}", "pruning")
     save(pruned.recovered.model, target)
     layers = layer_forms(model, pruned)
     return StepReport(
@@ -70,30 +70,30 @@ def prune_channels(step: PruneStep, source: Path, target: Path, data: DataView |
     )
 
 
-def take_out(model: ModelProto, ratio: float, feeds: Feeds, judged_on: Feeds) -> Pruned | None:
-    """Return what becomes of a model without the share `ratio` of each group's channels; None where none can go.
+def take_out(model: ModelProto, widths: Mapping[str, int], feeds: Feeds, judged_on: Feeds) -> Pruned | None:
+    """Return what becomes of a model whose groups have `widths`, those not named theirs; None where none loses any.
 
     Args:
         model: its Constant nodes lifted; left as it is.
-        ratio: at most.
+        widths: how many channels stay, by group.
         feeds: samples to fit to.
         judged_on: others, to choose on.
 
     Raises:
-        ToolError: the model does not run on the samples, or the cut model is not the original with those channels zero.
+        ToolError: there is no such group, or it is not as wide; the model does not run on the samples; or the cut model
+            is not the original with those channels zero.
     """
-    groups = [each for each in couplings(model).groups if left_of(each.width, ratio) < each.width]
+    known = {each.id: each for each in couplings(model).groups}
+    for name, width in widths.items():
+        if name not in known or width > known[name].width:
+            raise ToolError(f"there are no {width} channels {quoted(name)} that could stay", "pruning")
+    groups = [known[name] for name, width in widths.items() if width < known[name].width]
     if not groups:
         return None
     worth = importance(model, groups, feeds, "reconstruction")
-    made = cut(model, {each.id: chosen(worth[each.id], left_of(each.width, ratio)) for each in groups})
+    made = cut(model, {each.id: chosen(worth[each.id], widths[each.id]) for each in groups})
     check(model, made, feeds[:_CHECKED_SAMPLES])
     return Pruned(tuple(groups), made, reconstruct(model, made, feeds, judged_on))
-
-
-def left_of(count: int, ratio: float) -> int:
-    """Return how many of `count` channels are left when at most the share `ratio` goes."""
-    return min(count, -(-int(np.ceil(count * (1 - ratio))) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE)
 
 
 def told(recovered: Reconstruction) -> str:

@@ -80,7 +80,7 @@ def prune_program(
         ToolError: it cannot be followed what hangs together.
     """
     if step.method != "structured" or step.ratio is None:
-        raise ToolError("torch programs are pruned by channels; choose the method structured", "pruning")
+        raise ToolError("torch programs are pruned by channels; choose the method structured, with a ratio", "pruning")
     module = modular(program)
     before = {name: (layer, tuple(layer.weight.shape)) for name, layer in _layers(module)}
     try:

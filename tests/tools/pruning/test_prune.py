@@ -13,7 +13,9 @@ from onnx import helper, numpy_helper
 
 from shipfit.contracts import DataRef, DataView, Limits, NoOpError, PruneStep, ToolError
 from shipfit.tools.prune import prune
-from shipfit.tools.pruning.prune import WIDTH_MULTIPLE, layer_forms, left_of, take_out
+from shipfit.tools.pruning.blocks import uniform
+from shipfit.tools.pruning.coupling import couplings
+from shipfit.tools.pruning.prune import layer_forms, take_out
 from shipfit.tools.pruning.share import channel_share
 
 from ... import models
@@ -33,6 +35,10 @@ class Given:
 
     def feeds(self, part: str, limit: int | None = None) -> list[dict[str, np.ndarray]]:
         return self._feeds[:limit]
+
+
+def halves(model: onnx.ModelProto) -> dict[str, int]:
+    return uniform(couplings(model).groups, 0.5)
 
 
 def view(feeds: list[dict[str, np.ndarray]]) -> DataView:
@@ -87,7 +93,7 @@ def test_channels_that_say_nothing_new_go_without_a_trace(
     )  # fmt: skip
     feeds = images(24)
     wanted = [models.run(model, feed)[0] for feed in feeds]
-    pruned = take_out(model, 0.5, feeds, feeds[:8])
+    pruned = take_out(model, halves(model), feeds, feeds[:8])
     assert pruned is not None
     assert {layer.name for layer in layer_forms(model, pruned)} >= {"first", "second"}
     left = pruned.recovered.model
@@ -109,14 +115,30 @@ def test_what_is_seen_outside_stays() -> None:
     assert channel_share(model) > 0.9
     model.graph.output.append(models.spec("b", ["n", 32, 8, 8]))
     assert not channel_share(model)
-    assert take_out(model, 0.5, images(4), images(2)) is None
+    assert take_out(model, halves(model), images(4), images(2)) is None
 
 
-@given(count=st.integers(1, 4096), ratio=st.floats(0.01, 0.99))
-def test_widths_are_what_kernels_take_at_once(count: int, ratio: float) -> None:
-    left = left_of(count, ratio)
-    assert left == count or left % WIDTH_MULTIPLE == 0
-    assert max(1, count * (1 - ratio) - 1e-6) <= left <= count
+def test_widths_that_are_named_are_what_is_left(digits_model: Path, tmp_path: Path) -> None:
+    groups = couplings(onnx.load(digits_model)).groups
+    widest = max(groups, key=lambda group: group.width)
+    widths = {widest.id: widest.width // 2}
+    feeds = view([{"image": np.random.default_rng(i).normal(size=(1, 1, 8, 8)).astype(np.float32)} for i in range(6)])
+    step = PruneStep(method="structured", widths=widths)
+    prune(step, digits_model, tmp_path / "m" / "model.onnx", feeds, Limits())
+    left = {group.id: group.width for group in couplings(onnx.load(tmp_path / "m" / "model.onnx")).groups}
+    assert left == {group.id: widths.get(group.id, group.width) for group in groups}
+    for wrong in ({"nothing": 16}, {widest.id: widest.width + 1}):
+        with pytest.raises(ToolError, match="could stay"):
+            prune(step.model_copy(update={"widths": wrong}), digits_model, tmp_path / "n.onnx", feeds, Limits())
+    whole = step.model_copy(update={"widths": {widest.id: widest.width}})
+    with pytest.raises(NoOpError, match="these widths"):
+        prune(whole, digits_model, tmp_path / "n.onnx", feeds, Limits())
+
+
+@pytest.mark.parametrize("wrong", [{}, {"ratio": 0.5, "widths": {"w": 8}}, {"threshold": 0.1, "widths": {"w": 8}}])
+def test_one_measure_is_asked_for(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="a ratio or widths"):
+        PruneStep.model_validate({"method": "structured", **wrong})
 
 
 def test_a_network_keeps_its_answers_better_than_by_cutting_alone(
@@ -148,5 +170,5 @@ def test_refusals_say_why(digits_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="give data"):
         prune(HALF, digits_model, tmp_path / "model.onnx", None, Limits())
     feeds = view([{"image": np.zeros((1, 1, 8, 8), np.float32)}])
-    with pytest.raises(NoOpError, match="no layer can lose 16"):
+    with pytest.raises(NoOpError, match="no layer can lose 8 channels at a ratio"):
         prune(PruneStep(method="structured", ratio=0.05), digits_model, tmp_path / "model.onnx", feeds, Limits())
