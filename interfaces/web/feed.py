@@ -64,6 +64,7 @@ class Feed:
         self._conversation = conversation
         self._readers: set[_Reader] = set()
         self._stop: threading.Event | None = None
+        self._closed = False
 
     async def stream(self, after: int) -> AsyncIterator[str]:
         """Yield the events of the stream: all entries since `after`, then those that come."""
@@ -86,7 +87,8 @@ class Feed:
             self._leave(reader)
 
     def close(self) -> None:
-        """End every stream."""
+        """End every stream, also one that begins from now on: it tells what there is."""
+        self._closed = True
         for reader in self._readers:
             reader.put(None)
 
@@ -111,6 +113,8 @@ class Feed:
 
     def _join(self, reader: _Reader, after: int) -> None:
         self._readers.add(reader)
+        if self._closed:
+            reader.put(None)
         if self._stop is None:
             self._stop = threading.Event()
             arguments = (asyncio.get_running_loop(), self._stop, after)

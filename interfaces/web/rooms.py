@@ -24,6 +24,7 @@ class Rooms:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self._feeds: dict[str, Feed] = {}
+        self._closed = False
 
     def conversation(self, name: str) -> Conversation:
         """Return the conversation of that id.
@@ -40,9 +41,13 @@ class Rooms:
             RequestError: there is no such conversation.
         """
         conversation = await asyncio.to_thread(self.conversation, name)
-        return self._feeds.setdefault(name, Feed(conversation)).stream(after)
+        feed = self._feeds.setdefault(name, Feed(conversation))
+        if self._closed:
+            feed.close()
+        return feed.stream(after)
 
     def close(self) -> None:
-        """End every stream, so that the server can end."""
+        """End every stream, also those that begin from now on, so that the server can end."""
+        self._closed = True
         for feed in self._feeds.values():
             feed.close()

@@ -90,7 +90,10 @@ def test_a_server_that_ends_ends_its_streams():
     feed = Feed(Talk(1))
 
     async def listen() -> list[str]:
-        asyncio.get_running_loop().call_later(0.2, feed.close)
-        return [text async for text in feed.stream(0)]
+        told: list[str] = []
+        async for text in feed.stream(0):
+            told.append(text)
+            feed.close()  # also before the stream waits for more
+        return told + [text async for text in feed.stream(0)]
 
-    assert len(asyncio.run(asyncio.wait_for(listen(), 60))) == 2
+    assert len(asyncio.run(asyncio.wait_for(listen(), 60))) == 4
