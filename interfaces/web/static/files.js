@@ -25,12 +25,9 @@ export class Chosen {
     this.show();
   }
 
-  /** Return what was chosen, and begin anew. */
-  take() {
-    const taken = { model: this.model?.path ?? null, data: this.data?.path ?? null };
+  clear() {
     this.model = this.data = null;
     this.show();
-    return taken;
   }
 
   get isEmpty() {

@@ -14,7 +14,9 @@ const LINES = {
 const NEWS = new Set(["said", "started", "result", "interrupted", "question", "answered"]);
 
 const log = byId("log"), words = byId("words");
-let stream = null, shown = null, entries = null;
+let stream = null, entries = null;
+// Where one is: a conversation, or a new one that has no id yet. What is said waits for its turn.
+let place = { id: null }, turn = Promise.resolve();
 
 function trouble(text) {
   byId("trouble").textContent = text;
@@ -36,7 +38,7 @@ async function attempt(action) {
   }
 }
 
-const path = (rest) => `/api/conversations/${shown}/${rest}`;
+const path = (rest) => `/api/conversations/${place.id}/${rest}`;
 
 const actions = {
   say: (text, files = {}) => attempt(() => say(text, files)),
@@ -51,20 +53,25 @@ const actions = {
   fileLink: (file) => path(`files/${file.split("/").map(encodeURIComponent).join("/")}`),
 };
 
-/** Say something in the conversation that is shown; one that is new is begun first. */
-async function say(text, files) {
-  if (!shown) {
-    const { id } = await call("/api/conversations", {});
-    conversations.begin(id);
-  }
-  await call(path("messages"), { text, model: files.model ?? null, data: files.data ?? null });
+/** Say something where it was meant to be said, after what was said before; a conversation that is new is begun first. */
+function say(text, files) {
+  const to = place;
+  const said = turn.then(async () => {
+    if (!to.id) {
+      to.id = (await call("/api/conversations", {})).id;
+      if (to === place) conversations.begin(to.id);
+    }
+    await call(`/api/conversations/${to.id}/messages`, { text, model: files.model ?? null, data: files.data ?? null });
+  });
+  turn = said.catch(() => {});
+  return said;
 }
 
 /** Show a conversation; null begins a new one. */
 function open(id) {
   stream?.end();
   stream = null;
-  shown = id;
+  const here = (place = { id });
   byId("entries").replaceChildren();
   byId("welcome").hidden = Boolean(id);
   entries = new Entries(byId("entries"), actions);
@@ -75,7 +82,7 @@ function open(id) {
     if (!waiting.length) setTimeout(() => {
       const all = waiting;
       waiting = [];
-      if (shown === id) take(all);
+      if (place === here) take(all);
     });
     waiting.push(entry);
   }, line);
@@ -92,18 +99,17 @@ function take(all) {
 const conversations = new Conversations(open);
 const chosen = new Chosen(trouble);
 
+// The field is free for the next words at once; what could not be said comes back to it.
 byId("composer").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const text = words.value.trim();
-  if (!text && chosen.isEmpty) return words.focus();
-  const files = { model: chosen.model?.path, data: chosen.data?.path };
-  byId("send").disabled = true;
-  if (await actions.say(text, files)) {
-    words.value = "";
-    chosen.take();
-  }
-  byId("send").disabled = false;
+  const text = words.value.trim(), { model, data } = chosen;
   words.focus();
+  if (!text && chosen.isEmpty) return;
+  words.value = "";
+  chosen.clear();
+  if (await actions.say(text, { model: model?.path, data: data?.path })) return;
+  words.value ||= text;
+  if (chosen.isEmpty) chosen.put("model", model), chosen.put("data", data);
 });
 
 words.addEventListener("keydown", (event) => {
