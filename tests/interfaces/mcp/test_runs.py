@@ -83,13 +83,17 @@ def below(process: int) -> list[psutil.Process]:
     return psutil.Process(process).children(recursive=True)
 
 
+def lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):  # it may go while it is looked at
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 async def gone(processes: list[psutil.Process]) -> float:
     """Wait until none of `processes` is left, and return the seconds that took."""
     started = time.monotonic()
     with anyio.fail_after(STOPPED_S):
-        while any(
-            each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes if each.is_running()
-        ):
+        while any(map(lives, processes)):
             await anyio.sleep(0.01)
     return time.monotonic() - started
 
