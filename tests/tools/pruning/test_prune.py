@@ -63,7 +63,7 @@ def images(count: int) -> list[dict[str, np.ndarray]]:
     return [{"x": rng.normal(size=(1, 3, 8, 8)).astype(np.float32)} for _ in range(count)]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     seed=st.integers(0, 99), kernel=st.sampled_from([1, 3]), stride=st.integers(1, 2), biased=st.booleans(),
     normal=st.booleans(), pooled=st.booleans(), repeats=st.booleans(),

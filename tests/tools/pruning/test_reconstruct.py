@@ -50,7 +50,7 @@ def twins(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return source, np.array([int(np.flatnonzero(source == each)[0]) for each in range(LEFT)])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     seed=st.integers(0, 99), reader=st.sampled_from(["Conv", "ConvTranspose", "Gemm", "MatMul"]), biased=st.booleans(),
     depthwise=st.booleans(), stride=st.integers(1, 2),
@@ -127,7 +127,7 @@ def recurrent(kind: str, direction: str, seed: int, reset: int, rest: bool) -> t
     return model, kept
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     kind=st.sampled_from(["LSTM", "GRU", "RNN"]), direction=st.sampled_from(["forward", "reverse", "bidirectional"]),
     seed=st.integers(0, 99), reset=st.integers(0, 1), rest=st.booleans(),
