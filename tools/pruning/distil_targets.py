@@ -17,7 +17,7 @@ from .distil_samples import Arrays, stacked
 from .labels import Labels
 
 # Of the activations that both have, so many, spread over the depth.
-_FEATURES = 4
+_FEATURES = 8
 # What the teacher's answers may take of memory; what goes beyond is computed again each time.
 _MOST_BYTES = 1 << 30
 
