@@ -37,7 +37,7 @@ class Product(Figures):
 
     Attributes:
         made_of: digest of what decides what it is.
-        cpu_s, wall_s: from file to file; of ours `cpu_s` is of the command's own process and its children.
+        cpu_s, wall_s: from file to file; of ours only the latter is known, for its tools run in processes of their own.
         load: of the machine when it was made.
         same_arm: time of a second session of the original over the first's, in the same run.
     """
@@ -47,7 +47,7 @@ class Product(Figures):
     ratio: float
     arm: str
     made_of: str
-    cpu_s: float = 0.0
+    cpu_s: float | None = None
     wall_s: float = 0.0
     load: float = 0.0
     same_arm: float = 1.0
@@ -98,8 +98,8 @@ def _values(products: Sequence[Product], quantity: str) -> Iterator[float]:
             yield each.speed.value
         elif quantity == "seconds":
             yield each.wall_s
-        elif quantity in ("size", "cpu_s"):
-            yield getattr(each, quantity)
+        elif quantity in ("size", "cpu_s") and (found := getattr(each, quantity)) is not None:
+            yield found
 
 
 def over_seeds(found: Sequence[float]) -> Figure | None:

@@ -134,7 +134,6 @@ def _ours(product: Product, path: Path, row: Row) -> None:
     int8 = row.int8 if product.arm == OURS_INT8 else {}
     steps = shipfit_arm.recipe(folder / "model.onnx", product.ratio, product.seed, int8)
     done = shipfit_arm.apply(folder, steps, path)
-    product.cpu_s = done.own_cpu_s + done.children_cpu_s
     product.notes = done.stdout.strip().splitlines()
     if done.status:
         product.error = _last(done.stderr)
