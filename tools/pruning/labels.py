@@ -24,6 +24,11 @@ def staying(extent: int) -> Labels:
     return np.broadcast_to(np.int64(STAYS), (extent,))
 
 
+def whole(extent: int | str) -> Axis:
+    """Return an axis all of which stays; one that is free, or longer than channels are, is of unknown extent."""
+    return staying(extent) if isinstance(extent, int) and extent <= MOST else None
+
+
 def stays(axis: Axis) -> bool:
     """Tell whether it is known from the first that nothing of an axis can go."""
     return axis is None or not axis.any()
@@ -36,10 +41,12 @@ class Unions:
         self._next = 1
         self._pairs: list[tuple[Labels, Labels]] = []
 
+    def axis(self, extent: int | str) -> Axis:
+        """Return a new axis as `fresh`, where its extent is known and channels could be so many."""
+        return self.fresh(extent) if isinstance(extent, int) and extent <= MOST else None
+
     def fresh(self, extent: int) -> Labels:
-        """Return a new axis, each position of which could go by itself; one that is too long stays."""
-        if extent > MOST:
-            return staying(extent)
+        """Return a new axis, each position of which could go by itself."""
         self._next += extent
         return np.arange(self._next - extent, self._next, dtype=np.int64)
 

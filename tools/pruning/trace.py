@@ -14,7 +14,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 from ..onnx_model import is_standard, node_graphs, opset
 from ..quantize.graphs import fixed_initializers, input_name, outer_reads
 from .dims import Dims, Known
-from .labels import Axes, Axis, Labels, Unions, staying, stays
+from .labels import Axes, Axis, Labels, Unions, staying, stays, whole
 from .zeros import zeros
 
 Outputs = Sequence[Axes | None]
@@ -130,7 +130,7 @@ class Trace:
     def whole(self, name: str) -> Axes | None:
         """Return axes all of which stay, for a tensor whose extents were inferred."""
         dims = self._dims.get(name)
-        return None if dims is None else tuple(staying(each) if isinstance(each, int) else None for each in dims)
+        return None if dims is None else tuple(map(whole, dims))
 
     def like(self, name: str, given: Axes) -> Axes:
         """Return `given`, with what was inferred about `name` in place of axes of unknown extent."""
@@ -274,8 +274,8 @@ class Trace:
         if tensor.data_type != TensorProto.FLOAT:
             if len(tensor.dims) > 1 and tensor.data_type not in _NO_WEIGHTS:
                 self.frozen.append(Frozen(tensor.name, "it is not stored in float32"))
-            return tuple(staying(each) for each in tensor.dims)
-        return tuple(self.unions.fresh(each) for each in tensor.dims)
+            return tuple(map(whole, tensor.dims))
+        return tuple(map(self.unions.axis, tensor.dims))
 
 
 def _states(node: NodeProto) -> Sequence[str]:

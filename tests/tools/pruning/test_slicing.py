@@ -164,6 +164,14 @@ def test_shapes_that_are_calculated_in_the_graph_are_known() -> None:
     _holds(model, 0)
 
 
+def test_extents_beyond_all_bounds_take_no_time() -> None:
+    net = networks.Network(0, 8)
+    wide = net.add("MaxPool", net.add("ConstantOfShape", net.numbers(1, 1, 2**40)), kernel_shape=[1])
+    net.at = net.add("Add", net.linear("x", 8, 4), net.add("ReduceMax", wide))
+    model = net.build(["n", 8])
+    assert couplings(model).groups == ()
+
+
 def test_layers_that_share_a_state_of_zeros_are_cut_apart() -> None:
     net = networks.Network(0, 3)
     state = net.add("ConstantOfShape", net.numbers(2, 2, 4))

@@ -10,7 +10,7 @@ import numpy as np
 from onnx import NodeProto
 
 from ...quantize.graphs import int_attribute
-from ..labels import Axes, Axis
+from ..labels import MOST, Axes, Axis
 from ..trace import Outputs, Trace, UnclearError, given
 
 
@@ -51,7 +51,7 @@ def _grouped(trace: Trace, node: NodeProto, read: Axes, weight: Axes, turned: bo
     groups = int_attribute(node, "group", 1)
     if weight[0] is None or weight[1] is None:
         raise UnclearError("the extents of its weight are not known")
-    if groups < 1 or len(weight[0]) % groups:
+    if groups < 1 or len(weight[0]) % groups or groups * len(weight[1]) > MOST:
         raise UnclearError("its groups do not divide its channels")
     each = (len(weight[0]) // groups, len(weight[1]))
     width = min(each)

@@ -16,7 +16,7 @@ from onnx import NodeProto
 
 from ...quantize.graphs import int_attribute
 from ..dims import Dim, Dims, reshaped
-from ..labels import MOST, Axes, Axis, Labels, staying, stays
+from ..labels import MOST, Axes, Axis, Labels, stays, whole
 from ..trace import Outputs, Trace, UnclearError
 
 _BESIDE = "it is reshaped together with an axis that channels go along"
@@ -75,7 +75,7 @@ def _dims(trace: Trace, name: str, read: Axes) -> Dims:
 def _map(trace: Trace, read: Axes, dims: Dims, target: Dims) -> Axes:
     if 0 in dims or 0 in target:
         raise UnclearError("it has no elements")
-    made: list[Axis] = [staying(each) if isinstance(each, int) else None for each in target]
+    made: list[Axis] = [whole(each) for each in target]
     found, rest = blocks(dims, target)
     for block in found:
         for axis, labels in _through(trace, read, block, target).items():
@@ -169,7 +169,7 @@ def _front_of_rest(trace: Trace, read: Axes, rest: Block, target: Dims, made: li
     if not rest.read or not rest.made:
         return rest.read
     labels, extent = read[rest.read[0]], target[rest.made[0]]
-    if labels is None or stays(labels) or isinstance(extent, str):
+    if labels is None or stays(labels) or isinstance(extent, str) or extent > MOST:
         return rest.read
     if not len(labels) % extent:
         groups = trace.unions.fresh(extent)

@@ -8,7 +8,7 @@ import numpy as np
 from onnx import NodeProto
 
 from ...quantize.graphs import attribute, input_name, int_attribute
-from ..labels import Axes, Axis, Labels, stays
+from ..labels import MOST, Axes, Axis, Labels, stays
 from ..trace import Outputs, Trace, UnclearError
 
 _UNKNOWN = "where it is cut is computed"
@@ -31,7 +31,7 @@ def concat(trace: Trace, node: NodeProto) -> Outputs:
 
 def _joined(trace: Trace, parts: Sequence[Axis]) -> Axis:
     known = [each for each in parts if each is not None]
-    if len(known) == len(parts):
+    if len(known) == len(parts) and sum(map(len, known)) <= MOST:
         return np.concatenate(known)
     trace.freeze_all(known, "it is joined with an axis of unknown extent")
     return None

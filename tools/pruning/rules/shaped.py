@@ -13,7 +13,7 @@ def constant_of_shape(trace: Trace, node: NodeProto) -> Outputs:
     dims = trace.extents(node.output[0])
     if dims is None:
         raise UnclearError("its shape is computed")
-    return [tuple(trace.unions.fresh(each) if isinstance(each, int) else None for each in dims)]
+    return [tuple(map(trace.unions.axis, dims))]
 
 
 def expand(trace: Trace, node: NodeProto) -> Outputs:
@@ -29,5 +29,5 @@ def expand(trace: Trace, node: NodeProto) -> Outputs:
             made.append(along)
         else:
             trace.freeze(along, "it is repeated") if along is not None and len(along) > 1 else None
-            made.append(trace.unions.fresh(dim) if isinstance(dim, int) else None)
+            made.append(trace.unions.axis(dim))
     return [tuple(made)]
