@@ -28,7 +28,7 @@ from .onnx_model import (
     tensor_bytes,
     weight_bytes,
 )
-from .pruning.share import channel_share
+from .pruning.share import channel_shares
 from .quantize.dynamic_ops import EMITTERS
 from .quantize.graphs import int_attribute
 from .quantize.static_plan import COMPUTE
@@ -81,6 +81,7 @@ def inspect(
         return inspect_program(path, timing, feeds, seed)
     model = load_structure(path)
     timed, remarks = _time(path, model, feeds, seed) if timing else (None, ())
+    channels = channel_shares(model)
     size, weights, storable = model_bytes(path), weight_bytes(model), storable_bytes(model)
     inputs, outputs = _specs(model)
     profile = Profile(
@@ -100,7 +101,8 @@ def inspect(
         operators=_operators(model, timed),
         quantizable_share=_quantizable_bytes(model) / max(weights, 1),
         prunable_share=prunable_share(model),
-        inner_share=channel_share(model),
+        inner_share=channels.either,
+        inner_both_share=channels.both,
         quantized=_quantized(model, storable),
         control_flow=any(node.op_type in CONTROL_FLOW for node in iter_nodes(model)),
         dynamic_shapes=any(each.shape is None or any(isinstance(d, str) for d in each.shape) for each in inputs),

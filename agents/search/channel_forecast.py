@@ -43,7 +43,8 @@ def at_least(lever: PruneLever | None, tried: PruneLever | None) -> bool:
 
 def kept_channels(ratio: float, state: PolicyState) -> float:
     """Return the share of weights, and of the work with them, that is left."""
-    return 1 - ratio * state.profile.inner_share
+    both = state.profile.inner_both_share
+    return 1 - ratio * (state.profile.inner_share - both) - (1 - (1 - ratio) ** 2) * both
 
 
 def with_fitted_channels(quality: float, ratio: float, state: PolicyState) -> float:

@@ -45,7 +45,7 @@ TORCH_GRAPH_GAIN = 1.15
 # Size goes with the channels that are kept to this power; fidelity of a model that was not trained after, in dB.
 CHANNELS_TO_SIZE = 1.7
 PRUNED_DB = 12.0
-# Fidelity of an onnx model without inner channels, what reads them fitted to the rest: less the more are taken out.
+# Fidelity of an onnx model without channels, the rest fitted to the whole: less the more are taken out.
 INNER_DB, INNER_DB_LOST = 37.0, 24.0
 
 # Of convolutions' time, what a mixture saves in nets with depthwise ones, which stay in float32.

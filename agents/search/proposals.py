@@ -117,7 +117,7 @@ def _prune(part: PruningProposal, state: PolicyState) -> PruneLever | None:
     structured = part.what == "channels"
     if structured:
         if profile.format == "onnx" and profile.inner_share <= 0:
-            raise UnusableProposal("the model has no channels that only one operator reads")
+            raise UnusableProposal("the model has no channels that could go")
         return PruneLever(ratio=SHARES[part.share])
     if profile.format == "torch":
         raise UnusableProposal("weights of a torch program are not zeroed one by one")

@@ -50,6 +50,12 @@ def test_it_is_expected_smaller_faster_and_less_alike(network: Profile):
     assert pruned.fidelity_db < bare.fidelity_db
 
 
+def test_weights_that_shrink_on_both_axes_are_expected_to(network: Profile):
+    state = make_state(network.model_copy(update={"inner_both_share": 0.8}))
+    left = 1 - 0.5 * 0.1 - 0.75 * 0.8
+    assert estimate(PRUNED, state).size_bytes == pytest.approx(estimate(BARE, state).size_bytes * left)
+
+
 def test_what_it_reached_tells_of_channels_and_nothing_of_the_form_alone(network: Profile):
     before = make_state(network)
     attempt = make_attempt(1, PRUNED, "not_met", size=0.05, speed=9.0, db=15.0, violated=("min_fidelity_db",))

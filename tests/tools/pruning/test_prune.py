@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from shipfit.tools.prune import prune
 from shipfit.tools.pruning.blocks import uniform
 from shipfit.tools.pruning.coupling import couplings
 from shipfit.tools.pruning.prune import layer_forms, take_out
-from shipfit.tools.pruning.share import channel_share
+from shipfit.tools.pruning.share import channel_shares
 
 from ... import models
 
@@ -109,12 +110,21 @@ def _plain() -> dict[str, np.ndarray]:
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
+def test_weights_between_channels_that_can_go_shrink_on_both_axes() -> None:
+    model = models.digits_cnn(fit_samples=50)
+    total = sum(math.prod(each.dims) for each in model.graph.initializer)
+    shares = channel_shares(model)
+    assert shares.both == pytest.approx((32 * 16 * 9 + 64 * 32 * 9) / total)
+    assert shares.both < shares.either < 1
+
+
 def test_what_is_seen_outside_stays() -> None:
     relu = helper.make_node("Relu", ["a"], ["b"])
     model = chain([relu], _plain())
-    assert channel_share(model) > 0.9
+    assert channel_shares(model).either > 0.9
+    assert channel_shares(model).both == 0
     model.graph.output.append(models.spec("b", ["n", 32, 8, 8]))
-    assert not channel_share(model)
+    assert channel_shares(model) == (0, 0)
     assert take_out(model, halves(model), images(4), images(2)) is None
 
 
