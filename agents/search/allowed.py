@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...contracts import Plan, PolicyState, PruneLever, QuantizeLever, Storage
-from .plans import PRUNED_SHARES
+from .plans import FITTED_SHARES, PRUNED_SHARES
 
 STORED_BITS: dict[Storage, int] = {"none": 32, "fp16": 16, "int8": 8, "int8_block": 8, "int4": 4}
 
@@ -42,5 +42,5 @@ def _gentle(lever: PruneLever, state: PolicyState) -> bool:
     if method is not None and (method == "structured") != (lever.ratio is not None):
         return False
     if lever.ratio is not None:
-        return lever.ratio <= max(PRUNED_SHARES)
+        return lever.ratio <= max(PRUNED_SHARES if state.profile.format == "torch" else FITTED_SHARES)
     return lever.threshold is not None and lever.threshold <= state.request.optimization.pruning.threshold

@@ -28,8 +28,10 @@ MARGINS_DB = (2.0, 4.0, 8.0, 12.0)
 ROOM_DB = 4.0
 # What may be tried after the extremes where the request leaves it open.
 FINER_CALIBRATIONS: tuple[CalibrationMethod, ...] = ("mse", "percentile")
-# Shares of the channels that pruning may take out; of an onnx model where so much of the weights is about inner ones.
+# Shares of the channels that pruning may take out; more where the rest is fitted to the whole, which it is of an onnx
+# model, and which is tried where so much of the weights is about channels that can go.
 PRUNED_SHARES = (0.25, 0.5)
+FITTED_SHARES = (*PRUNED_SHARES, 0.7)
 LEAST_INNER = 0.2
 _KINDS = (priors.CONVOLUTIONS, priors.PRODUCTS, priors.RECURRENT)
 _NO_STORAGE: tuple[Storage, ...] = ("none",)
@@ -65,7 +67,7 @@ def _prune_levers(state: PolicyState, lever: QuantizeLever | None) -> Iterator[P
         yield PruneLever(threshold=allowed.pruning.threshold)
     inner = state.profile.inner_share >= LEAST_INNER and (lever is None or not lever.mixture)
     if inner and allowed.pruning.method in (None, "structured"):
-        yield from (PruneLever(ratio=share) for share in PRUNED_SHARES)
+        yield from (PruneLever(ratio=share) for share in FITTED_SHARES)
 
 
 def _torch_plans(state: PolicyState) -> Iterator[Plan]:

@@ -35,9 +35,9 @@ def ratios(state: PolicyState) -> set[float | None]:
 def test_only_where_pruning_is_allowed_and_there_are_inner_channels(network: Profile):
     state = make_state(network, min_speedup=4.5)
     assert ratios(state) == set()
-    assert ratios(allowed(state, level="aggressive")) == {None, 0.25, 0.5}
+    assert ratios(allowed(state, level="aggressive")) == {None, 0.25, 0.5, 0.7}
     assert ratios(allowed(state, level="aggressive", pruning={"method": "magnitude"})) == {None}
-    assert ratios(allowed(state, level="aggressive", pruning={"method": "structured"})) == {0.25, 0.5}
+    assert ratios(allowed(state, level="aggressive", pruning={"method": "structured"})) == {0.25, 0.5, 0.7}
     flat = allowed(make_state(network.model_copy(update={"inner_share": 0.1})), level="aggressive")
     assert ratios(flat) == {None}
 
