@@ -6,7 +6,7 @@ import math
 
 from ...contracts import Attempt, PolicyState, PruneLever
 from . import priors
-from .needs import fidelity_of, quality_need
+from .needs import QUALITY, fidelity_of
 
 
 def takes_channels(attempt: Attempt, state: PolicyState) -> bool:
@@ -23,14 +23,13 @@ def tells_of_form(attempt: Attempt, state: PolicyState) -> bool:
 def is_too_much(lever: PruneLever | None, state: PolicyState) -> bool:
     """Tell whether so much pruning ended an attempt before its form was reached, so that no other form helps."""
     return lever is not None and any(
-        attempt.stage == "prune" and _ended(attempt, state) and at_least(lever, attempt.plan.prune)
+        attempt.stage == "prune" and _lost(attempt) and at_least(lever, attempt.plan.prune)
         for attempt in state.attempts
     )
 
 
-def _ended(attempt: Attempt, state: PolicyState) -> bool:
-    reached = fidelity_of(attempt)
-    return attempt.verdict.kind == "failed" or (reached is not None and reached < quality_need(state))
+def _lost(attempt: Attempt) -> bool:
+    return attempt.verdict.kind == "failed" or any(result.name in QUALITY for result in attempt.verdict.violated)
 
 
 def at_least(lever: PruneLever | None, tried: PruneLever | None) -> bool:

@@ -83,6 +83,14 @@ def test_what_pruning_alone_lost_is_not_tried_with_another_form(network: Profile
     assert not estimate(BARE, state).failed
 
 
+def test_what_lost_too_many_answers_without_channels_is_not_tried_with_another_form(network: Profile):
+    """An LSTM lost 2 points with 70 % of its units gone, three times: fidelity alone would have allowed it."""
+    ended = make_attempt(1, PRUNED, "not_met", size=0.5, speed=None, db=35.0, violated=("max_accuracy_drop",))
+    state = make_state(network, ended.model_copy(update={"stage": "prune"}), max_accuracy_drop=0.015)
+    assert estimate(Plan(quantize=QuantizeLever(storage="int4"), prune=PruneLever(ratio=0.5)), state).failed
+    assert not estimate(BARE, state).failed
+
+
 def test_a_form_that_zeroed_weights_kept_from_being_built_is_as_open_as_before(network: Profile):
     zeroed = Plan(quantize=STATIC, prune=PruneLever(threshold=0.1))
     ended = make_attempt(1, zeroed, "not_met", size=1.0, speed=None, db=15.0, violated=("min_fidelity_db",))
