@@ -45,7 +45,7 @@ class Profile(Contract):
         quantizable_share: share of weight bytes that int8 compute can take.
         prunable_share: share of weight bytes that magnitude pruning can take.
         inner_share: share of the weights of an onnx model that give or read channels which can be taken out.
-        inner_both_share: share of them that do both, and so shrink on two axes.
+        inner_left: share of the channels that each group of them loses at most → share of all weights that is left.
         quantized: `no`, `partly` or `yes`, by the operators that are there.
         latency_ms: median of a quick measurement; a hint for plans, never for verdicts.
         warnings: what stands in the way of common levers.
@@ -69,7 +69,7 @@ class Profile(Contract):
     quantizable_share: float
     prunable_share: float
     inner_share: float = 0.0
-    inner_both_share: float = 0.0
+    inner_left: tuple[tuple[float, float], ...] = ()
     quantized: Literal["no", "partly", "yes"] = "no"
     control_flow: bool = False
     dynamic_shapes: bool = False

@@ -102,7 +102,7 @@ def inspect(
         quantizable_share=_quantizable_bytes(model) / max(weights, 1),
         prunable_share=prunable_share(model),
         inner_share=channels.either,
-        inner_both_share=channels.both,
+        inner_left=channels.left,
         quantized=_quantized(model, storable),
         control_flow=any(node.op_type in CONTROL_FLOW for node in iter_nodes(model)),
         dynamic_shapes=any(each.shape is None or any(isinstance(d, str) for d in each.shape) for each in inputs),

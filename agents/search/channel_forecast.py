@@ -42,8 +42,12 @@ def at_least(lever: PruneLever | None, tried: PruneLever | None) -> bool:
 
 def kept_channels(ratio: float, state: PolicyState) -> float:
     """Return the share of weights, and of the work with them, that is left."""
-    both = state.profile.inner_both_share
-    return 1 - ratio * (state.profile.inner_share - both) - (1 - (1 - ratio) ** 2) * both
+    before, left = 0.0, 1.0
+    for beyond, then in state.profile.inner_left:
+        if ratio <= beyond:
+            return left + (then - left) * (ratio - before) / (beyond - before)
+        before, left = beyond, then
+    return left
 
 
 def with_fitted_channels(quality: float, ratio: float, state: PolicyState) -> float:

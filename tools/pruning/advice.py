@@ -14,10 +14,10 @@ from ...contracts import Contract
 from ..onnx_model import elements, iter_tensors
 from ..quantize.calibrate import Feeds
 from ..quantize.graphs import fixed_initializers
-from .blocks import uniform
+from .blocks import able_groups, uniform
 from .costs import Costs
 from .coupling import Group, couplings
-from .survey import able_groups, node_times, prepare, why_frozen
+from .survey import node_times, prepare, why_frozen
 
 RATIOS = (0.3, 0.5, 0.7)
 # Half of all channels that can go: with less than this share of the bytes and of the time it is not worth its damage.
@@ -79,7 +79,7 @@ def advise_channels(model: ModelProto, size: int, feeds: Feeds = (), ratios: Seq
     """
     prepare(model)
     found = couplings(model)
-    groups, frozen = able_groups(found), why_frozen(found)
+    groups, frozen = able_groups(found.groups), why_frozen(found)
     if not groups:
         return ChannelAdvice(frozen=frozen, recommendation=_nothing(frozen))
     costs = Costs(model, groups, size, node_times(model, groups, feeds))

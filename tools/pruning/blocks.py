@@ -29,6 +29,11 @@ def offered_widths(width: int, least: int) -> list[int]:
     return [width, *range((width - 1) // block * block, least - 1, -block)]
 
 
+def able_groups(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups that are wide enough to lose a block of channels."""
+    return [group for group in groups if width_left(group.width, 1) < group.width]
+
+
 def uniform(groups: Sequence[Group], ratio: float) -> dict[str, int]:
     """Return the widths of groups of which each loses at most the share `ratio`."""
     return {group.id: width_left(group.width, ratio) for group in groups}

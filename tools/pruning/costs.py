@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from onnx import ModelProto
+from onnx.helper import tensor_dtype_to_np_dtype
 
-from ..onnx_model import elements, to_array
+from ..onnx_model import elements
 from ..quantize.graphs import fixed_initializers
 from .coupling import Group
 
@@ -98,7 +99,7 @@ def _weights(model: ModelProto, groups: Sequence[Group]) -> dict[str, _Weight]:
                 axes[member.initializer][member.axis].append((group.id, share))
     return {
         name: _Weight(
-            int(to_array(fixed[name]).itemsize) * elements(fixed[name]),
+            tensor_dtype_to_np_dtype(fixed[name].data_type).itemsize * elements(fixed[name]),
             tuple(_Axis(tuple(shares)) for shares in found.values()),
         )
         for name, found in axes.items()

@@ -1,31 +1,45 @@
-"""How much of a model stands on channels that can go."""
+"""How much of a model stands on channels that can go, and what is left of it without some of them."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from onnx import ModelProto
 
 from ..onnx_model import elements
-from .coupling import couplings
+from .blocks import able_groups, uniform
+from .costs import Costs
+from .coupling import Group, couplings
+
+RATIOS = (0.1, 0.25, 0.5, 0.7, 0.9)
 
 
 class ChannelShares(NamedTuple):
-    """Shares of all weights' elements: of those that give or read channels which can go, and that do both."""
+    """What of a model shrinks with its channels, as shares of all weights' bytes.
+
+    Attributes:
+        either: of weights that give channels which can go, or read them.
+        left: share of channels that each group loses at most → what all weights then have, without building it.
+    """
 
     either: float
-    both: float
+    left: tuple[tuple[float, float], ...]
 
 
 def channel_shares(model: ModelProto) -> ChannelShares:
-    """Return how much of a model shrinks with its channels, and how much of that on two axes."""
-    axes: dict[str, set[int]] = defaultdict(set)
-    for member in (member for group in couplings(model).groups for member in group.members):
-        if member.role != "carries":
-            axes[member.initializer].add(member.axis)
-    total = max(sum(map(elements, model.graph.initializer)), 1)
-    cut = [(elements(each), len(axes[each.name])) for each in model.graph.initializer if each.name in axes]
+    """Return how much of a model shrinks with its channels; weights are not read."""
+    groups = able_groups(couplings(model).groups)
+    total = sum(4 * elements(each) for each in model.graph.initializer)
+    if not groups or not total:
+        return ChannelShares(0.0, ())
+    costs = Costs(model, groups, total, {})
     return ChannelShares(
-        sum(count for count, _ in cut) / total, sum(count for count, number in cut if number > 1) / total
+        _either(model, groups), tuple((ratio, costs.bytes(uniform(groups, ratio)) / total) for ratio in RATIOS)
     )
+
+
+def _either(model: ModelProto, groups: Sequence[Group]) -> float:
+    names = {member.initializer for group in groups for member in group.members if member.role != "carries"}
+    total = sum(map(elements, model.graph.initializer))
+    return sum(elements(each) for each in model.graph.initializer if each.name in names) / total

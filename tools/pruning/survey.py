@@ -14,7 +14,6 @@ from ..onnx_model import weight_bytes
 from ..quantize.calibrate import Feeds
 from ..unit_times.profiles import profile_units
 from ..unit_times.regions import divide
-from .blocks import width_left
 from .coupling import Couplings, Group
 
 # What takes time of its own; the rest counts to what it follows.
@@ -28,11 +27,6 @@ def prepare(model: ModelProto) -> None:
     """Make a loaded model in place what groups are found in and nodes are told apart in."""
     lift_constants(model)
     name_nodes(model)
-
-
-def able_groups(found: Couplings) -> list[Group]:
-    """Return the groups that are wide enough to lose a block of channels."""
-    return [group for group in found.groups if width_left(group.width, 1) < group.width]
 
 
 def why_frozen(found: Couplings) -> dict[str, int]:

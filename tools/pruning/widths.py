@@ -12,12 +12,12 @@ from pydantic import Field, model_validator
 from ...contracts import Contract, NoOpError, PruneStep, ToolError
 from ..mixture.problem import Targets
 from ..quantize.calibrate import Feeds
-from .blocks import uniform
+from .blocks import able_groups, uniform
 from .costs import Costs
 from .coupling import couplings
 from .damage import TIME_LIMIT_S, Damages, measure_damages
 from .ratios import Chosen, choose_widths
-from .survey import able_groups, node_times, prepare
+from .survey import node_times, prepare
 
 TIMED_SAMPLES = 4
 
@@ -92,7 +92,7 @@ def find_widths(
         ToolError: there are no samples, the model does not run on them, or cannot be timed where speed is bound.
     """
     prepare(model)
-    groups = able_groups(couplings(model))
+    groups = able_groups(couplings(model).groups)
     if not groups:
         raise NoOpError("no layer has channels that can go", "pruning")
     if not len(feeds) or not len(judged_on):

@@ -38,7 +38,7 @@ from ..facts import make_attempt, make_profile, make_state
 from .test_proposals import whole_proposals as proposals
 
 CONV = make_profile(Conv=(8, 7_000_000, 0.9), Gemm=(1, 500_000, 0.05))
-INNER = CONV.model_copy(update={"inner_share": 0.6})
+INNER = CONV.model_copy(update={"inner_share": 0.6, "inner_left": ((0.25, 0.7), (0.5, 0.5), (0.7, 0.4))})
 FP16 = Proposal(quantization=QuantizationProposal(storage="fp16"))
 Answer = Callable[[Specialist, str], list[Part]]
 

@@ -193,7 +193,8 @@ def test_work_makes_a_plan_worth_less_and_no_less_likely(conv_profile: Profile) 
 
 def prunable(profile: Profile, **bounds: Any) -> PolicyState:
     """A request that allows pruning, for a model of which most channels are inner ones."""
-    state = make_state(profile.model_copy(update={"inner_share": 0.8}), labelled=False, **bounds)
+    inner = {"inner_share": 0.8, "inner_left": ((0.25, 0.66), (0.5, 0.4), (0.7, 0.27))}
+    state = make_state(profile.model_copy(update=inner), labelled=False, **bounds)
     allowed = OptimizationConfig(level="aggressive")
     return state.model_copy(update={"request": state.request.model_copy(update={"optimization": allowed})})
 

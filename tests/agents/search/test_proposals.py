@@ -35,7 +35,14 @@ CONV = make_profile(Conv=(8, 7_000_000, 0.9), Gemm=(1, 500_000, 0.05))
 MOBILE = make_profile(Conv=(30, 2_000_000, 0.8), Mul=(10, 0, 0.1))
 LSTM = make_profile(LSTM=(2, 3_000_000, 0.9), Gemm=(1, 100_000, 0.02))
 TORCH = make_profile(conv2d=(8, 7_000_000, 0.9), linear=(1, 500_000, 0.05)).model_copy(update={"format": "torch"})
-PROFILES = (CONV, MOBILE, LSTM, TORCH, CONV.model_copy(update={"inner_share": 0.6}), make_profile())
+PROFILES = (
+    CONV,
+    MOBILE,
+    LSTM,
+    TORCH,
+    CONV.model_copy(update={"inner_share": 0.6, "inner_left": ((0.25, 0.7), (0.5, 0.5), (0.7, 0.4))}),
+    make_profile(),
+)
 
 _switches = st.builds(
     OptimizationConfig.model_validate,
@@ -231,7 +238,7 @@ def test_an_adviser_that_lost_its_say_is_not_heard() -> None:
 
 
 def test_the_request_leaves_one_method_of_pruning_open_to_whoever_proposes() -> None:
-    profile = CONV.model_copy(update={"inner_share": 0.6})
+    profile = CONV.model_copy(update={"inner_share": 0.6, "inner_left": ((0.25, 0.7), (0.5, 0.5), (0.7, 0.4))})
     only = OptimizationConfig.model_validate({"pruning": {"enabled": True, "method": "magnitude"}})
     small, channels = PruningProposal(what="small_weights"), PruningProposal(what="channels")
     assert to_plan(small, Plan(), state_of(profile, only), "pruning").prune is not None

@@ -11,11 +11,10 @@ from hypothesis import given, settings, strategies as st
 from onnx import helper
 
 from shipfit.tools.pruning.advice import advise_channels
-from shipfit.tools.pruning.blocks import block_of, offered_widths, uniform, width_left
+from shipfit.tools.pruning.blocks import able_groups, block_of, offered_widths, uniform, width_left
 from shipfit.tools.pruning.costs import Costs
 from shipfit.tools.pruning.coupling import couplings
 from shipfit.tools.pruning.slicing import cut
-from shipfit.tools.pruning.survey import able_groups
 
 from ... import models
 
@@ -96,7 +95,7 @@ def test_advice_says_what_can_go_what_it_saves_and_why_the_rest_stays():
     sizes = [each.size_ratio for each in advice.options]
     assert sizes == sorted(sizes, reverse=True)
     assert all(each.speedup is not None and each.speedup > 1 for each in advice.options)
-    assert uniform(able_groups(couplings(model)), 0.5) == {"w0": 32, "w1": 24}
+    assert uniform(able_groups(couplings(model).groups), 0.5) == {"w0": 32, "w1": 24}
 
 
 def test_nothing_to_prune_is_said_at_once():

@@ -110,21 +110,23 @@ def _plain() -> dict[str, np.ndarray]:
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def test_weights_between_channels_that_can_go_shrink_on_both_axes() -> None:
+def test_what_is_left_is_known_before_it_is_made() -> None:
     model = models.digits_cnn(fit_samples=50)
-    total = sum(math.prod(each.dims) for each in model.graph.initializer)
-    shares = channel_shares(model)
-    assert shares.both == pytest.approx((32 * 16 * 9 + 64 * 32 * 9) / total)
-    assert shares.both < shares.either < 1
+    image = models.digits_arrays()[0][:8]
+    left = take_out(model, halves(model), [{"image": image[:4]}], [{"image": image[4:]}])
+    assert left is not None
+    total, kept = (
+        sum(4 * math.prod(each.dims) for each in made.graph.initializer) for made in (model, left.recovered.model)
+    )
+    assert dict(channel_shares(model).left)[0.5] == pytest.approx(kept / total, abs=0.002)
 
 
 def test_what_is_seen_outside_stays() -> None:
     relu = helper.make_node("Relu", ["a"], ["b"])
     model = chain([relu], _plain())
     assert channel_shares(model).either > 0.9
-    assert channel_shares(model).both == 0
     model.graph.output.append(models.spec("b", ["n", 32, 8, 8]))
-    assert channel_shares(model) == (0, 0)
+    assert channel_shares(model) == (0, ())
     assert take_out(model, halves(model), images(4), images(2)) is None
 
 
