@@ -18,7 +18,7 @@ from ...contracts import (
     Storage,
 )
 from . import priors
-from .channel_forecast import tells_of_form
+from .channel_forecast import kept_channels, tells_of_form
 from .mixture_plans import mixture_levers
 from .needs import QUALITY, fidelity_of, quality_need
 from .sizes import same_forms
@@ -67,7 +67,8 @@ def _prune_levers(state: PolicyState, lever: QuantizeLever | None) -> Iterator[P
         yield PruneLever(threshold=allowed.pruning.threshold)
     inner = state.profile.inner_share >= LEAST_INNER and (lever is None or not lever.mixture)
     if inner and allowed.pruning.method in (None, "structured"):
-        yield from (PruneLever(ratio=share) for share in FITTED_SHARES)
+        kept = {kept_channels(share, state): share for share in reversed(FITTED_SHARES)}  # of those that cut alike, one
+        yield from (PruneLever(ratio=share) for left, share in sorted(kept.items(), reverse=True) if left < 1)
 
 
 def _torch_plans(state: PolicyState) -> Iterator[Plan]:

@@ -42,6 +42,12 @@ def test_only_where_pruning_is_allowed_and_there_are_inner_channels(network: Pro
     assert ratios(flat) == {None}
 
 
+def test_shares_that_cut_the_same_or_nothing_are_one(network: Profile):
+    """Narrow groups lose whole blocks: half of the channels gone was tried, and then 70 %, which was the same file."""
+    narrow = network.model_copy(update={"inner_left": ((0.25, 1.0), (0.5, 0.86), (0.7, 0.86))})
+    assert ratios(allowed(make_state(narrow), level="aggressive", pruning={"method": "structured"})) == {0.5}
+
+
 def test_it_is_expected_smaller_faster_and_less_alike(network: Profile):
     state = make_state(network)
     bare, pruned = estimate(BARE, state), estimate(PRUNED, state)
