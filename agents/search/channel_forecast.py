@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ...contracts import Attempt, PolicyState, PruneLever
+from ...contracts import Attempt, Plan, PolicyState, PruneLever
 from . import priors
 from .needs import QUALITY, fidelity_of
 
@@ -20,12 +20,23 @@ def tells_of_form(attempt: Attempt, state: PolicyState) -> bool:
     return attempt.stage != "prune" and not takes_channels(attempt, state)
 
 
-def is_too_much(lever: PruneLever | None, state: PolicyState) -> bool:
-    """Tell whether so much pruning ended an attempt before its form was reached, so that no other form helps."""
-    return lever is not None and any(
-        attempt.stage == "prune" and _lost(attempt) and at_least(lever, attempt.plan.prune)
-        for attempt in state.attempts
-    )
+def is_too_much(plan: Plan, state: PolicyState) -> bool:
+    """Tell whether so much pruning ended an attempt, so that the same with another form behind it helps no more."""
+    return any(at_least(plan.prune, attempt.plan.prune) and _ended(plan, attempt, state) for attempt in state.attempts)
+
+
+def _ended(plan: Plan, attempt: Attempt, state: PolicyState) -> bool:
+    """Tell whether it ended before its form was reached, or on samples that may be looked at a few times only.
+
+    There, fewer channels gone are the surer step than another storage of what computes in 8 bits all the same.
+    """
+    if attempt.stage == "prune":
+        return _lost(attempt)
+    return takes_channels(attempt, state) and attempt.failed_on_final and _computed(attempt.plan) <= _computed(plan)
+
+
+def _computed(plan: Plan) -> set[tuple[str, str]]:
+    return set(plan.quantize.compute.items()) if plan.quantize else set()
 
 
 def _lost(attempt: Attempt) -> bool:

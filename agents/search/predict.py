@@ -44,7 +44,7 @@ class Estimate:
 def estimate(plan: Plan, state: PolicyState) -> Estimate:
     """Return what `plan` is expected to reach, given what this run measured, and past runs where it did not."""
     here, past = _estimate(plan, state), learned(plan, state)
-    if is_too_much(plan.prune, state):
+    if is_too_much(plan, state):
         here = replace(here, failed=True)
     if not past.weight:
         return here

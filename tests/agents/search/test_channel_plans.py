@@ -98,6 +98,16 @@ def test_what_lost_too_many_answers_without_channels_is_not_tried_with_another_f
     assert not estimate(BARE, state).failed
 
 
+def test_what_failed_on_the_final_part_leads_to_fewer_channels_gone(network: Profile):
+    """Three looks at the final part were spent on one network with its last weights stored in three ways."""
+    looked = make_attempt(1, PRUNED, "not_met", size=0.07, speed=9.0, db=22.0, violated=("max_accuracy_drop",))
+    state = make_state(network, looked.model_copy(update={"final_look": True}), max_accuracy_drop=0.004)
+    assert estimate(PRUNED.model_copy(update={"quantize": STATIC.model_copy(update={"storage": "fp16"})}), state).failed
+    for ratio, lever in ((0.25, STATIC), (0.5, QuantizeLever(storage="int8")), (0.5, None)):
+        assert not estimate(Plan(quantize=lever, prune=PruneLever(ratio=ratio)), state).failed
+    assert not estimate(BARE, state).failed
+
+
 def test_a_form_that_zeroed_weights_kept_from_being_built_is_as_open_as_before(network: Profile):
     zeroed = Plan(quantize=STATIC, prune=PruneLever(threshold=0.1))
     ended = make_attempt(1, zeroed, "not_met", size=1.0, speed=None, db=15.0, violated=("min_fidelity_db",))
