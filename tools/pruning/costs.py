@@ -45,9 +45,7 @@ class Reader:
 class Costs:
     """Bytes and microseconds of a model by the widths of its groups; those not named keep theirs."""
 
-    def __init__(
-        self, model: ModelProto, groups: Sequence[Group], size: int, times: Mapping[str, float], correction: float = 1.0
-    ) -> None:
+    def __init__(self, model: ModelProto, groups: Sequence[Group], size: int, times: Mapping[str, float]) -> None:
         """Read the sizes of what can shrink.
 
         Args:
@@ -55,13 +53,11 @@ class Costs:
             groups: those that can lose channels.
             size: bytes of the model's files.
             times: microseconds by name of node; none where nothing was timed.
-            correction: factor of the time that is saved.
         """
         self.size, self.us = size, sum(times.values())
         self._full = {group.id: group.width for group in groups}
         self._weights = _weights(model, groups)
         self._readers = _readers(model, self._weights, times)
-        self._correction = correction
 
     def bytes(self, widths: Widths) -> float:
         """Return the bytes that the model's files have with these widths."""
@@ -69,7 +65,7 @@ class Costs:
 
     def microseconds(self, widths: Widths) -> float:
         """Return what a call takes with these widths, by the times of its nodes."""
-        return self.us - self._correction * sum(each.us * (1 - self._left(each, widths)) for each in self._readers)
+        return self.us - sum(each.us * (1 - self._left(each, widths)) for each in self._readers)
 
     def prunable_bytes(self) -> int:
         """Return the bytes of weights that lose channels on every axis that is longer than one and could lose any."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import gcd
 from typing import Literal
 
 import numpy as np
@@ -56,14 +55,6 @@ class Group:
     id: str
     width: int
     members: tuple[Member, ...]
-
-    def at_once(self, multiple: int) -> int:
-        """Return of how many channels a width should be a multiple, so that extents are multiples of `multiple`.
-
-        A head or a group of a convolution is several channels wide by itself.
-        """
-        narrowest = min((each.positions.shape[1] for each in self.members), default=1)
-        return multiple // gcd(multiple, narrowest)
 
 
 @dataclass(frozen=True)
