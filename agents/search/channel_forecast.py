@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 
 from ...contracts import Attempt, Plan, PolicyState, PruneLever
 from . import priors
 from .needs import QUALITY, fidelity_of
+
+# Share of the weights beside which the storage of the rest changes next to nothing.
+ALL_BUT_FEW = 0.9
 
 
 def takes_channels(attempt: Attempt, state: PolicyState) -> bool:
@@ -28,15 +32,25 @@ def is_too_much(plan: Plan, state: PolicyState) -> bool:
 def _ended(plan: Plan, attempt: Attempt, state: PolicyState) -> bool:
     """Tell whether it ended before its form was reached, or on samples that may be looked at a few times only.
 
-    There, fewer channels gone are the surer step than another storage of what computes in 8 bits all the same.
+    There, fewer channels gone are a surer step than another storage of the few weights that do not compute in 8 bits.
     """
     if attempt.stage == "prune":
         return _lost(attempt)
-    return takes_channels(attempt, state) and attempt.failed_on_final and _computed(attempt.plan) <= _computed(plan)
+    if not (takes_channels(attempt, state) and attempt.failed_on_final):
+        return False
+    computed = _computed(attempt.plan)
+    return computed.items() <= _computed(plan).items() and _weighs(computed, state) >= ALL_BUT_FEW
 
 
-def _computed(plan: Plan) -> set[tuple[str, str]]:
-    return set(plan.quantize.compute.items()) if plan.quantize else set()
+def _computed(plan: Plan) -> Mapping[str, str]:
+    return plan.quantize.compute if plan.quantize else {}
+
+
+def _weighs(op_types: Collection[str], state: PolicyState) -> float:
+    """Return the share of the weights that operators of these types hold."""
+    operators = state.profile.operators
+    held = sum(each.weight_bytes for each in operators if each.op_type in op_types)
+    return held / max(sum(each.weight_bytes for each in operators), 1)
 
 
 def _lost(attempt: Attempt) -> bool:

@@ -108,6 +108,15 @@ def test_what_failed_on_the_final_part_leads_to_fewer_channels_gone(network: Pro
     assert not estimate(BARE, state).failed
 
 
+def test_where_storage_made_the_form_a_finer_one_stays_open(network: Profile):
+    """A recurrent net with half of its units gone failed in 4 bits, and was never tried in 8."""
+    plan = Plan(quantize=QuantizeLever(storage="int4"), prune=PruneLever(ratio=0.5))
+    looked = make_attempt(1, plan, "not_met", size=0.05, speed=2.4, db=15.0, violated=("max_accuracy_drop",))
+    state = make_state(network, looked.model_copy(update={"final_look": True}), max_accuracy_drop=0.02)
+    finer = plan.model_copy(update={"quantize": QuantizeLever(storage="int8")})
+    assert not estimate(finer, state).failed
+
+
 def test_a_form_that_zeroed_weights_kept_from_being_built_is_as_open_as_before(network: Profile):
     zeroed = Plan(quantize=STATIC, prune=PruneLever(threshold=0.1))
     ended = make_attempt(1, zeroed, "not_met", size=1.0, speed=None, db=15.0, violated=("min_fidelity_db",))
