@@ -1,29 +1,20 @@
 """The table of `benchmarks/pruning`: its bars are of what is measured, and its pages say what was found."""
 
-import importlib
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = [str(ROOT / "benchmarks" / name) for name in ("pruning", "peers", "quantization", ".", "zoo")]
+from .benchmark_scripts import importing
 
 
 @pytest.fixture(scope="module")
 def benchmarks() -> Iterator[Any]:
     """A function that imports a script of the benchmark, as the scripts import each other."""
-    before = set(sys.modules)
-    sys.path[:0] = FOLDERS
-    yield importlib.import_module
-    for folder in FOLDERS:
-        sys.path.remove(folder)
-    for name in set(sys.modules) - before:
-        if str(ROOT / "benchmarks") in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    with importing("pruning", "peers", "quantization", ".", "zoo") as load:
+        yield load
 
 
 @pytest.fixture

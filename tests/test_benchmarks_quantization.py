@@ -1,8 +1,6 @@
 """The table of `benchmarks/quantization`: what it asks for is what it judges by, and damage is seen at the logits."""
 
-import importlib
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,21 +13,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from shipfit.interfaces.cli.request import _FIELDS, BOUND_OPTIONS, build_request
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = [str(ROOT / "benchmarks" / name) for name in ("peers", "quantization", ".", "zoo")]
+from .benchmark_scripts import importing
 
 
 @pytest.fixture(scope="module")
 def benchmarks() -> Iterator[Any]:
     """A function that imports a script of the benchmark, as the scripts import each other."""
-    before = set(sys.modules)
-    sys.path[:0] = FOLDERS
-    yield importlib.import_module
-    for folder in FOLDERS:
-        sys.path.remove(folder)
-    for name in set(sys.modules) - before:
-        if str(ROOT / "benchmarks") in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    with importing("peers", "quantization", ".", "zoo") as load:
+        yield load
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """The search benchmark: what it counts cannot come out right by chance, and every rival plays by the same rules."""
 
-import importlib
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,23 +22,15 @@ from shipfit.contracts import (
 )
 
 from .agents.facts import make_profile, make_state
+from .benchmark_scripts import importing
 from .provider import serve
-
-ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = [str(ROOT / "benchmarks" / name) for name in ("search", ".", "zoo")]
 
 
 @pytest.fixture(scope="module")
 def benchmarks() -> Iterator[Any]:
     """A function that imports a script of the benchmark, as the scripts import each other."""
-    before = set(sys.modules)
-    sys.path[:0] = FOLDERS
-    yield importlib.import_module
-    for folder in FOLDERS:
-        sys.path.remove(folder)
-    for name in set(sys.modules) - before:
-        if str(ROOT / "benchmarks") in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    with importing("search", ".", "zoo") as load:
+        yield load
 
 
 def trial(benchmarks: Any, case: str, first: int | None, policy: str = "built-in", seed: int = 0, **more: Any) -> Any:
